@@ -1,0 +1,140 @@
+"""The nouns of the line: what a worker tells the store about a visitor, and what the store answers.
+
+Law: these are values. The store's Lua library decides; nothing here does. Only integers and short strings cross the
+border, so every field is one of the two.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Lane(IntEnum):
+    """Order class inside a line; a smaller lane goes first."""
+
+    RETURN = 0
+    PRIORITY = 1
+    STANDARD = 2
+
+
+class State(StrEnum):
+    """Where a ticket stands; the words of the status answer."""
+
+    LOBBY = "lobby"
+    WAITING = "waiting"
+    RETURNING = "returning"
+    HELD = "held"
+    CLOSED = "closed"
+    DOWN = "down"
+    ADMITTED = "admitted"
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """One visitor showing up in a pool: a newcomer, a heartbeat, or a page asked for again.
+
+    `arrival_us` 0 means newcomer: the store stamps the arrival. `order_us` is the place within the lane (order.py); 0
+    means "the arrival". `opens_ms` 0 means the exam is open. `confirmed`: the browser has sent our cookie back.
+    """
+
+    visitor: str
+    arrival_us: int = 0
+    order_us: int = 0
+    lane: Lane = Lane.STANDARD
+    exam: str = ""
+    opens_ms: int = 0
+    confirmed: bool = False
+    hidden: bool = False
+    may_enter: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The store's answer to a Presence. `ahead` counts present tickets only; `backend` is named once admitted."""
+
+    state: State
+    visitor: str
+    arrival_us: int
+    now_ms: int
+    backend: str = ""
+    admitted_ms: int = 0
+    ahead: int = 0
+    waiting: int = 0
+    next_poll_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One pass seen by a worker: keeps its session alive. `keep_until_ms`: an exam's end the slot is held for, or 0."""
+
+    visitor: str
+    backend: str
+    admitted_ms: int
+    keep_until_ms: int = 0
+
+
+class Life(StrEnum):
+    """What became of a touched pass."""
+
+    LIVE = "live"
+    LAPSED = "lapsed"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The store's answer to a Touch; `expires_ms` is when the session lapses if nothing more is heard."""
+
+    visitor: str
+    life: Life
+    expires_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRules:
+    """What the line must know of one backend."""
+
+    name: str
+    max_sessions: int
+    open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the line must know of one pool; written whole, `version` decides between two writers."""
+
+    version: int
+    rate_milli: int
+    burst: int
+    idle_timeout_ms: int
+    max_duration_ms: int
+    absence_grace_ms: int
+    backends: tuple[BackendRules, ...]
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Entries in one slice of time: `start_ms` (store clock), people admitted and sessions ended in it."""
+
+    start_ms: int
+    admitted: int
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A pool at one instant of the store's clock."""
+
+    now_ms: int
+    held: bool
+    rate_milli: int
+    tokens_milli: int
+    waiting: dict[Lane, int]
+    absent: int
+    lobby: dict[str, int]
+    sessions: dict[str, int]
+    limits: dict[str, int]
+    flow: tuple[Flow, ...]
+    arrivals_total: int
+    admissions_total: dict[str, int]
+    departures_total: dict[str, int]

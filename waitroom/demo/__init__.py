@@ -1,0 +1,1 @@
+"""A sample exam server that really collapses, a crowd, and the table that shows both."""

@@ -1,0 +1,53 @@
+"""The one exception tree: each error knows whose fault it is, whether a retry makes sense, and a status hint.
+
+Errors of libraries are renamed to these at the edge where the library is called.
+"""
+
+from typing import ClassVar
+
+
+class WaitroomError(Exception):
+    """Anything this product raises on purpose."""
+
+    retry: ClassVar[bool] = False
+    status: ClassVar[int] = 500
+
+
+class SettingsError(WaitroomError):
+    """The operator's file or flags are wrong; the message names the place and what is allowed."""
+
+
+class StoreError(WaitroomError):
+    """The store could not do what was asked."""
+
+    retry = True
+    status = 503
+
+
+class StoreAwayError(StoreError):
+    """The store does not answer: refused, closed, timed out, still loading."""
+
+
+class LibraryError(StoreError):
+    """The store answers but the `waitroom` library in it is missing, newer than ours, or broken."""
+
+    retry = False
+
+
+class RequestError(WaitroomError):
+    """The client's request is wrong."""
+
+    status = 400
+
+
+class BackendError(WaitroomError):
+    """The exam server behind us did not do its part."""
+
+    retry = True
+    status = 502
+
+
+class BackendTimeoutError(BackendError):
+    """A phase of a backend exchange took longer than it may."""
+
+    status = 504

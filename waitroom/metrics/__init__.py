@@ -1,0 +1,1 @@
+"""Counters shared by all workers through one memory map, and the catalogue of every metric."""

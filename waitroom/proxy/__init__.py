@@ -1,0 +1,1 @@
+"""HTTP/1.1 between a client and a backend: requests, responses, tunnels and the connections they use."""

@@ -1,0 +1,87 @@
+"""What the listener may do with a request: the values a handler answers with.
+
+Law: a handler is synchronous. What takes time (a store call, a body) is itself a decision that names what follows, so
+an admitted request costs no task and no future.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+Header = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """An answer of our own. Content-Length, Date and Connection are added when it is written."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
+    close: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Hand the request to a backend.
+
+    `target` is an opaque name known to the connection pool ("pool/backend"). `cookie` is a Set-Cookie value added to the final
+    response. `finished` is called once with the response's status (0: no complete response reached the client).
+    `failed` turns a backend failure that happened before the response head into an answer of our own.
+    """
+
+    target: str
+    cookie: bytes | None = None
+    finished: Callable[[int], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Read the request body, at most `limit` bytes, then decide. `then` gets None where the body is larger."""
+
+    limit: int
+    then: "Callable[[bytes | None], Decision]"
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Decide when something has been answered: `start` is called at once with the function to resume with."""
+
+    start: "Callable[[Callable[[Decision], None]], None]"
+
+
+Decision = Respond | Relay | Collect | Later
+
+
+class Request(Protocol):
+    """What a handler sees of a request: the head, exactly as it came, and who sent it."""
+
+    method: bytes
+    target: bytes
+    headers: list[Header]
+    client: str
+    scheme: bytes
+
+    def first(self, name: bytes) -> bytes | None:
+        """Value of the first header called `name` (given in lower case), or None."""
+
+    def every(self, name: bytes) -> list[bytes]:
+        """Values of all headers called `name` (given in lower case), in order."""
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the framing announces a body."""
+
+    @property
+    def upgrade(self) -> bytes | None:
+        """The protocol a `Connection: upgrade` request asks for, or None."""
+
+
+class Handler(Protocol):
+    """The brain behind the listener."""
+
+    def decide(self, request: Request) -> Decision:
+        """What to do with this request; never raises, never blocks."""
+
+    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
+        """The answer when the backend failed before its response head."""

@@ -1,0 +1,1 @@
+"""The processes: supervisor, workers, conductor, and the public listener that ties the floors together."""

@@ -1,0 +1,1 @@
+"""What an operator may write: the model of the YAML file, its loader, and every complaint about it."""

@@ -1,0 +1,1 @@
+"""What a student sees of us: pages, status answers and problem documents."""
