@@ -1,0 +1,159 @@
+"""Which exam, pool and rule a request names.
+
+Law: a rule matches all of what it states and nothing is guessed. Exams are tried in the order of the file; the first
+that matches wins. Paths are compared in one plain spelling (percent-encoded unreserved characters decoded, RFC 3986
+section 6.2.2.2) so that `/mod/%71uiz/` is `/mod/quiz/`. A rule that opens a door (`bypass`) is never matched by a path
+with a second reading: dot segments, doubled or encoded slashes, backslashes, semicolons, NUL.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+from urllib.parse import parse_qsl
+
+from waitroom.settings.model import Match
+
+_ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_SECOND_READING = re.compile(r"//|/\.\.?(?:/|$)|[;\\\x00]|%2f|%5c|%00|%25", re.IGNORECASE)
+
+ROUTES_REMEMBERED = 8_192
+"""Targets whose exam a worker remembers; an exam server has far fewer that are asked for again and again."""
+
+MAX_TARGET_REMEMBERED = 512
+"""Longer targets carry tokens and do not come twice."""
+
+
+class Asked(Protocol):
+    """What a rule looks at in a request."""
+
+    method: bytes
+    target: bytes
+
+    def first(self, name: bytes) -> bytes | None:
+        """Value of the first header called `name` (lower case), or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One compiled match rule."""
+
+    host: str | None
+    path: re.Pattern[str] | None
+    query: tuple[tuple[str, str], ...]
+    header: tuple[tuple[bytes, str], ...]
+    method: bytes | None
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether the request has everything that this rule states."""
+        if self.method is not None and asked.method != self.method:
+            return False
+        if self.host is not None and host_name(asked.first(b"host")) != self.host:
+            return False
+        path, query = split_target(asked.target)
+        if self.path is not None and self.path.fullmatch(path) is None:
+            return False
+        if self.query and not set(self.query) <= _parameters(query):
+            return False
+        return all(_text(asked.first(name)) == value for name, value in self.header)
+
+
+def compile_rule(match: Match) -> Rule:
+    """A rule ready to be asked; `*` in a path stands for any characters, slashes included."""
+    return Rule(
+        host=match.host.lower() if match.host else None,
+        path=_glob(match.path) if match.path else None,
+        query=tuple(match.query.items()),
+        header=tuple((name.lower().encode(), value) for name, value in match.header.items()),
+        method=match.method.encode() if match.method else None,
+    )
+
+
+class RuleSet:
+    """Rules of which one is enough: `bypass`, `release`."""
+
+    def __init__(self, matches: Iterable[Match], *, opens_door: bool = False) -> None:
+        self._rules = tuple(compile_rule(match) for match in matches)
+        self._opens_door = opens_door
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether any rule fits."""
+        if not self._rules:
+            return False
+        if self._opens_door and has_second_reading(asked.target):
+            return False
+        return any(rule.fits(asked) for rule in self._rules)
+
+
+class ExamRoutes:
+    """Finds the exam that a request names, and remembers targets it has seen."""
+
+    def __init__(self, exams: Sequence[tuple[str, Sequence[Match]]]) -> None:
+        self._rules = tuple((name, compile_rule(match)) for name, matches in exams for match in matches)
+        by_target = all(not rule.header and rule.method is None and rule.host is None for _, rule in self._rules)
+        self._seen: dict[bytes, str | None] | None = {} if by_target else None
+        self.find: Callable[[Asked], str | None] = self._find if self._rules else _no_exam
+
+    def _find(self, asked: Asked) -> str | None:
+        """Name of the exam, or None for a URL that names none."""
+        seen, target = self._seen, asked.target
+        if seen is None or len(target) > MAX_TARGET_REMEMBERED:
+            return self._search(asked)
+        try:
+            return seen[target]
+        except KeyError:
+            if len(seen) >= ROUTES_REMEMBERED:
+                seen.clear()
+            found = seen[target] = self._search(asked)
+            return found
+
+    def _search(self, asked: Asked) -> str | None:
+        return next((name for name, rule in self._rules if rule.fits(asked)), None)
+
+
+def _no_exam(_asked: Asked) -> str | None:
+    return None
+
+
+@lru_cache(maxsize=1_024)
+def split_target(target: bytes) -> tuple[str, str]:
+    """Path in its plain spelling, and the query as it came. Absolute-form loses its scheme and authority."""
+    text = target.decode("latin-1")
+    if not text.startswith("/") and "://" in text:
+        text = "/" + text.split("://", 1)[1].partition("/")[2]
+    path, _, query = text.partition("?")
+    return _ENCODED.sub(_decode_unreserved, path), query
+
+
+def has_second_reading(target: bytes) -> bool:
+    """Whether some server might read this path as another one."""
+    return _SECOND_READING.search(split_target(target)[0]) is not None
+
+
+def host_name(value: bytes | None) -> str:
+    """Host without port, lower case; empty where there is none."""
+    text = _text(value).lower()
+    if text.startswith("["):
+        return text.partition("]")[0] + "]"
+    return text.partition(":")[0]
+
+
+def _glob(pattern: str) -> re.Pattern[str]:
+    plain = _ENCODED.sub(_decode_unreserved, pattern)
+    return re.compile(".*".join(re.escape(part) for part in plain.split("*")), re.DOTALL)
+
+
+def _decode_unreserved(match: re.Match[str]) -> str:
+    char = chr(int(match[1], 16))
+    return char if char in _UNRESERVED else match[0]
+
+
+@lru_cache(maxsize=1_024)
+def _parameters(query: str) -> frozenset[tuple[str, str]]:
+    return frozenset(parse_qsl(query, keep_blank_values=True))
+
+
+def _text(value: bytes | None) -> str:
+    return "" if value is None else value.decode("latin-1")

@@ -1,0 +1,143 @@
+"""Tickets and passes: the signed cookie that carries a visitor's whole place.
+
+Law: a ticket is enough to rebuild the place it stands for, nothing in it is personal, and a value that does not verify
+is worth nothing. The cookie reads `v1.<key id>.<payload>.<mac>` (DESIGN.md section 7), where the payload is
+
+    visitor~exam~arrival_us~lane~identity~backend~admitted_ms~generation
+
+in plain text: `~` stands in none of the names, and every character is allowed in a cookie value (RFC 6265 section
+4.1.1). The MAC is HMAC-SHA256 under a key derived for the pool, so that a ticket of one pool is noise in another, and
+it is compared as text, so that there is one spelling of a ticket and no second one that verifies too.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from waitroom.admission.line import Lane
+
+VISITOR_BYTES = 12
+"""96 bits: a million visitors share an id with a chance of about 1 in 10^17."""
+
+MAX_COOKIE_BYTES = 400
+"""Longest value that is looked at; the longest that can be made is about 260."""
+
+SECURE_PREFIX = "__Host-"
+
+_FIELDS = re.compile(
+    r"([A-Za-z0-9_-]{16})~([A-Za-z0-9_.-]{0,64})~(\d{1,16})~([0-2])~([A-Za-z0-9_-]{0,43})"
+    r"~([a-z0-9_-]{0,32})~(\d{1,14})~(\d{1,9})",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A visitor's place in a pool's line; with `backend` set it is a pass."""
+
+    visitor: str
+    exam: str
+    arrival_us: int
+    lane: Lane = Lane.STANDARD
+    identity: str = ""
+    backend: str = ""
+    admitted_ms: int = 0
+    generation: int = 0
+
+    @property
+    def is_pass(self) -> bool:
+        """Whether this visitor has been admitted."""
+        return bool(self.backend)
+
+    def admitted(self, backend: str, admitted_ms: int) -> "Ticket":
+        """The pass that this ticket becomes."""
+        return replace(self, backend=backend, admitted_ms=admitted_ms)
+
+    def place(self) -> "Ticket":
+        """The place in line behind a pass, for one whose backend is gone from the configuration."""
+        return replace(self, backend="", admitted_ms=0) if self.backend else self
+
+    def for_exam(self, exam: str) -> "Ticket":
+        """The same place, asked for by another exam of the pool."""
+        return self if self.exam == exam else replace(self, exam=exam)
+
+
+def visitor_id(chance: bytes) -> str:
+    """A visitor's id from 12 bytes of chance."""
+    assert len(chance) == VISITOR_BYTES
+    return urlsafe_b64encode(chance).decode()
+
+
+class Seal:
+    """Signs and verifies the tickets of one pool. The first key signs, all verify."""
+
+    def __init__(self, pool: str, keys: Sequence[tuple[str, bytes]]) -> None:
+        assert keys
+        self.pool = pool
+        self._keys = {key_id: _pool_key(key, pool) for key_id, key in keys}
+        self._signer = keys[0][0]
+
+    def sign(self, ticket: Ticket) -> str:
+        """The cookie value of `ticket`: at most 400 ASCII characters."""
+        signed = f"v1.{self._signer}.{_payload(ticket)}"
+        value = f"{signed}.{_mac(self._keys[self._signer], signed)}"
+        assert len(value) <= MAX_COOKIE_BYTES
+        return value
+
+    def open(self, value: str) -> Ticket | None:
+        """The ticket in a cookie value, or None for anything we did not sign."""
+        if len(value) > MAX_COOKIE_BYTES or not value.isascii():
+            return None
+        signed, dot, mac = value.rpartition(".")
+        parts = signed.split(".", 2)
+        if not dot or len(parts) != 3 or parts[0] != "v1":
+            return None
+        key = self._keys.get(parts[1])
+        if key is None or not hmac.compare_digest(_mac(key, signed), mac):
+            return None
+        return _ticket(parts[2])
+
+    def stale(self, value: str) -> bool:
+        """Whether `value` was signed with a key that no longer signs, and so wants renewing."""
+        return not value.startswith(f"v1.{self._signer}.")
+
+
+def cookie_name(pool: str, *, secure: bool) -> str:
+    """The cookie's name; behind TLS the `__Host-` prefix pins it to this host and Path=/ (RFC 6265bis 4.1.3.2)."""
+    return f"{SECURE_PREFIX if secure else ''}wr_{pool}"
+
+
+def set_cookie(pool: str, value: str, *, secure: bool, max_age_s: int) -> bytes:
+    """A Set-Cookie value. Persistent, so that a crashed browser comes back with its place; `max_age_s` 0 deletes."""
+    tail = "; Secure" if secure else ""
+    return (
+        f"{cookie_name(pool, secure=secure)}={value}; Max-Age={max_age_s}; Path=/; HttpOnly; SameSite=Lax{tail}"
+    ).encode()
+
+
+def _pool_key(key: bytes, pool: str) -> bytes:
+    return hmac.digest(key, b"waitroom ticket " + pool.encode(), hashlib.sha256)
+
+
+def _mac(key: bytes, signed: str) -> str:
+    return urlsafe_b64encode(hmac.digest(key, signed.encode(), "sha256")).rstrip(b"=").decode()
+
+
+def _payload(ticket: Ticket) -> str:
+    return (
+        f"{ticket.visitor}~{ticket.exam}~{ticket.arrival_us}~{int(ticket.lane)}~{ticket.identity}"
+        f"~{ticket.backend}~{ticket.admitted_ms}~{ticket.generation}"
+    )
+
+
+def _ticket(payload: str) -> Ticket | None:
+    match = _FIELDS.fullmatch(payload)
+    if match is None:
+        return None
+    visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation = match.groups()
+    return Ticket(
+        visitor, exam, int(arrival_us), Lane(int(lane)), identity, backend, int(admitted_ms), int(generation)
+    )

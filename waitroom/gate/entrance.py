@@ -1,0 +1,107 @@
+"""The way into one pool: its seal, its backends, the hours of its exams, and what this worker knows of its line.
+
+Law: an entrance knows the pool, not the request. All it says of time is said on the store's clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from waitroom.admission.estimate import Eta, Regime, Unknown, regime
+from waitroom.admission.line import Snapshot, State, Touch
+from waitroom.admission.tickets import Seal, Ticket, cookie_name, set_cookie
+from waitroom.gate.jar import Credential
+from waitroom.proxy.decisions import Relay
+from waitroom.settings.model import Exam, Pool
+
+TICKET_MAX_AGE_S = 24 * 3_600
+"""How long a browser keeps a ticket: longer than any exam day, so that a crash or a flat battery loses nothing."""
+
+
+@dataclass(slots=True)
+class Entrance:
+    """One pool as a worker's gate sees it."""
+
+    name: str
+    pool: Pool
+    exams: Mapping[str, Exam]
+    seal: Seal
+    regime: Regime | None = None
+    snapshot: Snapshot | None = None
+    away_admissions: dict[str, int] = field(default_factory=dict)
+    """Newcomers let in by this worker while the store was away (`on_store_loss: admit`), by backend."""
+
+    def target(self, backend: str) -> str:
+        """The backend's name in the connection pools."""
+        return f"{self.name}/{backend}"
+
+    def credential(self, ticket: Ticket) -> Credential:
+        """What a verified ticket lets its holder do here. A pass for a backend that is gone counts as a ticket."""
+        if ticket.backend not in self.pool.backends:
+            return Credential(ticket, self.name)
+        touch = Touch(ticket.visitor, ticket.backend, ticket.admitted_ms, self.keep_until_ms(ticket))
+        return Credential(ticket, self.name, touch, Relay(self.target(ticket.backend)))
+
+    def keep_until_ms(self, ticket: Ticket) -> int:
+        """The end of the exam that the slot is held for, or 0 (DESIGN.md law 6)."""
+        exam = self.exams.get(ticket.exam)
+        if exam is None or exam.closes_ms is None or self.pool.session.hold_until_exam_ends is False:
+            return 0
+        return exam.closes_ms
+
+    def opens_ms(self, exam: str) -> int:
+        """When the exam opens, or 0 for one that needs no opening."""
+        found = self.exams.get(exam)
+        return found.opens_ms or 0 if found else 0
+
+    def is_closed(self, exam: str, now_ms: int) -> bool:
+        """Whether the exam has ended."""
+        found = self.exams.get(exam)
+        return found is not None and found.closes_ms is not None and now_ms >= found.closes_ms
+
+    def cookie(self, ticket: Ticket, *, secure: bool) -> bytes:
+        """The Set-Cookie value that gives a browser its ticket or pass."""
+        age_s = max(TICKET_MAX_AGE_S, self.pool.session.max_duration_ms // 1000)
+        return set_cookie(self.name, self.seal.sign(ticket), secure=secure, max_age_s=age_s)
+
+    def farewell(self, *, secure: bool) -> bytes:
+        """The Set-Cookie value that takes the pass away again."""
+        return set_cookie(self.name, "", secure=secure, max_age_s=0)
+
+    def cookie_names(self) -> tuple[str, str]:
+        """Both names that our cookie may have."""
+        return cookie_name(self.name, secure=False), cookie_name(self.name, secure=True)
+
+    def learn(self, snapshot: Snapshot) -> None:
+        """Take in the pool's state: estimates and the choice of a backend are made from it."""
+        self.snapshot, self.regime = snapshot, regime(snapshot)
+        self.away_admissions.clear()
+
+    def eta(self, ahead: int | None) -> Eta | Unknown:
+        """The wait of somebody with `ahead` people before them."""
+        if self.regime is None or ahead is None:
+            return Unknown.NO_DATA
+        return self.regime.eta(ahead)
+
+    def quietest(self) -> str:
+        """The open backend with the largest free share, as far as this worker knows."""
+        sessions = self.snapshot.sessions if self.snapshot else {}
+
+        def share(name: str) -> float:
+            used = sessions.get(name, 0) + self.away_admissions.get(name, 0)
+            return used / (self.pool.backends[name].max_sessions or 1_000_000)
+
+        return min(self.pool.backends, key=share)
+
+    def admit_away(self) -> str:
+        """A backend for a newcomer while the store is away; counted, so that such newcomers spread."""
+        backend = self.quietest()
+        self.away_admissions[backend] = self.away_admissions.get(backend, 0) + 1
+        return backend
+
+    def resting_state(self, exam: str, now_ms: int) -> State:
+        """What somebody without a place is told: closed, held, not open yet, or a line."""
+        if self.is_closed(exam, now_ms):
+            return State.CLOSED
+        if self.regime is not None and self.regime.held:
+            return State.HELD
+        return State.LOBBY if now_ms < self.opens_ms(exam) else State.WAITING

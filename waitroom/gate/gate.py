@@ -1,0 +1,239 @@
+"""Who gets what: one request in, one decision out.
+
+Law (DESIGN.md section 4): a valid pass is relayed whatever happens to the store; a page asks for a place; nobody without a
+pass gets a byte to a backend, except by `bypass`. The admitted path is: cookie seen before, exam of the target seen before,
+two comparisons, a decision made earlier. Everything that asks the store is a `Later`, answered by its callback.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from waitroom.admission.line import Life, State, Touched
+from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
+from waitroom.admission.tickets import Ticket
+from waitroom.errors import StoreError
+from waitroom.gate.entrance import Entrance
+from waitroom.gate.jar import Credential, Jar, Jars
+from waitroom.gate.kinds import Kind, kind_of
+from waitroom.gate.line import Line
+from waitroom.gate.own import OwnEndpoints
+from waitroom.gate.view import Screens, View
+from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond
+from waitroom.settings.model import Settings
+
+VERIFY_TICKS = 5
+"""A pass that the store has confirmed within so many seconds is relayed without asking again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The part of the settings that routes requests, compiled."""
+
+    routes: ExamRoutes
+    bypass: RuleSet
+    release: RuleSet
+    hosts: frozenset[str]
+    prefix: bytes
+    default_pool: str
+    form_bytes: int
+    pool_of_exam: dict[str, str]
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Rules":
+        """Compile the settings."""
+        return cls(
+            routes=ExamRoutes([(name, exam.match) for name, exam in settings.exams.items()]),
+            bypass=RuleSet(settings.bypass, opens_door=True),
+            release=RuleSet(settings.release),
+            hosts=frozenset(host.lower() for host in settings.hosts),
+            prefix=settings.prefix.encode(),
+            default_pool=settings.default_pool,
+            form_bytes=settings.limits.form_bytes,
+            pool_of_exam={name: exam.pool for name, exam in settings.exams.items()},
+        )
+
+
+class Gate:
+    """Decides about every request of one worker."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        entrances: dict[str, Entrance],
+        jars: Jars,
+        line: Line,
+        screens: Screens,
+    ) -> None:
+        self._rules = rules
+        self._entrances = entrances
+        self._jars = jars
+        self._line = line
+        self._screens = screens
+        self._own = OwnEndpoints(rules.prefix, entrances, line, screens)
+        self._find_exam = rules.routes.find
+        self._releases = rules.release.fits
+        self._tick = 0
+
+    def tick(self) -> None:
+        """A second has passed."""
+        self._tick += 1
+
+    def decide(self, request: Request) -> Decision:
+        """What to do with a request."""
+        rules = self._rules
+        if rules.hosts and host_name(request.first(b"host")) not in rules.hosts:
+            return self._screens.misdirected(request)
+        jar = self._jars.read(request.every(b"cookie"))
+        if request.target.startswith(rules.prefix):
+            return self._own.decide(request, jar)
+        exam = self._find_exam(request)
+        held = self._held(exam, jar)
+        if held is not None and held.relay is not None and not held.dead:
+            return self._with_pass(request, held, exam)
+        return self._without_pass(request, jar, held, exam)
+
+    def unavailable(self, request: Request, error: Exception) -> Respond:
+        """The answer to somebody whose backend failed before it answered. Their place is kept."""
+        jar = self._jars.read(request.every(b"cookie"))
+        exam = self._find_exam(request)
+        held = self._held(exam, jar)
+        entrance = self._entrances[self._pool(exam, held)]
+        ticket = held.ticket if held else None
+        view = View(
+            State.DOWN,
+            entrance.name,
+            exam or (ticket.exam if ticket else ""),
+            visitor=ticket.visitor if ticket else "",
+            arrival_us=ticket.arrival_us if ticket else 0,
+        )
+        return self._screens.unavailable(request, view, error)
+
+    def _held(self, exam: str | None, jar: Jar) -> Credential | None:
+        """The credential that counts for this request: of the exam's pool, else the browser's latest."""
+        if not jar.by_pool:
+            return None
+        if exam is not None:
+            return jar.by_pool.get(self._rules.pool_of_exam[exam])
+        return jar.latest()
+
+    def _pool(self, exam: str | None, held: Credential | None) -> str:
+        if exam is not None:
+            return self._rules.pool_of_exam[exam]
+        return held.pool if held is not None else self._rules.default_pool
+
+    def _with_pass(self, request: Request, held: Credential, exam: str | None) -> Decision:
+        assert held.touch is not None
+        assert held.relay is not None
+        tick = self._tick
+        if held.touched_tick != tick:
+            held.touched_tick = tick
+            self._line.touch(held)
+        if self._releases(request):
+            return self._relay_and_release(request, held)
+        if tick - held.verified_tick <= VERIFY_TICKS and held.verified_tick >= 0:
+            return held.relay
+        if not self._line.up:
+            return held.relay
+        return Later(lambda resume: self._verify(request, held, exam, resume))
+
+    def _verify(
+        self, request: Request, held: Credential, exam: str | None, resume: Callable[[Decision], None]
+    ) -> None:
+        def answered(answer: Touched | StoreError) -> None:
+            assert held.relay is not None
+            if isinstance(answer, StoreError) or answer.life is Life.LIVE:
+                if isinstance(answer, Touched):
+                    held.verified_tick = self._tick
+                resume(held.relay)
+                return
+            held.dead = True
+            resume(self._without_pass(request, Jar(), None, exam or self._exam_of(held)))
+
+        self._line.check(held, answered)
+
+    def _exam_of(self, held: Credential) -> str | None:
+        return held.ticket.exam if held.ticket.exam in self._rules.pool_of_exam else None
+
+    def _relay_and_release(self, request: Request, held: Credential) -> Relay:
+        assert held.relay is not None
+        entrance = self._entrances[held.pool]
+
+        def finished(status: int) -> None:
+            if 0 < status < 500:
+                held.dead = True
+                self._line.release(held)
+
+        farewell = entrance.farewell(secure=request.scheme == b"https")
+        return Relay(held.relay.target, cookie=farewell, finished=finished, cookie_below=500)
+
+    def _without_pass(self, request: Request, jar: Jar, held: Credential | None, exam: str | None) -> Decision:
+        if self._rules.bypass.fits(request):
+            return self._bypass(jar, exam)
+        ticket = held.ticket.place() if held is not None and not held.dead else None
+        entrance = self._entrances[self._pool(exam, held)]
+        match kind_of(request):
+            case Kind.PAGE:
+                return self._ask(request, entrance, ticket, exam, lambda view: self._screens.page(request, view))
+            case Kind.FORM:
+                return Collect(
+                    self._rules.form_bytes, lambda body: self._ask_with_form(request, entrance, ticket, exam, body)
+                )
+            case Kind.UPLOAD:
+                return self._screens.form_page(request, self._bystander(entrance, ticket, exam), None)
+            case Kind.PROGRAM:
+                return self._screens.refusal(request, self._bystander(entrance, ticket, exam))
+
+    def _bypass(self, jar: Jar, exam: str | None) -> Relay:
+        latest = jar.by_pool.get(self._rules.pool_of_exam[exam]) if exam else jar.latest()
+        if latest is not None and latest.relay is not None:
+            return latest.relay
+        entrance = self._entrances[self._pool(exam, latest)]
+        return Relay(entrance.target(entrance.quietest()))
+
+    def _bystander(self, entrance: Entrance, ticket: Ticket | None, exam: str | None) -> View:
+        """The view of a request that does not ask for a place."""
+        name = exam or (ticket.exam if ticket else "")
+        return View(
+            entrance.resting_state(name, self._line.now_ms()),
+            entrance.name,
+            name,
+            visitor=ticket.visitor if ticket else "",
+            arrival_us=ticket.arrival_us if ticket else 0,
+        )
+
+    def _ask_with_form(
+        self, request: Request, entrance: Entrance, ticket: Ticket | None, exam: str | None, body: bytes | None
+    ) -> Decision:
+        if body is None:
+            return self._screens.form_page(request, self._bystander(entrance, ticket, exam), None)
+        return self._ask(
+            request, entrance, ticket, exam, lambda view: self._screens.form_page(request, view, body)
+        )
+
+    def _ask(
+        self,
+        request: Request,
+        entrance: Entrance,
+        ticket: Ticket | None,
+        exam: str | None,
+        show: Callable[[View], Respond],
+    ) -> Decision:
+        """Ask for entry: relayed if admitted, shown a page otherwise."""
+        name = exam or (ticket.exam if ticket else "")
+        if entrance.is_closed(name, self._line.now_ms()):
+            return show(self._bystander(entrance, ticket, exam))
+        secure = request.scheme == b"https"
+
+        def start(resume: Callable[[Decision], None]) -> None:
+            self._line.present(
+                entrance,
+                ticket.for_exam(name) if ticket else None,
+                exam=name,
+                secure=secure,
+                hidden=False,
+                admitted=lambda mine, cookie: resume(Relay(entrance.target(mine.backend), cookie=cookie)),
+                waits=lambda view: resume(show(view)),
+            )
+
+        return Later(start)
+

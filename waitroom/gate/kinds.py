@@ -1,0 +1,64 @@
+"""What kind of request this is, which decides the form of an answer that is not the exam server's own.
+
+Law (DESIGN.md section 4): HTML goes only where a person is looking at a whole page that is being loaded. Everything else
+gets an answer that no script can mistake for success: Moodle's autosave stops for good after a 2xx that is not JSON, and
+XHR follows redirects by itself.
+"""
+
+from enum import Enum, auto
+
+from waitroom.proxy.decisions import Request
+
+FORM_TYPE = b"application/x-www-form-urlencoded"
+_FETCH_METADATA = (b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-site", b"sec-fetch-user")
+
+
+class Kind(Enum):
+    """Who waits for the answer, and with what in hand."""
+
+    PAGE = auto()
+    """A person loading a page."""
+    FORM = auto()
+    """A person sending a form that a page can carry."""
+    UPLOAD = auto()
+    """A person sending something that a page cannot carry: files, text/plain."""
+    PROGRAM = auto()
+    """A script, an asset, a WebSocket, a command-line client."""
+
+
+def kind_of(request: Request) -> Kind:
+    """The kind of a request, from its method and what its headers say of the context it came from."""
+    if request.method in (b"GET", b"HEAD"):
+        return Kind.PAGE if _is_navigation(request) and request.upgrade is None else Kind.PROGRAM
+    if request.method != b"POST" or not _is_navigation(request):
+        return Kind.PROGRAM
+    media_type = (request.first(b"content-type") or b"").partition(b";")[0].strip().lower()
+    return Kind.FORM if media_type == FORM_TYPE else Kind.UPLOAD
+
+
+def _is_navigation(request: Request) -> bool:
+    """`Sec-Fetch-Mode: navigate`; from a client that sends no Fetch Metadata, an Accept that names text/html.
+
+    `X-Requested-With` counts only with the value scripts send: Android web views put their package name there on every
+    request, page loads included.
+    """
+    if (request.first(b"x-requested-with") or b"").lower() == b"xmlhttprequest":
+        return False
+    mode = request.first(b"sec-fetch-mode")
+    if mode is not None:
+        return mode == b"navigate"
+    if any(request.first(name) is not None for name in _FETCH_METADATA):
+        return False
+    return any(_names_html(part) for value in request.every(b"accept") for part in value.split(b","))
+
+
+def _names_html(part: bytes) -> bool:
+    media_type, *parameters = part.lower().split(b";")
+    if media_type.strip() != b"text/html":
+        return False
+    return not any(_is_zero_weight(parameter.strip()) for parameter in parameters)
+
+
+def _is_zero_weight(parameter: bytes) -> bool:
+    name, _, value = parameter.partition(b"=")
+    return name.strip() == b"q" and not value.strip(b" 0.")

@@ -1,0 +1,177 @@
+"""The line as a gate sees it: visitors in, passes or views out, with or without the store.
+
+Law: the store decides; while it is away nobody's place changes. A newcomer is then stamped with this machine's clock and
+their signed ticket keeps that stamp, so the line is whole again as soon as the store is (DESIGN.md law 9).
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from os import urandom
+from typing import Protocol
+
+from waitroom import clock
+from waitroom.admission.line import Presence, Standing, State, Touch, Touched
+from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
+from waitroom.errors import StoreError
+from waitroom.gate.entrance import Entrance
+from waitroom.gate.jar import Credential
+from waitroom.gate.meters import GateMeters
+from waitroom.gate.view import View
+
+AWAY_POLL_MS = 5_000
+"""When to ask again while the store is away."""
+
+Admitted = Callable[[Ticket, bytes], None]
+Waits = Callable[[View], None]
+
+
+class Store(Protocol):
+    """What a gate needs of the store's client; see waitroom/store."""
+
+    @property
+    def up(self) -> bool:
+        """Whether the store answered last time."""
+
+    def present(self, pool: str, presence: Presence, done: Callable[[Standing | StoreError], None]) -> None:
+        """A visitor shows up."""
+
+    def check(self, pool: str, touch: Touch, done: Callable[[Touched | StoreError], None]) -> None:
+        """Ask for a session now."""
+
+    def touch(self, pool: str, touch: Touch) -> None:
+        """A session was used; told to the store within a second."""
+
+    def release(self, pool: str, visitor: str, reason: str) -> None:
+        """A session has ended."""
+
+    def leave(self, pool: str, visitor: str) -> None:
+        """A ticket gives up its place."""
+
+
+class Line:
+    """Presents visitors to the store and turns its answers into passes and views."""
+
+    def __init__(self, store: Store, meters: GateMeters) -> None:
+        self._store = store
+        self._meters = meters
+        self._offset_ms = 0
+
+    @property
+    def up(self) -> bool:
+        """Whether the store answers."""
+        return self._store.up
+
+    def now_ms(self) -> int:
+        """The store's clock, as of its last answer."""
+        return clock.now_ms() + self._offset_ms
+
+    def heard(self, now_ms: int) -> None:
+        """The store said what time it is."""
+        self._offset_ms = now_ms - clock.now_ms()
+
+    def touch(self, held: Credential) -> None:
+        """A pass was used."""
+        assert held.touch is not None
+        self._store.touch(held.pool, held.touch)
+
+    def check(self, held: Credential, done: Callable[[Touched | StoreError], None]) -> None:
+        """Ask whether a pass's session lives."""
+        assert held.touch is not None
+        self._store.check(held.pool, held.touch, done)
+
+    def release(self, held: Credential) -> None:
+        """A pass's session ends because its holder logged out or handed in."""
+        self._meters.departed(held.pool, "released")
+        self._store.release(held.pool, held.ticket.visitor, "released")
+
+    def leave(self, entrance: Entrance, ticket: Ticket) -> None:
+        """A visitor gives up their place in line."""
+        self._meters.departed(entrance.name, "left")
+        self._store.leave(entrance.name, ticket.visitor)
+
+    def present(
+        self,
+        entrance: Entrance,
+        ticket: Ticket | None,
+        *,
+        exam: str,
+        secure: bool,
+        hidden: bool,
+        admitted: Admitted,
+        waits: Waits,
+    ) -> None:
+        """A visitor asks for entry; exactly one of `admitted` and `waits` is called.
+
+        `ticket` None is a newcomer. A cookie goes along whenever the browser does not hold this very ticket yet.
+        """
+        mine = ticket or Ticket(visitor_id(urandom(VISITOR_BYTES)), exam, 0)
+        presence = Presence(
+            mine.visitor,
+            mine.arrival_us,
+            lane=mine.lane,
+            exam=mine.exam,
+            opens_ms=entrance.opens_ms(mine.exam),
+            confirmed=ticket is not None,
+            hidden=hidden,
+        )
+
+        def answered(answer: Standing | StoreError) -> None:
+            if isinstance(answer, StoreError):
+                self._answer_alone(entrance, ticket, mine, secure=secure, admitted=admitted, waits=waits)
+                return
+            self.heard(answer.now_ms)
+            stamped = mine if mine.arrival_us else replace(mine, arrival_us=answer.arrival_us)
+            if ticket is None:
+                self._meters.arrived(entrance.name)
+            if answer.state is State.ADMITTED:
+                self._meters.admitted(entrance.name, answer, newcomer=ticket is None)
+                passed = stamped.admitted(answer.backend, answer.admitted_ms)
+                admitted(passed, entrance.cookie(passed, secure=secure))
+            else:
+                waits(_view(entrance, answer, stamped, _cookies(entrance, ticket, stamped, secure=secure)))
+
+        self._store.present(entrance.name, presence, answered)
+
+    def _answer_alone(
+        self, entrance: Entrance, ticket: Ticket | None, mine: Ticket, *, secure: bool, admitted: Admitted, waits: Waits
+    ) -> None:
+        """The store is away: keep the place, and let newcomers in only where the operator chose so."""
+        stamped = mine if mine.arrival_us else replace(mine, arrival_us=self.now_ms() * 1000)
+        state = entrance.resting_state(stamped.exam, self.now_ms())
+        if ticket is None:
+            self._meters.arrived(entrance.name)
+        if state is State.WAITING and entrance.pool.on_store_loss == "admit":
+            passed = stamped.admitted(entrance.admit_away(), self.now_ms())
+            admitted(passed, entrance.cookie(passed, secure=secure))
+            return
+        waits(
+            View(
+                state,
+                entrance.name,
+                stamped.exam,
+                visitor=stamped.visitor,
+                arrival_us=stamped.arrival_us,
+                next_poll_ms=AWAY_POLL_MS,
+                stale=True,
+                cookies=_cookies(entrance, ticket, stamped, secure=secure),
+            )
+        )
+
+
+def _cookies(entrance: Entrance, before: Ticket | None, now: Ticket, *, secure: bool) -> tuple[bytes, ...]:
+    return () if now == before else (entrance.cookie(now, secure=secure),)
+
+
+def _view(entrance: Entrance, answer: Standing, ticket: Ticket, cookies: tuple[bytes, ...]) -> View:
+    return View(
+        answer.state,
+        entrance.name,
+        ticket.exam,
+        visitor=ticket.visitor,
+        arrival_us=ticket.arrival_us,
+        ahead=answer.ahead,
+        waiting=answer.waiting,
+        eta=entrance.eta(answer.ahead),
+        next_poll_ms=answer.next_poll_ms,
+        cookies=cookies,
+    )

@@ -1,0 +1,43 @@
+"""The gate's counters, bound once to their slots so that counting costs one addition."""
+
+from waitroom.admission.line import Lane, Standing
+from waitroom.metrics.counters import Counters
+
+
+class GateMeters:
+    """Arrivals, admissions and departures of every pool."""
+
+    def __init__(self, counters: Counters, pools: list[str]) -> None:
+        self._arrivals = {pool: counters.counter("arrivals_total", pool) for pool in pools}
+        self._admissions = {
+            (pool, way): counters.counter("admissions_total", pool, way)
+            for pool in pools
+            for way in ("direct", "line", "return")
+        }
+        self._departures = {
+            (pool, reason): counters.counter("departures_total", pool, reason)
+            for pool in pools
+            for reason in ("released", "left")
+        }
+        self._waits = {pool: counters.histogram("wait_seconds", pool) for pool in pools}
+        self._refused = {pool: counters.counter("cookies_refused_total", pool) for pool in pools}
+
+    def arrived(self, pool: str) -> None:
+        """A newcomer took a ticket."""
+        self._arrivals[pool].inc()
+
+    def admitted(self, pool: str, standing: Standing, *, newcomer: bool) -> None:
+        """A visitor was told that they are in, for the first time."""
+        if standing.repeated:
+            return
+        way = "direct" if newcomer else "line"
+        self._admissions[pool, "return" if standing.lane is Lane.RETURN else way].inc()
+        self._waits[pool].observe(max(0.0, standing.now_ms - standing.arrival_us / 1000) / 1000)
+
+    def departed(self, pool: str, reason: str) -> None:
+        """A session or a place ended by its holder's own act."""
+        self._departures[pool, reason].inc()
+
+    def refused(self, pool: str) -> None:
+        """A cookie of our name did not verify."""
+        self._refused[pool].inc()

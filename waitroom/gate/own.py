@@ -1,0 +1,120 @@
+"""Our own endpoints under the prefix: the status poll and giving up a place.
+
+Law: everything under the prefix is ours, and nothing of it ever reaches a backend.
+"""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs
+
+from waitroom.admission.line import State, Touched
+from waitroom.admission.tickets import Ticket
+from waitroom.errors import StoreError
+from waitroom.gate.entrance import Entrance
+from waitroom.gate.jar import Credential, Jar
+from waitroom.gate.line import Line
+from waitroom.gate.view import Screens, View
+from waitroom.proxy.decisions import Decision, Later, Request, Respond
+
+
+class OwnEndpoints:
+    """Answers `{prefix}status` and `{prefix}leave`."""
+
+    def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
+        self._prefix = prefix
+        self._entrances = entrances
+        self._line = line
+        self._screens = screens
+
+    def decide(self, request: Request, jar: Jar) -> Decision:
+        """The answer to a request under the prefix."""
+        name, _, query = request.target[len(self._prefix) :].partition(b"?")
+        match name:
+            case b"status":
+                if request.method not in (b"GET", b"HEAD"):
+                    return self._screens.method_not_allowed(request, b"GET, HEAD")
+                return self._status(request, jar, query)
+            case b"leave":
+                if request.method != b"POST":
+                    return self._screens.method_not_allowed(request, b"POST")
+                return self._leave(request, jar, query)
+            case _:
+                return self._screens.not_found(request)
+
+    def _status(self, request: Request, jar: Jar, query: bytes) -> Decision:
+        held = self._asked_for(jar, query)
+        if held is None or held.dead:
+            return self._screens.no_ticket(request)
+        entrance = self._entrances[held.pool]
+        if held.relay is not None:
+            return self._status_of_pass(request, held, entrance)
+        ticket = held.ticket.place()
+        if entrance.is_closed(ticket.exam, self._line.now_ms()):
+            return self._screens.status(request, _closed(entrance, ticket))
+        secure = request.scheme == b"https"
+
+        def start(resume: Callable[[Decision], None]) -> None:
+            self._line.present(
+                entrance,
+                ticket,
+                exam=ticket.exam,
+                secure=secure,
+                hidden=b"hidden=1" in query,
+                admitted=lambda passed, cookie: resume(
+                    self._screens.status(request, _admitted(entrance, passed, (cookie,)))
+                ),
+                waits=lambda view: resume(self._screens.status(request, view)),
+            )
+
+        return Later(start)
+
+    def _status_of_pass(self, request: Request, held: Credential, entrance: Entrance) -> Decision:
+        """The cookie is a pass already (another tab was admitted): `admitted` while its session lives."""
+
+        def start(resume: Callable[[Decision], None]) -> None:
+            def answered(answer: Touched | StoreError) -> None:
+                if isinstance(answer, Touched) and answer.life != "live":
+                    held.dead = True
+                    resume(self._screens.no_ticket(request))
+                else:
+                    resume(self._screens.status(request, _admitted(entrance, held.ticket, ())))
+
+            self._line.check(held, answered)
+
+        return Later(start)
+
+    def _leave(self, request: Request, jar: Jar, query: bytes) -> Respond:
+        """Give up the place (or the session) and take the cookie back."""
+        held = self._asked_for(jar, query)
+        if held is None:
+            return self._screens.no_ticket(request)
+        entrance = self._entrances[held.pool]
+        if held.relay is not None:
+            self._line.release(held)
+        else:
+            self._line.leave(entrance, held.ticket)
+        held.dead = True
+        return self._screens.left(request, entrance.farewell(secure=request.scheme == b"https"))
+
+    def _asked_for(self, jar: Jar, query: bytes) -> Credential | None:
+        """The credential of the pool named in the query; without a name, the latest."""
+        pools = parse_qs(query.decode("latin-1")).get("pool") if query else None
+        return jar.by_pool.get(pools[0]) if pools else jar.latest()
+
+
+def _closed(entrance: Entrance, ticket: Ticket) -> View:
+    return View(
+        State.CLOSED, entrance.name, ticket.exam, ticket.visitor, ticket.arrival_us, next_poll_ms=30_000
+    )
+
+
+def _admitted(entrance: Entrance, ticket: Ticket, cookies: tuple[bytes, ...]) -> View:
+    return View(
+        State.ADMITTED,
+        entrance.name,
+        ticket.exam,
+        ticket.visitor,
+        ticket.arrival_us,
+        ahead=0,
+        next_poll_ms=2_000,
+        cookies=cookies,
+    )

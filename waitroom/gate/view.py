@@ -1,0 +1,62 @@
+"""What is to be told to a visitor who is not relayed, and to whom the telling is left.
+
+Law: the gate decides what is true, the screens how it is said. Neither imports the other; the server introduces them.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from waitroom.admission.estimate import Eta, Unknown
+from waitroom.admission.line import State
+from waitroom.proxy.decisions import Request, Respond
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One visitor's situation. `ahead` None: not known, because the store is away (`stale`)."""
+
+    state: State
+    pool: str
+    exam: str = ""
+    visitor: str = ""
+    arrival_us: int = 0
+    ahead: int | None = None
+    waiting: int | None = None
+    eta: Eta | Unknown = Unknown.NO_DATA
+    next_poll_ms: int = 5_000
+    stale: bool = False
+    cookies: tuple[bytes, ...] = ()
+
+
+class Screens(Protocol):
+    """Turns a view into an answer of the right kind."""
+
+    def page(self, request: Request, view: View) -> Respond:
+        """A page for a person."""
+
+    def form_page(self, request: Request, view: View, body: bytes | None) -> Respond:
+        """A page that carries a form; `body` None: what was sent is too large or of a kind that no page can carry."""
+
+    def refusal(self, request: Request, view: View) -> Respond:
+        """A problem document for a program."""
+
+    def status(self, request: Request, view: View) -> Respond:
+        """The answer to a status poll."""
+
+    def no_ticket(self, request: Request) -> Respond:
+        """The answer to a status poll that shows no ticket of ours: 401."""
+
+    def left(self, request: Request, farewell: bytes) -> Respond:
+        """The answer to giving up a place; `farewell` takes the cookie back."""
+
+    def not_found(self, request: Request) -> Respond:
+        """Nothing of that name under our prefix: 404."""
+
+    def method_not_allowed(self, request: Request, allow: bytes) -> Respond:
+        """Ours, but not with this method: 405."""
+
+    def misdirected(self, request: Request) -> Respond:
+        """The answer to a Host that is not ours: 421."""
+
+    def unavailable(self, request: Request, view: View, error: Exception) -> Respond:
+        """The answer to an admitted visitor whose backend failed: a calm page, or 502/504 for a program."""
