@@ -26,13 +26,14 @@ class Relay:
     """Hand the request to a backend.
 
     `target` is an opaque name known to the connection pool ("pool/backend"). `cookie` is a Set-Cookie value added to the final
-    response. `finished` is called once with the response's status (0: no complete response reached the client).
-    `failed` turns a backend failure that happened before the response head into an answer of our own.
+    response if its status is smaller than `cookie_below`. `finished` is called once with the response's status (0: no complete
+    response reached the client). After a Collect the collected body is relayed.
     """
 
     target: str
     cookie: bytes | None = None
     finished: Callable[[int], None] | None = None
+    cookie_below: int = 600
 
 
 @dataclass(frozen=True, slots=True)
