@@ -1,0 +1,60 @@
+"""An exam server that counts: who is in, how many at once, and in which order they came."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from tests.support.product import free_port
+
+
+@dataclass(slots=True)
+class CountingBackend:
+    """Students name themselves in `X-Student`; a session lasts from the first request to `/logout`."""
+
+    url: str = ""
+    inside: set[str] = field(default_factory=set)
+    most_inside: int = 0
+    entered: list[str] = field(default_factory=list)
+    requests: Counter[str] = field(default_factory=Counter)
+    paths: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    slow: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Any page; `/logout` ends a session, `/slow` waits until the test says so."""
+        student = request.headers.get("X-Student", "")
+        self.requests[student] += 1
+        self.paths.append(request.raw_path)
+        if request.method == "POST":
+            self.bodies.append(await request.read())
+        if request.path == "/logout":
+            self.inside.discard(student)
+        elif student not in self.inside:
+            self.inside.add(student)
+            self.entered.append(student)
+            self.most_inside = max(self.most_inside, len(self.inside))
+        if request.path == "/slow":
+            await self.slow.wait()
+        return web.Response(text=f"exam server: {request.raw_path}\n", headers={"X-Exam": "yes"})
+
+
+@contextlib.asynccontextmanager
+async def counting_backend() -> AsyncIterator[CountingBackend]:
+    """A counting exam server on a free port."""
+    backend = CountingBackend()
+    application = web.Application(client_max_size=1 << 30)
+    application.router.add_route("*", "/{tail:.*}", backend.answer)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    backend.url = f"http://127.0.0.1:{port}"
+    try:
+        yield backend
+    finally:
+        backend.slow.set()
+        await runner.cleanup()
