@@ -1,0 +1,272 @@
+"""Addresses as an operator writes them: where to listen, where a backend is, which networks are trusted, which names.
+
+Law: an address has one meaning or it is refused. A backend is a scheme, a host and a port and nothing more, since every
+request keeps its own path, query and Host byte for byte.
+"""
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Literal, assert_never
+from urllib.parse import urlsplit
+
+from waitroom.settings.units import BadValueError, quoted
+
+Network = IPv4Network | IPv6Network
+
+HOST_PORT_FORMS = "HOST:PORT, such as 0.0.0.0:8080 or [::]:8080; port 0 takes any free one"
+LISTEN_FORMS = f"{HOST_PORT_FORMS}; or unix:/PATH"
+URL_FORMS = "http://HOST[:PORT], https://HOST[:PORT] or http+unix:///PATH"
+NETWORK_FORMS = "a network such as 10.0.0.0/8 or 2001:db8::/32, or one address"
+HOST_FORMS = "a host name or address without scheme, port or path, such as exam.uni.example"
+STORE_FORMS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
+
+MAX_UNIX_PATH_BYTES = 107
+"""sun_path holds 108 bytes with its closing NUL (unix(7))."""
+
+_HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]/@?#\s]*)):(\d{1,5})", re.ASCII)
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A host (name or address, IPv6 without brackets) and a port, 0 for any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: a host and a port, or with `unix` set the path of a socket (host empty, port 0)."""
+
+    host: str
+    port: int
+    unix: str | None = None
+
+    def __str__(self) -> str:
+        return f"unix:{self.unix}" if self.unix else str(HostPort(self.host, self.port))
+
+
+@dataclass(frozen=True, slots=True)
+class BackendUrl:
+    """Where a backend is: scheme, host (IPv6 without brackets), port; or with `unix` set the path of its socket."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    unix: str | None = None
+
+    def __str__(self) -> str:
+        if self.unix:
+            return f"{self.scheme}+unix://{self.unix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}")
+
+
+def parse_host_port(text: str) -> HostPort:
+    """`127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`."""
+    match = _HOST_PORT.fullmatch(text)
+    if match is None:
+        raise BadValueError(f"{quoted(text)} is not an address to listen on", HOST_PORT_FORMS, _listen_hint(text))
+    brackets, name, port = match.groups()
+    if brackets is not None:
+        host = _ipv6(brackets, text)
+    elif not name:
+        raise BadValueError(f"{quoted(text)} names no host", HOST_PORT_FORMS, f"0.0.0.0:{port}")
+    else:
+        host = _host(name, text)
+    return HostPort(host, _port(port, text, lowest=0))
+
+
+def parse_listen(text: str) -> Address:
+    """`HOST:PORT` or `unix:/path`."""
+    if text.startswith("unix:"):
+        return Address("", 0, unix=_unix_path(text.removeprefix("unix:").removeprefix("//"), text))
+    try:
+        at = parse_host_port(text)
+    except BadValueError as error:
+        allowed = LISTEN_FORMS if error.allowed == HOST_PORT_FORMS else error.allowed
+        raise BadValueError(error.wrong, allowed, error.suggestion) from None
+    return Address(at.host, at.port)
+
+
+def parse_backend_url(text: str) -> BackendUrl:
+    """`http://10.0.0.11`, `https://moodle:8443`, `http+unix:///run/moodle.sock`."""
+    scheme, found, rest = text.partition("://")
+    if not found:
+        raise BadValueError(f"{quoted(text)} has no scheme", URL_FORMS, _url_hint(text))
+    match scheme.lower():
+        case "http+unix":
+            return BackendUrl("http", "localhost", 80, unix=_unix_path(rest, text))
+        case "http":
+            return _tcp_backend("http", rest, text)
+        case "https":
+            return _tcp_backend("https", rest, text)
+        case _:
+            raise BadValueError(f"{quoted(scheme)} is not a scheme a backend can have", URL_FORMS)
+
+
+def _tcp_backend(scheme: Literal["http", "https"], rest: str, text: str) -> BackendUrl:
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    tail = rest[len(authority) :]
+    if "@" in authority:
+        wrong = "a backend URL carries no user or password; every request keeps its own Authorization header"
+        raise BadValueError(wrong, URL_FORMS, f"{scheme}://{authority.rpartition('@')[2]}")
+    if tail:
+        wrong = f"a backend URL has no path or query ({quoted(tail)}); every request keeps its own, byte for byte"
+        raise BadValueError(wrong, URL_FORMS, f"{scheme}://{authority}")
+    if authority.count(":") > 1 and not authority.startswith("["):
+        raise BadValueError(f"{quoted(text)}: an IPv6 address stands in brackets", URL_FORMS, _url_hint(text))
+    match = _HOST_PORT.fullmatch(
+        authority if re.search(r":\d+$", authority) and not authority.endswith("]") else f"{authority}:0"
+    )
+    if match is None:
+        raise BadValueError(f"{quoted(text)} is not a URL", URL_FORMS)
+    brackets, name, port = match.groups()
+    host = _ipv6(brackets, text) if brackets is not None else _host(name, text)
+    explicit = match.string is authority
+    return BackendUrl(scheme, host, _port(port, text, lowest=1) if explicit else _DEFAULT_PORTS[scheme])
+
+
+def parse_network(text: str) -> Network:
+    """`10.0.0.0/8`, `2001:db8::/32`, or one address."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        pass
+    try:
+        meant = str(ip_network(text, strict=False))
+    except ValueError:
+        raise BadValueError(f"{quoted(text)} is not a network", NETWORK_FORMS) from None
+    raise BadValueError(f"{quoted(text)} has bits set beyond its prefix length", NETWORK_FORMS, meant)
+
+
+def write_network(network: Network) -> str:
+    """The network with its prefix length."""
+    return str(network)
+
+
+def parse_host(text: str) -> str:
+    """A host name as it stands in a Host header without its port: lower case, IPv6 in brackets."""
+    if "*" in text:
+        raise BadValueError(f"{quoted(text)}: a host has no wildcards; list each name", HOST_FORMS)
+    if text.startswith("["):
+        return f"[{_ipv6(text[1:-1], text)}]" if text.endswith("]") else _no_host(text)
+    if "://" in text or "/" in text:
+        split = urlsplit(text if "://" in text else f"//{text}")
+        return _no_host(text, split.hostname or "")
+    if ":" in text:
+        name, _, port = text.partition(":")
+        return _no_host(text, name if port.isdigit() else f"[{text}]")
+    return _host(text, text).lower()
+
+
+def parse_store_url(text: str) -> str:
+    """The URL of a Redis or Valkey server. It may carry a password, so no message repeats it."""
+    scheme, found, rest = text.partition("://")
+    match scheme if found else "":
+        case "redis" | "rediss":
+            authority, _, database = rest.partition("?")[0].rpartition("@")[2].partition("/")
+            if not re.fullmatch(r"\d{0,4}", database, re.ASCII):
+                raise BadValueError("what follows the slash is not the number of a database", STORE_FORMS)
+            try:
+                parse_host_port(authority if re.search(r":\d+$", authority) else f"{authority}:6379")
+            except BadValueError:
+                raise BadValueError("not the URL of a store", STORE_FORMS) from None
+            return text
+        case "unix":
+            _unix_path(rest.partition("?")[0].rpartition("@")[2], "the URL")
+            return text
+        case "valkey" | "valkeys":
+            meant = "rediss://" if scheme == "valkeys" else "redis://"
+            raise BadValueError(f"{quoted(scheme)} is not a scheme of the client", STORE_FORMS, meant)
+        case "":
+            raise BadValueError("not the URL of a store", STORE_FORMS)
+        case _:
+            raise BadValueError(f"{quoted(scheme)} is not a scheme of a store", STORE_FORMS)
+
+
+def _host(name: str, text: str) -> str:
+    if re.fullmatch(r"[0-9.]+", name, re.ASCII):
+        try:
+            return str(IPv4Address(name))
+        except ValueError:
+            raise BadValueError(
+                f"{quoted(text)}: {name} is not an IPv4 address", "four numbers from 0 to 255"
+            ) from None
+    if len(name) > 253 or not _HOST.fullmatch(name):
+        raise BadValueError(
+            f"{quoted(text)}: {quoted(name)} is not a host name", "letters, digits, - and . (IDNs as xn--)"
+        )
+    return name
+
+
+def _no_host(text: str, meant: str = "") -> str:
+    raise BadValueError(f"{quoted(text)} is not a host", HOST_FORMS, meant)
+
+
+def _ipv6(inside: str, text: str) -> str:
+    try:
+        return str(IPv6Address(inside))
+    except ValueError:
+        raise BadValueError(
+            f"{quoted(text)}: {quoted(inside)} is not an IPv6 address", "such as [2001:db8::1]"
+        ) from None
+
+
+def _port(digits: str, text: str, *, lowest: int) -> int:
+    port = int(digits)
+    if not lowest <= port <= 65_535:
+        raise BadValueError(f"{quoted(text)}: port {port} does not exist", f"ports {lowest} to 65535")
+    return port
+
+
+def _unix_path(path: str, text: str) -> str:
+    if not path.startswith("/") or path.endswith("/") or "\0" in path:
+        raise BadValueError(f"{quoted(text)}: the path of a socket is absolute", "such as unix:/run/waitroom.sock")
+    if len(path.encode()) > MAX_UNIX_PATH_BYTES:
+        raise BadValueError(f"the path of a socket has {len(path.encode())} bytes", f"at most {MAX_UNIX_PATH_BYTES}")
+    return path
+
+
+def _listen_hint(text: str) -> str:
+    if text.isdigit():
+        return f"0.0.0.0:{text}"
+    if "://" in text:
+        split = urlsplit(text)
+        return split.netloc if re.search(r":\d+$", split.netloc) else f"{split.netloc}:8080"
+    try:
+        found = ip_address(text)
+    except ValueError:
+        pass
+    else:
+        match found:
+            case IPv4Address():
+                return f"{text}:8080"
+            case IPv6Address():
+                return f"[{text}]:8080"
+            case _ as never:
+                assert_never(never)
+    host, _, port = text.rpartition(":")
+    if port.isdigit() and ":" in host:
+        return f"[{host}]:{port}"
+    return f"{text}:8080" if _HOST.fullmatch(text) else ""
+
+
+def _url_hint(text: str) -> str:
+    scheme, found, rest = text.partition("://")
+    rest = rest if found else text.lstrip("/")
+    scheme = scheme if found else "http"
+    if found:
+        try:
+            return f"{scheme}://[{IPv6Address(rest)}]"
+        except ValueError:
+            host, _, port = rest.rpartition(":")
+            return f"{scheme}://[{host}]:{port}"
+    return f"{scheme}://{rest}" if re.fullmatch(r"[A-Za-z0-9._-]+(:\d+)?", rest, re.ASCII) else ""

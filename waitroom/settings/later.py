@@ -1,0 +1,99 @@
+"""The parts whose behaviour comes with a later version: adaptive rate, health, recovery, identity, tokens.
+
+Law: they are read and checked in full today, so that a file written for them stays right.
+"""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from waitroom.settings.part import Part, exactly_one
+from waitroom.settings.spelling import CookieName, FilePath, HeaderName, Name, duration, named, one_of, rate, whole
+
+URL_PATH = r"/[!-~]{0,499}"
+
+
+class Tls(Part):
+    """Certificate and key of a public listener."""
+
+    cert: FilePath = Field(description="Certificate chain, PEM.")
+    key: FilePath = Field(description="Private key of the certificate, PEM.")
+
+
+class Adaptive(Part):
+    """The admission rate moves between `min_rate` and the pool's `rate` with the backends' health."""
+
+    target_p95_ms: Annotated[int, duration("10ms", "1m")] = Field(
+        alias="target_p95", description="Answer time (95th percentile) above which the rate goes down."
+    )
+    min_rate_milli: Annotated[int, rate()] = Field(
+        default=1_000, alias="min_rate", description="The rate never goes below this."
+    )
+
+
+class Health(Part):
+    """Active check of each backend."""
+
+    path: Annotated[str, named(URL_PATH, "a path such as /login/index.php")] = Field(
+        description="Path asked for with GET; an answer below 400 is healthy."
+    )
+    interval_ms: Annotated[int, duration("100ms", "10m")] = Field(
+        default=2_000, alias="interval", description="Time from one check to the next."
+    )
+    timeout_ms: Annotated[int, duration("100ms", "1m")] = Field(
+        default=2_000, alias="timeout", description="A check without an answer after this has failed."
+    )
+    fall: Annotated[int, whole(1, 100)] = Field(default=3, description="Failed checks in a row that take it out.")
+    rise: Annotated[int, whole(1, 100)] = Field(default=2, description="Good checks in a row that bring it back.")
+
+
+class Recovery(Part):
+    """The ramp on which sessions come back after an outage."""
+
+    initial_rate_milli: Annotated[int, rate()] = Field(
+        default=2_000, alias="initial_rate", description="Where the ramp starts."
+    )
+
+
+class Jwt(Part):
+    """A signed token that carries the student's identity."""
+
+    header: HeaderName | None = Field(default=None, description="Header that carries it; a Bearer prefix is fine.")
+    cookie: CookieName | None = Field(default=None, description="Cookie that carries it.")
+    claim: Annotated[str, named(r"[!-~]{1,64}", "the name of a claim")] = Field(
+        default="sub", description="Claim that names the student."
+    )
+    key_file: FilePath = Field(description="File with the key that verifies the token.")
+    algorithm: Annotated[str, one_of("HS256", "RS256", "ES256")] = Field(
+        default="RS256", description="The one algorithm that is accepted."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        exactly_one(self, ("header", "cookie"))
+        return self
+
+
+class Identity(Part):
+    """How a student is known across browsers. Only a keyed hash of it is kept."""
+
+    header: HeaderName | None = Field(default=None, description="Header set by a sign-on proxy in trusted_proxies.")
+    cookie: CookieName | None = Field(default=None, description="Cookie whose value names the student.")
+    jwt: Jwt | None = Field(default=None, description="A signed token.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        exactly_one(self, ("header", "cookie", "jwt"))
+        return self
+
+
+class Token(Part):
+    """A bearer token of the admin listener, by its hash."""
+
+    name: Name = Field(description="Whose token it is; stands in the audit.")
+    sha256: Annotated[str, named(r"[0-9a-f]{64}", "64 lower-case hex digits: printf %s TOKEN | sha256sum")] = Field(
+        description="SHA-256 of the token, in hex."
+    )
+    scopes: tuple[Annotated[str, one_of("read", "operate")], ...] = Field(
+        default=("read",), min_length=1, description="What the token allows."
+    )

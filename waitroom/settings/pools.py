@@ -1,0 +1,149 @@
+"""The parts that say who waits for what: match rules, backends, pools, exams, pace.
+
+Law: pool, backend and pace names go into cookie names, store keys and metric labels, so their letters are few.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from waitroom.settings.later import Adaptive, Health, Recovery
+from waitroom.settings.part import Part, later
+from waitroom.settings.spelling import (
+    AnyText,
+    Auto,
+    BackendAddress,
+    HeaderName,
+    Host,
+    InstantMs,
+    Method,
+    Name,
+    Texts,
+    Truth,
+    complaint,
+    duration,
+    named,
+    one_of,
+    rate,
+    whole,
+)
+from waitroom.settings.units import BadValueError
+
+MAX_RULES = 1_000
+"""Match rules of one list."""
+
+PATH_GLOB = r"[/*][^?#\s]{0,499}"
+PATH_FORMS = "a path that begins with /, * standing for any characters; the query goes under query"
+
+
+class Match(Part):
+    """What a request must have: everything that is stated here."""
+
+    host: Host | None = Field(default=None, description="Host, without port, in any case.")
+    path: Annotated[str, named(PATH_GLOB, PATH_FORMS)] | None = Field(
+        default=None, description="Path; * stands for any characters, slashes included."
+    )
+    query: dict[AnyText, AnyText] = Field(
+        default_factory=dict, description="Parameters of the query and their values, decoded; others may stand beside."
+    )
+    header: dict[HeaderName, AnyText] = Field(
+        default_factory=dict, description="Headers (first of each name) and their exact values."
+    )
+    method: Method | None = Field(default=None, description="Method, such as POST.")
+
+    @model_validator(mode="after")
+    def _states_something(self) -> Self:
+        if not (self.host or self.path or self.query or self.header or self.method):
+            raise complaint(BadValueError("matches every request", "at least one of host, path, query, header, method"))
+        return self
+
+
+Matches = Annotated[tuple[Match, ...], Field(max_length=MAX_RULES)]
+
+
+class Backend(Part):
+    """One replica of the exam server."""
+
+    url: BackendAddress = Field(description="Where it is: http://HOST[:PORT], https://HOST[:PORT], http+unix:///PATH.")
+    max_sessions: Annotated[int, whole(1, 1_000_000)] | None = Field(
+        default=None, description="Most admitted visitors at a time. May be absent only where admission.rate is set."
+    )
+    max_inflight: Annotated[int | Auto, whole(1, 100_000, "auto")] | None = later(
+        None, "Most requests at a time; auto finds it from the answer times."
+    )
+
+
+def _default_burst(data: dict[str, Any]) -> int:
+    """Two seconds of the rate, as in the example of the handbook."""
+    return max(1, 2 * int(data["rate_milli"]) // 1_000)
+
+
+class Admission(Part):
+    """How fast newcomers enter a pool."""
+
+    rate_milli: Annotated[int, rate(unlimited=True)] = Field(
+        default=0, alias="rate", description="Most admissions over time, kept in thousandths per second."
+    )
+    burst: Annotated[int, whole(1, 100_000)] = Field(
+        default_factory=_default_burst, description="Admissions at once after a quiet time. Default: 2 s of the rate."
+    )
+    adaptive: Adaptive | None = later(None, "Let the rate move with the backends' health.")
+
+
+class Session(Part):
+    """How long an admitted visitor keeps a slot."""
+
+    idle_timeout_ms: Annotated[int, duration("10s", "7d")] = Field(
+        default=30 * 60_000, alias="idle_timeout", description="A session ends after this long without a request."
+    )
+    max_duration_ms: Annotated[int, duration("1m", "7d")] = Field(
+        default=4 * 3_600_000, alias="max_duration", description="A session ends this long after its admission."
+    )
+    hold_until_exam_ends: Truth | None = Field(
+        default=None, description="Keep the slot until the exam closes. Default: true where the exam has closes."
+    )
+
+
+class Pool(Part):
+    """Interchangeable backends with one line in front of them."""
+
+    backends: dict[Name, Backend] = Field(min_length=1, description="The replicas, by name.")
+    admission: Admission = Field(default_factory=Admission, description="How fast newcomers enter.")
+    session: Session = Field(default_factory=Session, description="How long an admission lasts.")
+    health: Health | None = later(None, "Active checks of the backends.")
+    recovery: Recovery = later(Recovery(), "The ramp after an outage.")
+    absence_grace_ms: Annotated[int, duration("30s", "7d")] = Field(
+        default=10 * 60_000,
+        alias="absence_grace",
+        description="How long an absent ticket is remembered by the store. Its order lives on in the ticket itself.",
+    )
+    on_store_loss: Annotated[Literal["hold", "admit"], one_of("hold", "admit")] = Field(
+        default="hold", description="What newcomers meet while the store is away."
+    )
+    on_backend_down: Annotated[Literal["hold", "move"], one_of("hold", "move")] = later(
+        "hold", "Whether sessions of a dead backend wait for it or move to a sibling."
+    )
+
+
+class Exam(Part):
+    """What a student comes to sit."""
+
+    title: Texts = Field(default_factory=dict, description="Name shown to students: a text, or texts by language.")
+    pool: Name = Field(description="The pool whose backends serve it.")
+    match: Matches = Field(min_length=1, description="Requests that name this exam: one rule that fits is enough.")
+    opens_ms: InstantMs | None = Field(default=None, alias="opens", description="Before this, students meet the lobby.")
+    closes_ms: InstantMs | None = Field(default=None, alias="closes", description="After this, nobody enters.")
+    order: Annotated[Literal["arrival", "draw"], one_of("arrival", "draw")] = later(
+        "arrival", "Order of those in the lobby at the opening: arrival, or draw.", works=("arrival",)
+    )
+
+
+class Pace(Part):
+    """Smooths one expensive request of visitors already admitted."""
+
+    name: Name = Field(description="A label for metrics.")
+    match: Match = Field(description="The request.")
+    rate_milli: Annotated[int, rate()] = Field(alias="rate", description="How many a second may pass.")
+    max_wait_ms: Annotated[int, duration("1s", "5m")] = Field(
+        default=20_000, alias="max_wait", description="Longest time a request is held before a page takes over."
+    )

@@ -1,0 +1,297 @@
+"""The types of single values: how a key's text becomes a number or an address, goes back, and looks to an editor.
+
+Law: a value is taken as it is written or refused; nothing is guessed from a neighbouring type (`"5"` is not 5, `yes` is
+not true). Every complaint has the three parts of a BadValueError.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from waitroom.settings import addresses, units
+from waitroom.settings.addresses import Address, BackendUrl, HostPort, Network
+from waitroom.settings.units import BadValueError, quoted
+
+ERROR_TYPE = "waitroom"
+"""The pydantic error type of our own complaints; its context carries the three parts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spelling:
+    """Annotates a field: `read` makes the value of what YAML gave, `write` makes that again, `schema` describes it."""
+
+    read: Callable[[Any], object]
+    write: Callable[[Any], object]
+    schema: dict[str, Any]
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(self.write),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return dict(self.schema)
+
+    def _validate(self, value: object) -> object:
+        try:
+            return self.read(value)
+        except BadValueError as error:
+            raise complaint(error) from None
+
+
+def complaint(error: BadValueError) -> PydanticCustomError:
+    """A BadValueError in the form that pydantic collects."""
+    context = {"wrong": error.wrong, "allowed": error.allowed, "suggestion": error.suggestion}
+    return PydanticCustomError(ERROR_TYPE, "{wrong}", context)
+
+
+def text(value: object, forms: str) -> str:
+    """The value if it is text. A number, a truth value or an empty place is not."""
+    if isinstance(value, str):
+        return value
+    wrong = "has no value" if value is None else f"{quoted(value)} is not text"
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    raise BadValueError(wrong, forms, f'"{value}" in quotes' if plain and forms == TEXT_FORMS else "")
+
+
+TEXT_FORMS = "text"
+_QUANTITY_TYPES = (int, float)
+
+
+def duration(lowest: str, highest: str, *, none: bool = False) -> Spelling:
+    """A duration in whole milliseconds from `lowest` to `highest`; with `none` also the word none, kept as 0."""
+    low_ms, high_ms = units.parse_duration(lowest), units.parse_duration(highest)
+    return _quantity(
+        units.parse_duration,
+        units.write_duration,
+        (low_ms, high_ms, units.DURATION_FORMS),
+        {"type": "string", "pattern": units.DURATION_PATTERN, "examples": ["30s", "1h30m"]},
+        "none" if none else None,
+    )
+
+
+def rate(*, unlimited: bool = False) -> Spelling:
+    """A rate in thousandths per second, up to 100,000/s; with `unlimited` also that word, kept as 0."""
+    return _quantity(
+        units.parse_rate,
+        units.write_rate,
+        (1, 100_000_000, units.RATE_FORMS),
+        {"type": "string", "pattern": units.RATE_PATTERN, "examples": ["20/s", "90/min"]},
+        "unlimited" if unlimited else None,
+    )
+
+
+def size(lowest: str, highest: str) -> Spelling:
+    """A size in bytes from `lowest` to `highest`."""
+    return _quantity(
+        units.parse_size,
+        units.write_size,
+        (units.parse_size(lowest), units.parse_size(highest), units.SIZE_FORMS),
+        {"type": "string", "pattern": units.SIZE_PATTERN, "examples": ["64KiB", "2MB"]},
+        None,
+    )
+
+
+def _quantity(
+    parse: Callable[[str], int],
+    write: Callable[[int], str],
+    bounds: tuple[int, int, str],
+    schema: dict[str, Any],
+    zero_word: str | None,
+) -> Spelling:
+    lowest, highest, forms = bounds
+    if zero_word:
+        forms = f"{forms}; or {zero_word}"
+        schema = {"anyOf": [{"const": zero_word}, schema]}
+
+    def read(value: object) -> int:
+        if zero_word and value == zero_word:
+            return 0
+        number = isinstance(value, _QUANTITY_TYPES) and not isinstance(value, bool)
+        try:
+            found = parse(str(value) if number else text(value, forms))
+        except BadValueError as error:
+            raise BadValueError(error.wrong, forms, error.suggestion) from None
+        if not lowest <= found <= highest:
+            raise BadValueError(f"{value} is out of range", f"{write(lowest)} to {write(highest)}")
+        return found
+
+    return Spelling(read, lambda found: zero_word if zero_word and found == 0 else write(found), schema)
+
+
+def whole(lowest: int, highest: int, word: str | None = None) -> Spelling:
+    """A whole number from `lowest` to `highest`, or `word`."""
+    allowed = f"a whole number from {lowest} to {highest}" + (f", or {word}" if word else "")
+    schema: dict[str, Any] = {"type": "integer", "minimum": lowest, "maximum": highest}
+
+    def read(value: object) -> int | str:
+        if word is not None and value == word:
+            return word
+        if isinstance(value, bool) or not isinstance(value, int):
+            wrong = "has no value" if value is None else f"{quoted(value)} is not a whole number"
+            bare = isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII)
+            raise BadValueError(wrong, allowed, f"{value} without quotes" if bare else "")
+        if not lowest <= value <= highest:
+            raise BadValueError(f"{value} is out of range", allowed)
+        return value
+
+    return Spelling(read, _same, {"anyOf": [{"const": word}, schema]} if word else schema)
+
+
+def named(pattern: str, allowed: str) -> Spelling:
+    """Text that matches `pattern` whole; `allowed` says so in words."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def read(value: object) -> str:
+        found = text(value, allowed)
+        if compiled.fullmatch(found):
+            return found
+        lowered = found.lower().replace(" ", "-")
+        raise BadValueError(
+            f"{quoted(found)} is not allowed here", allowed, lowered if compiled.fullmatch(lowered) else ""
+        )
+
+    return Spelling(read, _same, {"type": "string", "pattern": f"^(?:{pattern})$"})
+
+
+def parsed(parse: Callable[[str], object], write: Callable[[Any], str], forms: str, **schema: Any) -> Spelling:
+    """Text that `parse` reads and `write` writes."""
+    return Spelling(lambda value: parse(text(value, forms)), write, {"type": "string", **schema})
+
+
+def words(longest: int) -> Spelling:
+    """Text for people: one line or several, 1 to `longest` characters, no control characters."""
+
+    def read(value: object) -> str:
+        found = text(value, TEXT_FORMS)
+        if not found.strip():
+            raise BadValueError("is empty", f"1 to {longest} characters")
+        if len(found) > longest:
+            raise BadValueError(f"has {len(found)} characters", f"at most {longest}")
+        if any((ord(char) < 32 and char != "\n") or ord(char) == 127 for char in found):
+            raise BadValueError("contains a control character", TEXT_FORMS)
+        return found
+
+    return Spelling(read, _same, {"type": "string", "minLength": 1, "maxLength": longest})
+
+
+def one_of(*choices: str) -> Spelling:
+    """One word out of a few."""
+
+    def read(value: object) -> str:
+        if value in choices and isinstance(value, str):
+            return value
+        raise BadValueError(_not_one(value), ", ".join(choices), close(value, choices))
+
+    return Spelling(read, _same, {"enum": list(choices)})
+
+
+def truth() -> Spelling:
+    """true or false."""
+
+    def read(value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(str(value).lower(), "")
+        raise BadValueError(_not_one(value), "true, false", meant)
+
+    return Spelling(read, _same, {"type": "boolean"})
+
+
+def close(value: object, choices: tuple[str, ...] | list[str]) -> str:
+    """The choice that was most likely meant, or nothing."""
+    folded = {choice.lower(): choice for choice in choices}
+    found = get_close_matches(str(value).lower(), sorted(folded), n=1, cutoff=0.6)
+    return folded[found[0]] if found else ""
+
+
+def _not_one(value: object) -> str:
+    return "has no value" if value is None else f"{quoted(value)} is not a choice"
+
+
+def _same(value: object) -> object:
+    return value
+
+
+def _read_path(value: str) -> Path:
+    if not value or "\0" in value:
+        raise BadValueError("is empty" if not value else "contains a NUL", "a path")
+    if value.startswith("~"):
+        raise BadValueError(
+            f"{quoted(value)}: ~ is not expanded", "a path, absolute or relative to the working directory"
+        )
+    return Path(value)
+
+
+def _texts(value: object) -> object:
+    """A plain text is a text in no particular language."""
+    if isinstance(value, str):
+        return {"": value}
+    if isinstance(value, dict) and value:
+        return value
+    raise complaint(
+        BadValueError(f"{quoted(value)} is not text", 'text, or texts by language such as {fr: "...", en: "..."}')
+    )
+
+
+def _write_texts(value: dict[str, str]) -> str | dict[str, str]:
+    return value[""] if set(value) == {""} else value
+
+
+NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
+NAME_FORMS = "1 to 32 of a-z 0-9 _ -, the first a letter or digit"
+EXAM_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+LANGUAGE = r"(?:[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2})?"
+FIELD_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
+MAX_TEXT_CHARS = 2_000
+
+Name = Annotated[str, named(NAME, NAME_FORMS)]
+ExamName = Annotated[str, named(EXAM_NAME, "1 to 64 of A-Z a-z 0-9 _ . -, the first a letter or digit")]
+Language = Annotated[str, named(LANGUAGE, "a language tag such as fr, en or pt-BR")]
+HeaderName = Annotated[str, named(FIELD_NAME, "the name of a header (RFC 9110 section 5.1)")]
+CookieName = Annotated[str, named(FIELD_NAME, "the name of a cookie (RFC 6265 section 4.1.1)")]
+Method = Annotated[str, named(r"[A-Z]{1,20}", "a method in capitals, such as POST")]
+Truth = Annotated[bool, truth()]
+Text = Annotated[str, words(MAX_TEXT_CHARS)]
+AnyText = Annotated[str, Spelling(lambda value: text(value, TEXT_FORMS), _same, {"type": "string"})]
+FilePath = Annotated[Path, parsed(_read_path, str, "a path", minLength=1)]
+InstantMs = Annotated[
+    int, parsed(units.parse_instant, units.write_instant, units.INSTANT_FORMS, pattern=units.INSTANT_PATTERN)
+]
+Host = Annotated[str, parsed(addresses.parse_host, str, addresses.HOST_FORMS)]
+AdminAddress = Annotated[HostPort, parsed(addresses.parse_host_port, str, addresses.HOST_PORT_FORMS)]
+ListenAddress = Annotated[Address, parsed(addresses.parse_listen, str, addresses.LISTEN_FORMS)]
+BackendAddress = Annotated[
+    BackendUrl, parsed(addresses.parse_backend_url, str, addresses.URL_FORMS, pattern=r"^(?:https?|http\+unix)://")
+]
+NetworkRange = Annotated[Network, parsed(addresses.parse_network, str, addresses.NETWORK_FORMS)]
+StoreUrl = Annotated[
+    str, parsed(addresses.parse_store_url, str, addresses.STORE_FORMS, pattern=r"^(?:rediss?|unix)://")
+]
+Texts = Annotated[
+    dict[Language, Text],
+    BeforeValidator(_texts),
+    PlainSerializer(_write_texts),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "propertyNames": {"pattern": f"^(?:{LANGUAGE})$"},
+                    "additionalProperties": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS},
+                },
+            ]
+        }
+    ),
+]
+Auto = Literal["auto"]
