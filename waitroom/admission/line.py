@@ -49,7 +49,10 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The store's answer to a Presence. `ahead` counts present tickets only; `backend` is named once admitted."""
+    """The store's answer to a Presence. `ahead` counts present tickets only; `backend` is named once admitted.
+
+    `repeated`: the visitor had been admitted before and is told so again.
+    """
 
     state: State
     visitor: str
@@ -60,6 +63,7 @@ class Standing:
     ahead: int = 0
     waiting: int = 0
     next_poll_ms: int = 0
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

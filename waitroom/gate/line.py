@@ -10,7 +10,7 @@ from os import urandom
 from typing import Protocol
 
 from waitroom import clock
-from waitroom.admission.line import Presence, Standing, State, Touch, Touched
+from waitroom.admission.line import Lane, Presence, Standing, State, Touch, Touched
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
@@ -124,7 +124,7 @@ class Line:
             if ticket is None:
                 self._meters.arrived(entrance.name)
             if answer.state is State.ADMITTED:
-                self._meters.admitted(entrance.name, answer, newcomer=ticket is None)
+                self._meters.admitted(entrance.name, answer, _way(mine, newcomer=ticket is None))
                 passed = stamped.admitted(answer.backend, answer.admitted_ms)
                 admitted(passed, entrance.cookie(passed, secure=secure))
             else:
@@ -156,6 +156,12 @@ class Line:
                 cookies=_cookies(entrance, ticket, stamped, secure=secure),
             )
         )
+
+
+def _way(ticket: Ticket, *, newcomer: bool) -> str:
+    if ticket.lane is Lane.RETURN:
+        return "return"
+    return "direct" if newcomer else "line"
 
 
 def _cookies(entrance: Entrance, before: Ticket | None, now: Ticket, *, secure: bool) -> tuple[bytes, ...]:

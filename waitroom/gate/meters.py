@@ -1,6 +1,6 @@
 """The gate's counters, bound once to their slots so that counting costs one addition."""
 
-from waitroom.admission.line import Lane, Standing
+from waitroom.admission.line import Standing
 from waitroom.metrics.counters import Counters
 
 
@@ -26,12 +26,11 @@ class GateMeters:
         """A newcomer took a ticket."""
         self._arrivals[pool].inc()
 
-    def admitted(self, pool: str, standing: Standing, *, newcomer: bool) -> None:
-        """A visitor was told that they are in, for the first time."""
+    def admitted(self, pool: str, standing: Standing, way: str) -> None:
+        """A visitor was told that they are in; a repeated answer is not counted again."""
         if standing.repeated:
             return
-        way = "direct" if newcomer else "line"
-        self._admissions[pool, "return" if standing.lane is Lane.RETURN else way].inc()
+        self._admissions[pool, way].inc()
         self._waits[pool].observe(max(0.0, standing.now_ms - standing.arrival_us / 1000) / 1000)
 
     def departed(self, pool: str, reason: str) -> None:

@@ -1,0 +1,95 @@
+"""Rules match all of what they state; doors are opened only by paths with one reading."""
+
+import pytest
+
+from tests.support.requests import Asked
+from waitroom.admission.routing import ExamRoutes, RuleSet, compile_rule, has_second_reading, host_name
+from waitroom.settings.model import Match
+
+
+@pytest.mark.parametrize(
+    ("match", "asked", "fits"),
+    [
+        ({"path": "/mod/quiz/*"}, Asked(target=b"/mod/quiz/view.php?id=7"), True),
+        ({"path": "/mod/quiz/*"}, Asked(target=b"/mod/quiz/"), True),
+        ({"path": "/mod/quiz/*"}, Asked(target=b"/mod/quiz"), False),
+        ({"path": "/mod/quiz/*"}, Asked(target=b"/mod/%71uiz/a/b"), True),
+        ({"path": "/mod/quiz/*"}, Asked(target=b"/MOD/quiz/a"), False),
+        ({"path": "/mod/%71uiz/*"}, Asked(target=b"/mod/quiz/a"), True),
+        ({"path": "/a.b"}, Asked(target=b"/aXb"), False),
+        ({"path": "*/end"}, Asked(target=b"/long/way/end"), True),
+        ({"path": "/x"}, Asked(target=b"http://exam.example/x?y"), True),
+        ({"query": {"cmid": "4711"}}, Asked(target=b"/any?a=1&cmid=4711"), True),
+        ({"query": {"cmid": "4711"}}, Asked(target=b"/any?cmid=47%311"), True),
+        ({"query": {"cmid": "4711"}}, Asked(target=b"/any?cmid=47110"), False),
+        ({"query": {"cmid": "4711"}}, Asked(target=b"/any?cmid=1&cmid=4711"), True),
+        ({"query": {"cmid": ""}}, Asked(target=b"/any?cmid="), True),
+        ({"query": {"a": "1", "b": "2"}}, Asked(target=b"/?b=2&a=1"), True),
+        ({"query": {"a": "1", "b": "2"}}, Asked(target=b"/?b=2"), False),
+        ({"host": "Math.Exam.example"}, Asked(headers=[(b"Host", b"math.exam.EXAMPLE:8443")]), True),
+        ({"host": "math.exam.example"}, Asked(headers=[(b"Host", b"other.example")]), False),
+        ({"host": "math.exam.example"}, Asked(), False),
+        ({"header": {"X-Exam": "m1"}}, Asked(headers=[(b"x-exam", b"m1")]), True),
+        ({"header": {"X-Exam": "m1"}}, Asked(headers=[(b"x-exam", b"m12")]), False),
+        ({"method": "POST", "path": "/s"}, Asked(b"POST", b"/s"), True),
+        ({"method": "POST", "path": "/s"}, Asked(b"GET", b"/s"), False),
+    ],
+)
+def test_a_rule_fits_what_it_states(match: dict[str, object], asked: Asked, fits: bool) -> None:
+    """Each row is one promise."""
+    assert compile_rule(Match.model_validate(match)).fits(asked) is fits
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/auth/saml2/../../mod/quiz/",
+        b"/auth/saml2/%2e%2e/mod",
+        b"/auth/saml2/%2E./mod",
+        b"/auth/saml2/..%2fmod",
+        b"/auth/saml2/..;/mod",
+        b"/auth/saml2/./x",
+        b"/auth/saml2//x",
+        b"/auth/saml2/..\\mod",
+        b"/auth/saml2/%5c..",
+        b"/auth/saml2/x%00",
+        b"/auth/saml2/%252e%252e/mod",
+        b"/auth/saml2/..",
+    ],
+)
+def test_a_door_is_not_opened_by_a_path_with_two_readings(path: bytes) -> None:
+    """What another server might normalise away never passes a bypass rule."""
+    assert has_second_reading(path)
+    assert not RuleSet([Match(path="/auth/saml2/*")], opens_door=True).fits(Asked(target=path))
+
+
+def test_a_door_is_opened_by_what_it_names() -> None:
+    """Plain paths, encoded letters and any query pass."""
+    door = RuleSet([Match(path="/auth/saml2/*")], opens_door=True)
+    assert door.fits(Asked(target=b"/auth/saml2/acs?RelayState=%2F..%2Fx//y"))
+    assert door.fits(Asked(target=b"/auth/saml2/%61cs"))
+    assert not door.fits(Asked(target=b"/auth/saml"))
+
+
+def test_the_first_exam_that_matches_wins_and_is_remembered() -> None:
+    """Order is the file's; asking twice gives the same answer."""
+    routes = ExamRoutes([("A", [Match(path="/q/*", query={"id": "1"})]), ("B", [Match(path="/q/*")])])
+    for _ in range(2):
+        assert routes.find(Asked(target=b"/q/x?id=1")) == "A"
+        assert routes.find(Asked(target=b"/q/x?id=2")) == "B"
+        assert routes.find(Asked(target=b"/other")) is None
+
+
+def test_a_rule_by_host_is_not_remembered_by_target() -> None:
+    """The same target on two hosts names two exams."""
+    routes = ExamRoutes([("A", [Match(host="a.example")]), ("B", [Match(host="b.example")])])
+    assert routes.find(Asked(target=b"/", headers=[(b"Host", b"a.example")])) == "A"
+    assert routes.find(Asked(target=b"/", headers=[(b"Host", b"b.example")])) == "B"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"), [(b"A.example:80", "a.example"), (b"[::1]:80", "[::1]"), (None, ""), (b"a", "a")]
+)
+def test_host_name(value: bytes | None, name: str) -> None:
+    """Ports and case do not matter."""
+    assert host_name(value) == name
