@@ -1,0 +1,1 @@
+"""Counters, their sums, and what a scrape looks like."""
