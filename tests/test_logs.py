@@ -92,7 +92,16 @@ def test_access_lines_are_gathered_and_written() -> None:
     async def main() -> None:
         read, write = os.pipe()
         log = AccessLog(lambda: NOW_MS, write)
-        log.note("r-1", "GET", "/mod/quiz/view.php", 200, 12, 280, "main", "main-1")
+        log.note(
+            "r-1",
+            "GET",
+            "/mod/quiz/view.php",
+            status=200,
+            duration_ms=12,
+            sent_bytes=280,
+            pool="main",
+            backend="main-1",
+        )
         loop = asyncio.get_running_loop()
         line = await loop.run_in_executor(None, os.read, read, 4_096)
         assert json.loads(line) == {
@@ -113,7 +122,7 @@ def test_access_log_never_waits_for_its_reader() -> None:
         fd = os.memfd_create("log")
         log = AccessLog(lambda: NOW_MS, fd)
         for _ in range(MAX_LINES + 3):
-            log.note("r", "GET", "/", 200, 1, 1)
+            log.note("r", "GET", "/", status=200, duration_ms=1, sent_bytes=1)
         log.close()
         written = os.pread(fd, os.fstat(fd).st_size, 0).splitlines()
         os.close(fd)

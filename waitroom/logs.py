@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, TextIO
+from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -86,6 +86,7 @@ class AccessLog:
         request: str,
         method: str,
         path: str,
+        *,
         status: int,
         duration_ms: int,
         sent_bytes: int,
