@@ -101,7 +101,7 @@ def parse_backend_url(text: str) -> BackendUrl:
     scheme, found, rest = text.partition("://")
     if not found:
         raise BadValueError(f"{quoted(text)} has no scheme", URL_FORMS, _url_hint(text))
-    match scheme.lower():
+    match scheme:
         case "http+unix":
             return BackendUrl("http", "localhost", 80, unix=_unix_path(rest, text))
         case "http":
@@ -109,7 +109,8 @@ def parse_backend_url(text: str) -> BackendUrl:
         case "https":
             return _tcp_backend("https", rest, text)
         case _:
-            raise BadValueError(f"{quoted(scheme)} is not a scheme a backend can have", URL_FORMS)
+            meant = text.lower() if scheme.lower() in _DEFAULT_PORTS else ""
+            raise BadValueError(f"{quoted(scheme)} is not the scheme of a backend", URL_FORMS, meant)
 
 
 def _tcp_backend(scheme: Literal["http", "https"], rest: str, text: str) -> BackendUrl:
@@ -118,7 +119,7 @@ def _tcp_backend(scheme: Literal["http", "https"], rest: str, text: str) -> Back
     if "@" in authority:
         wrong = "a backend URL carries no user or password; every request keeps its own Authorization header"
         raise BadValueError(wrong, URL_FORMS, f"{scheme}://{authority.rpartition('@')[2]}")
-    if tail:
+    if tail not in ("", "/"):
         wrong = f"a backend URL has no path or query ({quoted(tail)}); every request keeps its own, byte for byte"
         raise BadValueError(wrong, URL_FORMS, f"{scheme}://{authority}")
     if authority.count(":") > 1 and not authority.startswith("["):

@@ -85,7 +85,7 @@ class PublicListen(Part):
     @model_serializer(mode="wrap")
     def _shortest(self, written: SerializerFunctionWrapHandler) -> object:
         parts = written(self)
-        return parts if parts.get("tls") else parts["address"]
+        return parts if parts.get("tls") else parts.get("address")
 
 
 def _one_or_many(value: object) -> object:
@@ -133,11 +133,10 @@ def _queue_status() -> Spelling:
     """4xx or 5xx, but for those that browsers act upon by themselves."""
     base = whole(400, 599)
 
-    def read(value: object) -> int:
+    def read(value: object) -> object:
         if value in BROWSERS_ACT_UPON and not isinstance(value, bool):
             raise BadValueError(f"{value} makes browsers act by themselves", "429, 503 or another of 400 to 599", "429")
-        found: int = base.read(value)
-        return found
+        return base.read(value)
 
     return Spelling(read, base.write, base.schema)
 

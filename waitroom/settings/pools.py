@@ -93,10 +93,10 @@ class Admission(Part):
 class Session(Part):
     """How long an admitted visitor keeps a slot."""
 
-    idle_timeout_ms: Annotated[int, duration("10s", "7d")] = Field(
+    idle_timeout_ms: Annotated[int, duration("1s", "7d")] = Field(
         default=30 * 60_000, alias="idle_timeout", description="A session ends after this long without a request."
     )
-    max_duration_ms: Annotated[int, duration("1m", "7d")] = Field(
+    max_duration_ms: Annotated[int, duration("1s", "7d")] = Field(
         default=4 * 3_600_000, alias="max_duration", description="A session ends this long after its admission."
     )
     hold_until_exam_ends: Truth | None = Field(
@@ -112,7 +112,7 @@ class Pool(Part):
     session: Session = Field(default_factory=Session, description="How long an admission lasts.")
     health: Health | None = later(None, "Active checks of the backends.")
     recovery: Recovery = later(Recovery(), "The ramp after an outage.")
-    absence_grace_ms: Annotated[int, duration("30s", "7d")] = Field(
+    absence_grace_ms: Annotated[int, duration("1s", "7d")] = Field(
         default=10 * 60_000,
         alias="absence_grace",
         description="How long an absent ticket is remembered by the store. Its order lives on in the ticket itself.",

@@ -59,7 +59,7 @@ def text(value: object, forms: str) -> str:
         return value
     wrong = "has no value" if value is None else f"{quoted(value)} is not text"
     plain = isinstance(value, int | float) and not isinstance(value, bool)
-    raise BadValueError(wrong, forms, f'"{value}" in quotes' if plain and forms == TEXT_FORMS else "")
+    raise BadValueError(wrong, forms, f'"{value}"' if plain and forms == TEXT_FORMS else "")
 
 
 TEXT_FORMS = "text"
@@ -119,10 +119,20 @@ def _quantity(
         try:
             found = parse(str(value) if number else text(value, forms))
         except BadValueError as error:
-            raise BadValueError(error.wrong, forms, error.suggestion) from None
+            raise BadValueError(error.wrong, forms, _in_range(error.suggestion)) from None
         if not lowest <= found <= highest:
             raise BadValueError(f"{value} is out of range", f"{write(lowest)} to {write(highest)}")
         return found
+
+    def _in_range(suggestion: str) -> str:
+        """A suggestion that will be accepted: seconds, or else milliseconds where those fit."""
+        for meant in (suggestion, suggestion.replace("s", "ms")):
+            try:
+                if lowest <= parse(meant) <= highest:
+                    return meant
+            except BadValueError:
+                continue
+        return ""
 
     return Spelling(read, lambda found: zero_word if zero_word and found == 0 else write(found), schema)
 
@@ -137,8 +147,8 @@ def whole(lowest: int, highest: int, word: str | None = None) -> Spelling:
             return word
         if isinstance(value, bool) or not isinstance(value, int):
             wrong = "has no value" if value is None else f"{quoted(value)} is not a whole number"
-            bare = isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII)
-            raise BadValueError(wrong, allowed, f"{value} without quotes" if bare else "")
+            meant = value if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII) else ""
+            raise BadValueError(wrong, allowed, meant)
         if not lowest <= value <= highest:
             raise BadValueError(f"{value} is out of range", allowed)
         return value
@@ -154,17 +164,22 @@ def named(pattern: str, allowed: str) -> Spelling:
         found = text(value, allowed)
         if compiled.fullmatch(found):
             return found
-        lowered = found.lower().replace(" ", "-")
-        raise BadValueError(
-            f"{quoted(found)} is not allowed here", allowed, lowered if compiled.fullmatch(lowered) else ""
-        )
+        near = (found.strip(), found.lower().replace(" ", "-"), found.upper(), f"/{found}", f"/{found.strip('/')}/")
+        meant = next((one for one in near if compiled.fullmatch(one)), "")
+        raise BadValueError(f"{quoted(found)} is not allowed here", allowed, meant)
 
     return Spelling(read, _same, {"type": "string", "pattern": f"^(?:{pattern})$"})
 
 
-def parsed(parse: Callable[[str], object], write: Callable[[Any], str], forms: str, **schema: Any) -> Spelling:
-    """Text that `parse` reads and `write` writes."""
-    return Spelling(lambda value: parse(text(value, forms)), write, {"type": "string", **schema})
+def parsed(parse: Callable[[str], object], write: Callable[[Any], str], forms: str, **schema: object) -> Spelling:
+    """Text that `parse` reads and `write` writes. A number is not text, but what `parse` says of it helps more."""
+
+    def read(value: object) -> object:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            parse(str(value))
+        return parse(text(value, forms))
+
+    return Spelling(read, write, {"type": "string", **schema})
 
 
 def words(longest: int) -> Spelling:

@@ -43,7 +43,7 @@ _DURATION_WORDS = {
 }  # fmt: skip
 
 _RATE_UNITS_S = {"s": 1, "min": 60, "h": 3_600}
-_RATE = re.compile(rf"({_NUMBER})\s*/\s*(s|min|h)", re.ASCII)
+_RATE = re.compile(rf"({_NUMBER})/(s|min|h)", re.ASCII)
 RATE_PATTERN = rf"^{_NUMBER}/(?:s|min|h)$"
 RATE_FORMS = "a number with /s, /min or /h, such as 20/s or 90/min"
 _RATE_WORDS = {"sec": "s", "second": "s", "m": "min", "minute": "min", "hour": "h", "hr": "h"}
@@ -52,15 +52,15 @@ _SIZE_UNITS = {
     "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
-_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([A-Za-z]+)", re.ASCII)
-SIZE_PATTERN = r"^\d{1,9}(?:\.\d{1,6})?(?:B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
+_SIZE = re.compile(rf"({_NUMBER})([A-Za-z]+)", re.ASCII)
+SIZE_PATTERN = rf"^{_NUMBER}(?:B|kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
 SIZE_FORMS = "a number with B, kB, MB, GB, TB, KiB, MiB, GiB or TiB, such as 32KiB"
 _SIZE_WORDS = {
-    "b": "B", "kb": "kB", "k": "KiB", "kib": "KiB", "mb": "MB", "m": "MiB", "mib": "MiB",
+    "b": "B", "bytes": "B", "kb": "kB", "k": "KiB", "kib": "KiB", "mb": "MB", "m": "MiB", "mib": "MiB",
     "gb": "GB", "g": "GiB", "gib": "GiB", "tb": "TB", "t": "TiB", "tib": "TiB",
 }  # fmt: skip
 
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(\.\d{1,3})?\s?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(\.\d{1,3})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 INSTANT_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:[Zz]|[+-]\d\d:\d\d)$"
 INSTANT_FORMS = "a date and time with its zone, such as 2026-06-01T09:00:00+02:00"
 FIRST_YEAR, LAST_YEAR = 2001, 2064
@@ -144,8 +144,7 @@ def parse_size(text: str) -> int:
     if match is None or match[2] not in _SIZE_UNITS:
         if re.fullmatch(_NUMBER, text, re.ASCII):
             raise BadValueError(f"{text} has no unit", SIZE_FORMS, f"{text}B")
-        suggestion = f"{match[1]}{_SIZE_WORDS[match[2].lower()]}" if match and match[2].lower() in _SIZE_WORDS else ""
-        raise BadValueError(f"{quoted(text)} is not a size", SIZE_FORMS, suggestion)
+        raise BadValueError(f"{quoted(text)} is not a size", SIZE_FORMS, _respelt(text, _SIZE_WORDS))
     size = Decimal(match[1]) * _SIZE_UNITS[match[2]]
     if size != int(size):
         raise BadValueError(f"{quoted(text)} is not a whole number of bytes", SIZE_FORMS)
@@ -189,8 +188,8 @@ def write_instant(instant_ms: int) -> str:
 
 
 def _respelt(text: str, words: dict[str, str]) -> str:
-    """`30 minutes` as `30m`: blanks out, unit words to ours, or nothing where that makes no sense."""
-    changed = re.sub(r"[A-Za-z]+", lambda word: words.get(word[0].lower(), word[0]), text.replace(" ", ""))
-    changed = changed.replace("per", "/").replace("//", "/")
-    pattern = RATE_PATTERN if words is _RATE_WORDS else DURATION_PATTERN
-    return changed if changed != text and re.fullmatch(pattern, changed, re.ASCII) else ""
+    """`30 minutes` as `30m`: blanks out, other words for units replaced; nothing where that makes no sense."""
+    apart = re.sub(r"\bper\b", "/", text)
+    changed = re.sub(r"[A-Za-z]+", lambda word: words.get(word[0].lower(), word[0]), apart).replace(" ", "")
+    patterns = (DURATION_PATTERN, RATE_PATTERN, SIZE_PATTERN)
+    return changed if changed != text and any(re.fullmatch(one, changed, re.ASCII) for one in patterns) else ""

@@ -1,0 +1,172 @@
+"""What no single key can know: references, order in time, doubles, keys that need each other.
+
+Law: it looks at the file's data, not at the model, so that a typing error in one place hides no broken reference in
+another. What is not well formed is passed over; the model complains about it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
+
+from waitroom.settings import addresses, units
+from waitroom.settings.problems import Finding, key_text
+from waitroom.settings.spelling import close
+from waitroom.settings.units import BadValueError
+from waitroom.settings.yaml12 import Path
+
+T = TypeVar("T")
+Data = Mapping[str, object]
+
+EVERY_PATH = ("*", "/*", "/**")
+
+
+def cross_check(data: Data) -> Iterator[Finding]:
+    """Findings about the settings as a whole."""
+    pools = _mapping(data.get("pools"))
+    yield from _default_pool(data, pools)
+    yield from _same_backends(pools)
+    for name, pool in pools.items():
+        yield from _pool(_mapping(pool), ("pools", name))
+    for name, exam in _mapping(data.get("exams")).items():
+        yield from _exam(_mapping(exam), ("exams", name), pools)
+    yield from _same_rules(_mapping(data.get("exams")))
+    for key in ("bypass", "release"):
+        yield from _wide_rules(data.get(key), key)
+    yield from _same_names(data.get("pace"), ("pace",))
+    yield from _same_names(_mapping(data.get("admin")).get("tokens"), ("admin", "tokens"))
+    yield from _trust(data)
+    yield from _same_listeners(_mapping(data.get("listen")))
+
+
+def _default_pool(data: Data, pools: Data) -> Iterator[Finding]:
+    name, names = data.get("default_pool"), list(pools)
+    if isinstance(name, str) and pools and name not in pools:
+        yield Finding(("default_pool",), f"there is no pool {name}", ", ".join(names), close(name, names))
+    if "default_pool" not in data and len(pools) > 1:
+        wrong = "missing: which pool serves requests that name no exam"
+        yield Finding(("default_pool",), wrong, ", ".join(names), at_key=True)
+
+
+def _exam(exam: Data, path: Path, pools: Data) -> Iterator[Finding]:
+    name, names = exam.get("pool"), list(pools)
+    if isinstance(name, str) and pools and name not in pools:
+        yield Finding((*path, "pool"), f"there is no pool {name}", ", ".join(names), close(name, names))
+    opens, closes = (_read(units.parse_instant, exam.get(key)) for key in ("opens", "closes"))
+    if opens is not None and closes is not None and closes <= opens:
+        yield Finding((*path, "closes"), "is not after opens", f"a time after {exam['opens']}")
+
+
+def _same_backends(pools: Data) -> Iterator[Finding]:
+    first: dict[str, Path] = {}
+    for pool_name, pool in pools.items():
+        for name, backend in _mapping(_mapping(pool).get("backends")).items():
+            url = _read(addresses.parse_backend_url, _mapping(backend).get("url"))
+            path: Path = ("pools", pool_name, "backends", name, "url")
+            if url is not None and (earlier := first.setdefault(str(url).lower(), path)) is not path:
+                yield Finding(path, f"the same as {key_text(earlier)}", "each backend in one place only")
+
+
+def _pool(pool: Data, path: Path) -> Iterator[Finding]:
+    admission = _mapping(pool.get("admission"))
+    limited = admission.get("rate", "unlimited") != "unlimited"
+    adaptive = admission.get("adaptive") is not None
+    if not limited and "burst" in admission:
+        yield Finding((*path, "admission", "burst"), "has no effect without a rate", "a rate beside it", at_key=True)
+    if not limited and adaptive:
+        yield Finding((*path, "admission", "adaptive"), "has no ceiling to stay below", "a rate beside it", at_key=True)
+    ceiling, floor = (
+        _read(units.parse_rate, value)
+        for value in (admission.get("rate"), _mapping(admission.get("adaptive")).get("min_rate"))
+    )
+    if ceiling is not None and floor is not None and floor > ceiling:
+        yield Finding((*path, "admission", "adaptive", "min_rate"), "is above the rate", f"up to {admission['rate']}")
+    for name, backend in _mapping(pool.get("backends")).items():
+        if isinstance(backend, Mapping) and backend.get("max_sessions") is None and not limited:
+            wrong = "missing: without it, and without admission.rate, nobody would ever wait"
+            yield Finding((*path, "backends", name, "max_sessions"), wrong, at_key=True)
+    session = _mapping(pool.get("session"))
+    idle, longest = (_read(units.parse_duration, session.get(key)) for key in ("idle_timeout", "max_duration"))
+    if idle is not None and longest is not None and idle > longest:
+        yield Finding(
+            (*path, "session", "idle_timeout"), "is longer than max_duration", f"up to {session['max_duration']}"
+        )
+
+
+def _same_rules(exams: Data) -> Iterator[Finding]:
+    """An exam's rule that another exam has word for word is never asked: the first in the file wins."""
+    first: dict[str, str] = {}
+    for name, exam in exams.items():
+        for index, rule in enumerate(_sequence(_mapping(exam).get("match"))):
+            if not isinstance(rule, Mapping) or not rule:
+                continue
+            spelt = repr(sorted((key, _in_order(value)) for key, value in rule.items()))
+            if (earlier := first.setdefault(spelt, name)) != name:
+                wrong = f"the same rule as in {earlier}, which comes first and wins"
+                yield Finding(("exams", name, "match", index), wrong, "each rule in one exam only")
+
+
+def _wide_rules(rules: object, key: str) -> Iterator[Finding]:
+    consequence = {"bypass": "nobody would ever wait", "release": "every request would end its session"}[key]
+    for index, rule in enumerate(_sequence(rules)):
+        stated = _mapping(rule)
+        if set(stated) == {"path"} and stated["path"] in EVERY_PATH:
+            yield Finding((key, index, "path"), f"matches every request: {consequence}", "a narrower rule")
+
+
+def _same_names(entries: object, path: Path) -> Iterator[Finding]:
+    seen: set[object] = set()
+    for index, entry in enumerate(_sequence(entries)):
+        name = _mapping(entry).get("name")
+        if isinstance(name, str) and name in seen:
+            yield Finding((*path, index, "name"), f"{name} comes twice", "each name once")
+        seen.add(name if isinstance(name, str) else None)
+
+
+def _trust(data: Data) -> Iterator[Finding]:
+    networks = _sequence(data.get("trusted_proxies"))
+    for index, text in enumerate(networks):
+        network = _read(addresses.parse_network, text)
+        if network is not None and network.prefixlen == 0:
+            wrong = f"{text} trusts everybody: any client could name any address as its own"
+            yield Finding(("trusted_proxies", index), wrong, "the networks of your own proxies")
+    if _mapping(data.get("identity")).get("header") is not None and not networks:
+        wrong = "is believed from nobody: trusted_proxies is empty"
+        yield Finding(("identity", "header"), wrong, "trusted_proxies with the sign-on proxy in it")
+
+
+def _same_listeners(listen: Data) -> Iterator[Finding]:
+    public = listen.get("public")
+    several = isinstance(public, list | tuple)
+    first: dict[str, str] = {}
+    for index, entry in enumerate(public if isinstance(public, list | tuple) else (public,)):
+        address = _read(addresses.parse_listen, _mapping(entry).get("address", entry))
+        path: Path = ("listen", "public", index) if several else ("listen", "public")
+        yield from _taken(path, address, first)
+    yield from _taken(("listen", "admin"), _read(addresses.parse_listen, listen.get("admin")), first)
+
+
+def _taken(path: Path, address: addresses.Address | None, first: dict[str, str]) -> Iterator[Finding]:
+    if address is None or (address.port == 0 and not address.unix):
+        return
+    if (earlier := first.setdefault(str(address), key_text(path))) != key_text(path):
+        yield Finding(path, f"{address} is taken by {earlier}", "each address once")
+
+
+def _in_order(value: object) -> object:
+    return sorted(value.items()) if isinstance(value, Mapping) else value
+
+
+def _read(parse: Callable[[str], T], value: object) -> T | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return parse(value)
+    except BadValueError:
+        return None
+
+
+def _mapping(value: object) -> Data:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: object) -> list[object] | tuple[object, ...]:
+    return value if isinstance(value, list | tuple) else ()

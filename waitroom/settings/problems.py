@@ -1,0 +1,214 @@
+"""Every complaint about a file or a flag: `file:line:col: key: what is wrong; allowed: what is; did you mean X?`.
+
+Law: all problems at once, in the order of the file, each of them once. Library errors end here: nothing that pydantic
+says reaches the operator in its words.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import ValidationError
+
+from waitroom.errors import SettingsError
+from waitroom.settings import spelling
+from waitroom.settings.part import Part
+from waitroom.settings.spelling import close
+from waitroom.settings.units import quoted
+from waitroom.settings.yaml12 import Document, Path
+from waitroom.settings.yamlfaults import Place, YamlFaultError
+
+MAX_KEYS_LISTED = 30
+"""Allowed keys that a message lists; the largest part of the model has 19."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. `line` 0 means that it stands in no file; `source` is then empty."""
+
+    source: str
+    line: int
+    col: int
+    key: str
+    wrong: str
+    allowed: str = ""
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.source}:{self.line}:{self.col}: " if self.line else ""
+        allowed = f"; allowed: {self.allowed}" if self.allowed else ""
+        suggestion = f"; did you mean {self.suggestion}?" if self.suggestion else ""
+        return f"{place}{self.key}{': ' if self.key else ''}{self.wrong}{allowed}{suggestion}"
+
+
+class BadSettingsError(SettingsError):
+    """The settings have problems: all of them, in order. The message has one a line."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UnreadableSettingsError(BadSettingsError):
+    """The file cannot be read at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong at a path, before it has a place. `at_key`: the key is meant, not its value."""
+
+    path: Path
+    wrong: str
+    allowed: str = ""
+    suggestion: str = ""
+    at_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a piece of the settings came from: a file's document, or flags by the path that they set."""
+
+    source: str = ""
+    document: Document | None = None
+    flags: Mapping[Path, str] = field(default_factory=dict)
+
+    def problem(self, finding: Finding) -> Problem:
+        """The finding, placed."""
+        path = finding.path
+        for cut in range(len(path), 0, -1):
+            if path[:cut] in self.flags:
+                return Problem("", 0, 0, self.flags[path[:cut]], finding.wrong, finding.allowed, finding.suggestion)
+        if self.document is None:
+            return Problem("", 0, 0, key_text(path), finding.wrong, finding.allowed, finding.suggestion)
+        place, shown = self._place(self.document, path, at_key=finding.at_key)
+        parts = (finding.wrong, finding.allowed, finding.suggestion)
+        return Problem(self.source, place.line, place.col, key_text(shown), *parts)
+
+    def fault(self, fault: YamlFaultError) -> Problem:
+        """A fault in the form of the file."""
+        return Problem(self.source, fault.place.line, fault.place.col, key_text(fault.path), fault.wrong, fault.allowed)
+
+    @staticmethod
+    def _place(document: Document, path: Path, *, at_key: bool) -> tuple[Place, Path]:
+        """Place of the path, or of the nearest mapping around it; and the path without what is not in the file."""
+        if path in document.values:
+            return (document.keys.get(path) if at_key else None) or document.values[path], path
+        around = path
+        while around not in document.values:
+            around = around[:-1]
+        shown = path if at_key else around
+        return document.keys.get(around) or document.values[around], shown
+
+
+def key_text(path: Path) -> str:
+    """`pools.sciences.backends.sci-1.url`, `bypass[0].path`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """By place, flags first; each once."""
+    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.col, problem.key)))
+
+
+def findings(error: ValidationError, model: type[Part]) -> list[Finding]:
+    """What pydantic found, in our words."""
+    found = []
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "default_factory_not_called" or _short_of_bad_ones(detail):
+            continue
+        path = tuple(step for step in detail["loc"] if step != "[key]")
+        found.append(_finding(detail["type"], path, detail, model, at_key="[key]" in detail["loc"]))
+    return found
+
+
+def _short_of_bad_ones(detail: Mapping[str, Any]) -> bool:
+    """Entries that are wrong are not counted by pydantic; that is no fault of its own."""
+    return detail["type"] == "too_short" and bool(len(detail["input"]) >= detail["ctx"]["min_length"])
+
+
+def _finding(kind: str, path: Path, detail: Mapping[str, Any], model: type[Part], *, at_key: bool) -> Finding:
+    context, part = detail.get("ctx", {}), _at(model, path[:-1])
+    wrong, allowed, suggestion = str(detail["msg"]), "", ""
+    match kind:
+        case spelling.ERROR_TYPE:
+            wrong, allowed, suggestion = context["wrong"], context["allowed"], context["suggestion"]
+        case "extra_forbidden":
+            wrong, allowed, suggestion = "unknown key", _listed(_keys(part)), close(path[-1], _keys(part))
+        case "missing":
+            wrong = f"missing: {_description(part, str(path[-1]))}"
+        case "model_type" | "dict_type":
+            wrong, allowed = _not(detail["input"], "a mapping"), _shape(model, path)
+        case "tuple_type":
+            wrong, allowed = (
+                _not(detail["input"], "a list"),
+                "a list, each entry on a line of its own after a dash, or in brackets",
+            )
+        case "too_short":
+            wrong, allowed = "is empty", "at least one"
+        case "too_long":
+            wrong, allowed = f"has {context['actual_length']} entries", f"at most {context['max_length']}"
+    return Finding(path, wrong, allowed, suggestion, at_key or kind in {"extra_forbidden", "missing"})
+
+
+def _not(value: object, wanted: str) -> str:
+    return "has no value" if value is None else f"{quoted(value)} is not {wanted}"
+
+
+def _shape(model: type[Part], path: Path) -> str:
+    part = _at(model, path)
+    return f"a mapping of {_listed(_keys(part))}" if part else "a mapping of names, such as {NAME: ...}"
+
+
+def _listed(keys: list[str]) -> str:
+    return ", ".join(keys[:MAX_KEYS_LISTED])
+
+
+def _keys(part: type[Part] | None) -> list[str]:
+    return [field.alias or name for name, field in part.model_fields.items()] if part else []
+
+
+def _description(part: type[Part] | None, key: str) -> str:
+    for name, field_ in part.model_fields.items() if part else ():
+        if key == (field_.alias or name):
+            text = (field_.description or "").rstrip(".")
+            return text[:1].lower() + text[1:]
+    return "needed here"
+
+
+def _at(model: type[Part], path: Path) -> type[Part] | None:
+    """The part of the model that a path leads to, or None where it leads to a dict, a list or a single value."""
+    found: Any = model
+    for step in path:
+        found = _below(found, step)
+    return _part(found)
+
+
+def _below(annotation: Any, step: str | int) -> Any:  # noqa: ANN401 - annotations have no common type
+    for choice in _choices(annotation):
+        if isinstance(choice, type) and issubclass(choice, Part):
+            for name, field_ in choice.model_fields.items():
+                if step == (field_.alias or name):
+                    return field_.annotation
+        elif get_origin(choice) is dict:
+            return get_args(choice)[1]
+        elif get_origin(choice) is tuple:
+            return get_args(choice)[0]
+    return None
+
+
+def _part(annotation: Any) -> type[Part] | None:  # noqa: ANN401 - annotations have no common type
+    return next((one for one in _choices(annotation) if isinstance(one, type) and issubclass(one, Part)), None)
+
+
+def _choices(annotation: Any) -> list[Any]:  # noqa: ANN401 - annotations have no common type
+    """The annotation without Annotated, a union as its members."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _choices(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return [choice for member in get_args(annotation) for choice in _choices(member)]
+    return [annotation]
