@@ -6,8 +6,8 @@ request keeps its own path, query and Host byte for byte.
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Literal, assert_never
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Literal
 from urllib.parse import urlsplit
 
 from waitroom.settings.units import BadValueError, quoted
@@ -20,6 +20,10 @@ URL_FORMS = "http://HOST[:PORT], https://HOST[:PORT] or http+unix:///PATH"
 NETWORK_FORMS = "a network such as 10.0.0.0/8 or 2001:db8::/32, or one address"
 HOST_FORMS = "a host name or address without scheme, port or path, such as exam.uni.example"
 STORE_FORMS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
+
+DEFAULT_PUBLIC = "0.0.0.0:8080"
+DEFAULT_ADMIN = "127.0.0.1:9090"
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - what binds to all interfaces
 
 MAX_UNIX_PATH_BYTES = 107
 """sun_path holds 108 bytes with its closing NUL (unix(7))."""
@@ -69,16 +73,18 @@ class BackendUrl:
         return f"{self.scheme}://{host}" + ("" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}")
 
 
-def parse_host_port(text: str) -> HostPort:
-    """`127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`."""
+def parse_host_port(text: str, usual_host: str = "127.0.0.1") -> HostPort:
+    """`127.0.0.1:9090`, `[::1]:9090`, `localhost:9090`. `usual_host` is suggested where none is named."""
     match = _HOST_PORT.fullmatch(text)
     if match is None:
-        raise BadValueError(f"{quoted(text)} is not an address to listen on", HOST_PORT_FORMS, _listen_hint(text))
+        raise BadValueError(
+            f"{quoted(text)} is not an address to listen on", HOST_PORT_FORMS, _listen_hint(text, usual_host)
+        )
     brackets, name, port = match.groups()
     if brackets is not None:
         host = _ipv6(brackets, text)
     elif not name:
-        raise BadValueError(f"{quoted(text)} names no host", HOST_PORT_FORMS, f"0.0.0.0:{port}")
+        raise BadValueError(f"{quoted(text)} names no host", HOST_PORT_FORMS, f"{usual_host}:{port}")
     else:
         host = _host(name, text)
     return HostPort(host, _port(port, text, lowest=0))
@@ -89,7 +95,7 @@ def parse_listen(text: str) -> Address:
     if text.startswith("unix:"):
         return Address("", 0, unix=_unix_path(text.removeprefix("unix:").removeprefix("//"), text))
     try:
-        at = parse_host_port(text)
+        at = parse_host_port(text, DEFAULT_PUBLIC.partition(":")[0])
     except BadValueError as error:
         allowed = LISTEN_FORMS if error.allowed == HOST_PORT_FORMS else error.allowed
         raise BadValueError(error.wrong, allowed, error.suggestion) from None
@@ -236,27 +242,17 @@ def _unix_path(path: str, text: str) -> str:
     return path
 
 
-def _listen_hint(text: str) -> str:
+def _listen_hint(text: str, usual_host: str) -> str:
     if text.isdigit():
-        return f"0.0.0.0:{text}"
+        return f"{usual_host}:{text}"
     if "://" in text:
         split = urlsplit(text)
         return split.netloc if re.search(r":\d+$", split.netloc) else f"{split.netloc}:8080"
-    try:
-        found = ip_address(text)
-    except ValueError:
-        pass
-    else:
-        match found:
-            case IPv4Address():
-                return f"{text}:8080"
-            case IPv6Address():
-                return f"[{text}]:8080"
-            case _ as never:
-                assert_never(never)
     host, _, port = text.rpartition(":")
-    if port.isdigit() and ":" in host:
+    if ":" in host and port.isdigit() and _is_ipv6(host):
         return f"[{host}]:{port}"
+    if _is_ipv6(text):
+        return f"[{text}]:8080"
     return f"{text}:8080" if _HOST.fullmatch(text) else ""
 
 
@@ -265,9 +261,14 @@ def _url_hint(text: str) -> str:
     rest = rest if found else text.lstrip("/")
     scheme = scheme if found else "http"
     if found:
-        try:
-            return f"{scheme}://[{IPv6Address(rest)}]"
-        except ValueError:
-            host, _, port = rest.rpartition(":")
-            return f"{scheme}://[{host}]:{port}"
+        host, _, port = rest.rpartition(":")
+        return f"{scheme}://[{rest}]" if _is_ipv6(rest) else f"{scheme}://[{host}]:{port}"
     return f"{scheme}://{rest}" if re.fullmatch(r"[A-Za-z0-9._-]+(:\d+)?", rest, re.ASCII) else ""
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True

@@ -134,21 +134,32 @@ def _trust(data: Data) -> Iterator[Finding]:
 
 
 def _same_listeners(listen: Data) -> Iterator[Finding]:
-    public = listen.get("public")
-    several = isinstance(public, list | tuple)
-    first: dict[str, str] = {}
-    for index, entry in enumerate(public if isinstance(public, list | tuple) else (public,)):
-        address = _read(addresses.parse_listen, _mapping(entry).get("address", entry))
-        path: Path = ("listen", "public", index) if several else ("listen", "public")
-        yield from _taken(path, address, first)
-    yield from _taken(("listen", "admin"), _read(addresses.parse_listen, listen.get("admin")), first)
+    """Two listeners at one place, the defaults included; 0.0.0.0 and [::] take a port on every address."""
+    public = listen.get("public", addresses.DEFAULT_PUBLIC)
+    entries = _sequence(public) or (public,)
+    wanted: list[tuple[Path, object]] = [(("listen", "admin"), listen.get("admin", addresses.DEFAULT_ADMIN))]
+    for index, entry in enumerate(entries):
+        path: Path = ("listen", "public", index) if entries is public else ("listen", "public")
+        wanted.append((path, _mapping(entry).get("address", entry)))
+    if "public" not in listen:
+        wanted.reverse()
+    taken: list[tuple[Path, addresses.Address]] = []
+    for path, text in wanted:
+        address = _read(addresses.parse_listen, text)
+        if address is None:
+            continue
+        for earlier, other in taken:
+            if _meet(address, other):
+                yield Finding(path, f"{address} is taken by {key_text(earlier)} ({other})", "each address once")
+                break
+        taken.append((path, address))
 
 
-def _taken(path: Path, address: addresses.Address | None, first: dict[str, str]) -> Iterator[Finding]:
-    if address is None or (address.port == 0 and not address.unix):
-        return
-    if (earlier := first.setdefault(str(address), key_text(path))) != key_text(path):
-        yield Finding(path, f"{address} is taken by {earlier}", "each address once")
+def _meet(one: addresses.Address, other: addresses.Address) -> bool:
+    if one.unix or other.unix:
+        return one.unix == other.unix
+    same_host = one.host == other.host or bool(addresses.EVERY_ADDRESS & {one.host, other.host})
+    return same_host and one.port == other.port != 0
 
 
 def _in_order(value: object) -> object:

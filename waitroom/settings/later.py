@@ -11,6 +11,7 @@ from waitroom.settings.part import Part, exactly_one
 from waitroom.settings.spelling import CookieName, FilePath, HeaderName, Name, duration, named, one_of, rate, whole
 
 URL_PATH = r"/[!-~]{0,499}"
+SHA256_FORMS = "64 lower-case hex digits, as printf %s TOKEN | sha256sum prints them"
 
 
 class Tls(Part):
@@ -91,7 +92,7 @@ class Token(Part):
     """A bearer token of the admin listener, by its hash."""
 
     name: Name = Field(description="Whose token it is; stands in the audit.")
-    sha256: Annotated[str, named(r"[0-9a-f]{64}", "64 lower-case hex digits: printf %s TOKEN | sha256sum")] = Field(
+    sha256: Annotated[str, named(r"[0-9a-f]{64}", SHA256_FORMS, private=True)] = Field(
         description="SHA-256 of the token, in hex."
     )
     scopes: tuple[Annotated[str, one_of("read", "operate")], ...] = Field(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from waitroom.settings.addresses import Address, HostPort
+from waitroom.settings.addresses import DEFAULT_ADMIN, DEFAULT_PUBLIC, Address, HostPort, parse_host_port
 from waitroom.settings.later import Adaptive, Health, Identity, Jwt, Recovery, Tls, Token
 from waitroom.settings.notices import not_in_force
 from waitroom.settings.part import Part, later
@@ -29,6 +29,7 @@ from waitroom.settings.spelling import (
     Texts,
     Truth,
     duration,
+    is_name,
     named,
     one_of,
     size,
@@ -98,11 +99,11 @@ class Listen(Part):
     public: Annotated[
         tuple[PublicListen, ...], Field(min_length=1, max_length=MAX_LISTENERS), BeforeValidator(_one_or_many)
     ] = Field(
-        default=(PublicListen(address="0.0.0.0:8080"),),
+        default=(PublicListen.model_validate(DEFAULT_PUBLIC),),
         description="For students: an address, or a list of addresses, each alone or as {address, tls}.",
     )
     admin: AdminAddress = Field(
-        default=HostPort("127.0.0.1", 9090), description="For operators and Prometheus. Keep it away from students."
+        default=parse_host_port(DEFAULT_ADMIN), description="For operators and Prometheus. Keep it away from students."
     )
 
 
@@ -219,7 +220,7 @@ class Logging(Part):
 class Admin(Part):
     """Who may use the admin listener's API."""
 
-    open_on_loopback: Truth = later(False, "Let callers on this machine in without a token.")
+    open_on_loopback: Truth = later(False, "Let callers on this machine in without a token.", works=(False,))
     tokens: Annotated[tuple[Token, ...], Field(max_length=MAX_TOKENS)] = later((), "Bearer tokens, by their hashes.")
 
 
@@ -272,9 +273,8 @@ class Settings(Part):
         if not isinstance(value, Mapping) or "default_pool" in value:
             return value
         pools = value.get("pools")
-        if isinstance(pools, Mapping) and len(pools) == 1:
-            return {**value, "default_pool": next(iter(pools))}
-        return value
+        names = list(pools) if isinstance(pools, Mapping) else []
+        return {**value, "default_pool": names[0]} if len(names) == 1 and is_name(names[0]) else value
 
     def to_json(self) -> str:
         """What was said, as JSON in the file's own spelling; defaults are left to the reader."""

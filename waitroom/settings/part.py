@@ -22,7 +22,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-def later(default: object, description: str, *, alias: str | None = None, works: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - as pydantic.Field
+def later(default: object, description: str, *, alias: str | None = None, works: tuple[str | bool, ...] = ()) -> Any:  # noqa: ANN401 - as pydantic.Field
     """A field that is not in force in this version, but for the values in `works`."""
     mark: dict[str, Any] = {IN_FORCE: False}
     if works:

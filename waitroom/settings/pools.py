@@ -121,7 +121,7 @@ class Pool(Part):
         default="hold", description="What newcomers meet while the store is away."
     )
     on_backend_down: Annotated[Literal["hold", "move"], one_of("hold", "move")] = later(
-        "hold", "Whether sessions of a dead backend wait for it or move to a sibling."
+        "hold", "Whether sessions of a dead backend wait for it or move to a sibling.", works=("hold",)
     )
 
 

@@ -160,7 +160,10 @@ def _not(value: object, wanted: str) -> str:
 
 def _shape(model: type[Part], path: Path) -> str:
     part = _at(model, path)
-    return f"a mapping of {_listed(_keys(part))}" if part else "a mapping of names, such as {NAME: ...}"
+    if part is None:
+        return "a mapping of names, such as {NAME: ...}"
+    keys = _keys(part)
+    return f"a mapping with the {'keys' if len(keys) > 1 else 'key'} {_listed(keys)}"
 
 
 def _listed(keys: list[str]) -> str:

@@ -156,8 +156,8 @@ def whole(lowest: int, highest: int, word: str | None = None) -> Spelling:
     return Spelling(read, _same, {"anyOf": [{"const": word}, schema]} if word else schema)
 
 
-def named(pattern: str, allowed: str) -> Spelling:
-    """Text that matches `pattern` whole; `allowed` says so in words."""
+def named(pattern: str, allowed: str, *, private: bool = False) -> Spelling:
+    """Text that matches `pattern` whole; `allowed` says so in words. A `private` value stands in no message."""
     compiled = re.compile(pattern, re.ASCII)
 
     def read(value: object) -> str:
@@ -166,7 +166,8 @@ def named(pattern: str, allowed: str) -> Spelling:
             return found
         near = (found.strip(), found.lower().replace(" ", "-"), found.upper(), f"/{found}", f"/{found.strip('/')}/")
         meant = next((one for one in near if compiled.fullmatch(one)), "")
-        raise BadValueError(f"{quoted(found)} is not allowed here", allowed, meant)
+        shown = "this value" if private else quoted(found)
+        raise BadValueError(f"{shown} is not allowed here", allowed, "" if private else meant)
 
     return Spelling(read, _same, {"type": "string", "pattern": f"^(?:{pattern})$"})
 
@@ -252,9 +253,14 @@ def _texts(value: object) -> object:
         return {"": value}
     if isinstance(value, dict) and value:
         return value
-    raise complaint(
-        BadValueError(f"{quoted(value)} is not text", 'text, or texts by language such as {fr: "...", en: "..."}')
-    )
+    wrong = "has no value" if value is None else f"{quoted(value)} is not text"
+    meant = f'"{value}"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    raise complaint(BadValueError(wrong, 'text, or texts by language such as {fr: "...", en: "..."}', meant))
+
+
+def is_name(value: object) -> bool:
+    """Whether a pool, backend or pace may be called so."""
+    return isinstance(value, str) and re.fullmatch(NAME, value, re.ASCII) is not None
 
 
 def _write_texts(value: dict[str, str]) -> str | dict[str, str]:

@@ -143,7 +143,7 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None or match[2] not in _SIZE_UNITS:
         if re.fullmatch(_NUMBER, text, re.ASCII):
-            raise BadValueError(f"{text} has no unit", SIZE_FORMS, f"{text}B")
+            raise BadValueError(f"{text} has no unit", SIZE_FORMS, write_size(int(text)) if text.isdigit() else "")
         raise BadValueError(f"{quoted(text)} is not a size", SIZE_FORMS, _respelt(text, _SIZE_WORDS))
     size = Decimal(match[1]) * _SIZE_UNITS[match[2]]
     if size != int(size):

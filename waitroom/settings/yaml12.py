@@ -95,10 +95,10 @@ def _decode(raw: bytes) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise YamlFaultError(Place(1, 1), "the file is UTF-16", "UTF-8") from None
+            raise YamlFaultError(Place(1, 1), "the file is UTF-16", "a file saved as UTF-8") from None
         before = raw[: error.start].decode("utf-8-sig")
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        raise YamlFaultError(place, f"byte 0x{raw[error.start]:02x} is not UTF-8", "UTF-8") from None
+        raise YamlFaultError(place, f"byte 0x{raw[error.start]:02x} is not UTF-8", "a file saved as UTF-8") from None
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -149,9 +149,7 @@ class _Composer:
         if event.anchor in self._open:
             raise YamlFaultError(_place(event), f"*{event.anchor} stands inside &{event.anchor} itself")
         if event.anchor not in self._anchors:
-            raise YamlFaultError(
-                _place(event), f"*{event.anchor} refers to &{event.anchor}, which no line above defines"
-            )
+            raise YamlFaultError(_place(event), f"*{event.anchor} repeats &{event.anchor}, which stands nowhere above")
         found = self._anchors[event.anchor]
         return _Node(found.place, found.scalar, found.mapping, found.sequence, alias_place=_place(event))
 
