@@ -1,0 +1,114 @@
+"""The admin listener: what Prometheus scrapes, what a load balancer asks, and a page that says what is here.
+
+Law: it answers whatever has happened to the store, the backends or the workers; readiness says whether this machine
+can serve students, so it depends on none of what all machines share. Anything it does not know is a problem document.
+"""
+
+import socket
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from http import HTTPStatus
+from typing import Protocol
+
+from aiohttp import web
+
+from waitroom.admin.scrape import Snapshots, line_readings
+from waitroom.metrics.totals import Reading, exposition
+
+SHUTDOWN_S = 1.0
+"""What an answer in progress gets when the listener closes."""
+
+MAX_BODY_BYTES = 64 * 1024
+
+_HEADERS = {
+    "Server": "waitroom",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>waitroom: admin</title>
+<h1>waitroom</h1>
+<p>This is the admin listener. Students do not come here.</p>
+<ul>
+<li><a href="/metrics">/metrics</a>: everything Prometheus wants to know
+<li><a href="/healthz">/healthz</a>: this process is alive
+<li><a href="/readyz">/readyz</a>: this machine can serve students
+</ul>
+"""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class House(Protocol):
+    """What the listener asks of the process that it runs in."""
+
+    def readings(self) -> Iterable[Reading]:
+        """All series that do not come from the store."""
+
+    def pools(self) -> Sequence[str]:
+        """The pools of the settings in force."""
+
+    def not_ready(self) -> str | None:
+        """Why students cannot be served here now, or None."""
+
+
+class AdminListener:
+    """The listener, from its socket to its answers."""
+
+    def __init__(self, house: House, store: Snapshots) -> None:
+        self._house = house
+        self._store = store
+        application = web.Application(middlewares=[_finish], client_max_size=MAX_BODY_BYTES)
+        application.router.add_get("/", self._page)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/healthz", self._health)
+        application.router.add_get("/readyz", self._readiness)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
+
+    async def start(self, door: socket.socket) -> None:
+        """Answer on this listening socket."""
+        await self._runner.setup()
+        await web.SockSite(self._runner, door).start()
+
+    async def stop(self) -> None:
+        """Close the socket and finish."""
+        await self._runner.cleanup()
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        lines = await line_readings(self._store, self._house.pools())
+        body, content_type = exposition([*self._house.readings(), *lines], request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readiness(self, _request: web.Request) -> web.Response:
+        why = self._house.not_ready()
+        if why is None:
+            return web.Response(text="ready\n")
+        return web.Response(text=f"not ready: {why}\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def _page(self, _request: web.Request) -> web.Response:
+        return web.Response(text=_PAGE, content_type="text/html")
+
+
+@web.middleware
+async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Problem documents for what is not here (RFC 9457), and the headers that every answer carries."""
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        response = _problem(error)
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _problem(error: web.HTTPException) -> web.Response:
+    problem = {"type": "about:blank", "title": HTTPStatus(error.status).phrase, "status": error.status}
+    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    return web.json_response(problem, status=error.status, content_type="application/problem+json", headers=allow)
