@@ -1,0 +1,97 @@
+"""`waitroom serve`: settings from a file, flags or both, and then the supervisor.
+
+Law: what is wrong before the start is said in as many lines as there are faults, without a traceback, and the exit
+code is 1.
+"""
+
+import asyncio
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import uvloop
+
+from waitroom import clock
+from waitroom.errors import WaitroomError
+from waitroom.logs import LogStyle, configure
+from waitroom.server.home import home_of, snapshots_of
+from waitroom.server.supervisor import Plan, Supervisor
+from waitroom.settings.load import Flags, load
+from waitroom.settings.model import Backend, Settings
+from waitroom.settings.problems import BadSettingsError, UnreadableSettingsError
+from waitroom.settings.secrets import Secrets, load_secrets
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--backend", metavar="URL", help="The server to stand in front of.")
+@click.option("--max-sessions", type=int, metavar="N", help="Visitors that may be in it at once.")
+@click.option("--listen", metavar="HOST:PORT", help="Where students come.  [default: 0.0.0.0:8080]")
+@click.option("--admin", metavar="HOST:PORT", help="Where Prometheus comes.  [default: 127.0.0.1:9090]")
+@click.option("--data-dir", metavar="DIR", help="Folder of the embedded store and the secrets.  [default: ./var]")
+@click.option("--store", metavar="URL", help="A Redis or Valkey of yours instead of the embedded one.")
+@click.option("--workers", metavar="N", help="Worker processes.  [default: one a core]")
+def serve(file: Path | None, **flags: str | int | None) -> None:
+    """Run the waiting room, with the settings of FILE; flags win over the file.
+
+    \b
+    SIGHUP    take FILE again: whole or not at all
+    SIGTERM   finish what is in flight, then end; twice: end at once
+    """
+    human = sys.stderr.isatty()
+    configure(LogStyle("supervisor", human=human), clock.now_ms)
+
+    def again() -> tuple[Settings, Secrets]:
+        settings = load(file, Flags(**flags))  # type: ignore[arg-type] # click has made the types that Flags names
+        return settings, load_secrets(settings.secrets.file)
+
+    try:
+        settings, secrets = again()
+        configure(LogStyle("supervisor", settings.logging.level, human), clock.now_ms)
+        plan = Plan(again, home_of, snapshots_of, version("waitroom"), human, _greet if human else _silent)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(Supervisor(plan, settings, secrets).run())
+    except WaitroomError as error:
+        click.echo(_told(file, error), err=True)
+        sys.exit(1)
+
+
+def _told(file: Path | None, error: WaitroomError) -> str:
+    """What `waitroom check` says, for faults of the settings; one line for anything else."""
+    if not isinstance(error, BadSettingsError):
+        return f"waitroom: {error}"
+    if isinstance(error, UnreadableSettingsError) or file is None:
+        return str(error)
+    count = len(error.problems)
+    return f"{error}\n{file}: {count} problem{'s' if count != 1 else ''}"
+
+
+def _silent(_supervisor: Supervisor) -> None:
+    """The log says it."""
+
+
+def _greet(supervisor: Supervisor) -> None:
+    """Three or four lines for somebody who has just typed the command."""
+    assert supervisor.doors is not None
+    for address in supervisor.doors.addresses:
+        click.echo(f"Students:  {_url(address)}")
+    click.echo(f"Operators: {_url(supervisor.admin_address)}  (Prometheus: /metrics)")
+    for name, pool in supervisor.settings.pools.items():
+        backends = ", ".join(_backend(backend) for backend in pool.backends.values())
+        click.echo(f"Pool {name}: {backends}")
+    click.echo("Stop with Ctrl-C.")
+
+
+def _backend(backend: Backend) -> str:
+    limit = "no limit" if backend.max_sessions is None else f"at most {backend.max_sessions} sessions"
+    return f"{backend.url} ({limit})"
+
+
+def _url(address: str) -> str:
+    """An address that can be clicked: somebody who listens everywhere can be reached here."""
+    if address.startswith("unix:"):
+        return address
+    host, _, port = address.rpartition(":")
+    everywhere = host in {"0.0.0.0", "[::]"}  # noqa: S104 - shown, not bound
+    return f"http://{'localhost' if everywhere else host}:{port}/"

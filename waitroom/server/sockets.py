@@ -1,0 +1,160 @@
+"""The public listening sockets, bound once by the supervisor and inherited by the workers.
+
+Law: a connection that the kernel has accepted is answered by somebody. Each worker slot has a socket of its own for
+every TCP address (SO_REUSEPORT: the kernel spreads connections), and it stays open while its worker is replaced, so
+what waits in the backlog waits for the replacement. A unix address has one socket that all workers share.
+"""
+
+import contextlib
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from waitroom.errors import WaitroomError
+from waitroom.settings.model import PublicListen
+
+BACKLOG = 4_096
+"""Connections that may wait for a worker; the kernel cuts it to net.core.somaxconn (4096 since Linux 5.4)."""
+
+UNIX_MODE = 0o666
+"""Anyone on the machine may connect to a unix address, as anyone can to a port; a folder's mode can narrow it."""
+
+
+At = tuple[Any, ...]
+"""A socket address as getaddrinfo gives it."""
+
+
+class ListenError(WaitroomError):
+    """An address to listen on cannot be had; the message is one line for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """All public sockets: `slots[i]` are those of worker i, in the order of the settings."""
+
+    slots: tuple[tuple[socket.socket, ...], ...]
+    addresses: tuple[str, ...]
+    unix_paths: tuple[Path, ...] = ()
+
+    def close(self) -> None:
+        """Let go of our copies. The kernel refuses newcomers as soon as the workers have let go of theirs."""
+        for row in self.slots:
+            for each in row:
+                each.close()
+
+    def remove(self) -> None:
+        """Take unix sockets out of the file system."""
+        for path in self.unix_paths:
+            path.unlink(missing_ok=True)
+
+
+def open_doors(listens: Sequence[PublicListen], workers: int) -> Doors:
+    """Bind every address for every worker, or raise ListenError with nothing left open."""
+    columns: list[list[socket.socket]] = []
+    addresses: list[str] = []
+    paths: list[Path] = []
+    with contextlib.ExitStack() as undo:
+        for listen in listens:
+            column, address = _unix(listen.unix, workers) if listen.unix else _tcp(listen.host, listen.port, workers)
+            for each in column:
+                undo.callback(each.close)
+            columns.append(column)
+            addresses.append(address)
+            paths.extend([Path(listen.unix)] if listen.unix else [])
+        undo.pop_all()
+    return Doors(tuple(zip(*columns, strict=True)), tuple(addresses), tuple(paths))
+
+
+def open_door(host: str, port: int) -> tuple[socket.socket, str]:
+    """One socket for the admin listener, and its address."""
+    (door,), address = _tcp(host, port, 1)
+    return door, address
+
+
+def _tcp(host: str, port: int, copies: int) -> tuple[list[socket.socket], str]:
+    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    made: list[socket.socket] = []
+    try:
+        family, at = _resolved(host, port)
+        at = (at[0], _probe(family, at), *at[2:])
+        made.extend(_bound(family, at, shared=copies > 1) for _ in range(copies))
+        for each in made:
+            each.listen(BACKLOG)
+    except OSError as error:
+        for each in made:
+            each.close()
+        raise _refused(shown, error) from None
+    return made, f"{shown.rpartition(':')[0]}:{at[1]}"
+
+
+def _resolved(host: str, port: int) -> tuple[int, At]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, at = found[0]
+    return family, at
+
+
+def _probe(family: int, at: At) -> int:
+    """The port, if nobody has it. Sockets that share a port would bind even beside a stranger's that shares it too."""
+    with _bound(family, at, shared=False) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _bound(family: int, at: At, *, shared: bool) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # 0.0.0.0 and [::] can stand in one list
+        made.setblocking(False)
+        made.bind(at)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _unix(path: str, copies: int) -> tuple[list[socket.socket], str]:
+    shown = f"unix:{path}"
+    first = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        first.setblocking(False)
+        first.bind(path)
+        Path(path).chmod(UNIX_MODE)
+        first.listen(BACKLOG)
+    except OSError as error:
+        first.close()
+        raise _refused(shown, error) from None
+    return [first, *(first.dup() for _ in range(copies - 1))], shown
+
+
+def _remove_stale(path: str) -> None:
+    """A socket file that nobody answers is left over from a crash. One that answers is in use."""
+    if not Path(path).is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink(missing_ok=True)
+        else:
+            raise OSError(errno.EADDRINUSE, "in use")
+
+
+def _refused(shown: str, error: OSError) -> ListenError:
+    match error.errno:
+        case errno.EADDRINUSE:
+            why = "the address is in use: another program listens there; stop it or choose another port"
+        case errno.EACCES:
+            why = "not allowed: ports below 1024 need the capability CAP_NET_BIND_SERVICE, files a writable folder"
+        case errno.EADDRNOTAVAIL:
+            why = "this machine has no such address"
+        case _:
+            why = error.strerror or str(error)
+    return ListenError(f"cannot listen on {shown}: {why}")

@@ -1,0 +1,230 @@
+"""The process that `waitroom serve` is: it owns the sockets, the counters' memory and all other processes.
+
+Law: what it binds it keeps, what it starts it replaces, and nothing outlives it. It serves no student itself, so that
+nothing a student sends can hurt it.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from waitroom import clock
+from waitroom.admin.app import AdminListener
+from waitroom.admin.scrape import Snapshots
+from waitroom.errors import WaitroomError
+from waitroom.logs import LogStyle, configure
+from waitroom.metrics.layout import Layout
+from waitroom.metrics.totals import Reading, Totals
+from waitroom.server.crew import Crew
+from waitroom.server.duty import Grace
+from waitroom.server.notify import notify
+from waitroom.server.orders import Orders, labels_of
+from waitroom.server.reload import commit, prepare, refuse_restarts
+from waitroom.server.sockets import Doors, open_door, open_doors
+from waitroom.settings.model import Settings
+from waitroom.settings.secrets import Secrets
+from waitroom.tasks import spawn, stop
+
+log = structlog.get_logger(__name__)
+
+
+class Home(Protocol):
+    """Where the line lives: the embedded store with its process, or the client's view of somebody else's."""
+
+    @property
+    def url(self) -> str:
+        """How workers reach the store."""
+
+    @property
+    def restarts(self) -> int:
+        """How often a server of ours had to be started again."""
+
+    async def start(self) -> None:
+        """Be there, or raise WaitroomError."""
+
+    async def stop(self) -> None:
+        """Shut down cleanly, after the last worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a supervisor is given: how settings and keys are had (again, on a reload), and who keeps the line."""
+
+    load: Callable[[], tuple[Settings, Secrets]]
+    home: Callable[[Settings], Home]
+    snapshots: Callable[[str], Snapshots]
+    version: str
+    human: bool = False
+    started: Callable[["Supervisor"], None] = lambda _supervisor: None
+
+
+class Supervisor:
+    """One running product."""
+
+    def __init__(self, plan: Plan, settings: Settings, secrets: Secrets) -> None:
+        self.settings = settings
+        self.doors: Doors | None = None
+        self.admin_address = ""
+        self._plan = plan
+        self._secrets = secrets
+        self._generation = 1
+        self._layout = Layout()
+        self._layout.extend(labels_of(settings))
+        self._totals = Totals(self._layout)
+        self._crew: Crew | None = None
+        self._home: Home | None = None
+        self._applied_ms = clock.now_ms()
+        self._reload_success = True
+        self._reloading = asyncio.Lock()
+        self._stop_asked = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._open = False
+
+    async def run(self) -> None:
+        """Serve until told to stop. Raises WaitroomError if the start fails."""
+        self._listen_to_signals()
+        async with AsyncExitStack() as undo:
+            self.doors = open_doors(self.settings.listen.public, _worker_count(self.settings))
+            undo.callback(self.doors.remove)
+            undo.callback(self.doors.close)
+            at = self.settings.listen.admin
+            admin_door, self.admin_address = open_door(at.host, at.port)
+            undo.callback(admin_door.close)
+            self._home = home = self._plan.home(self.settings)
+            undo.push_async_callback(home.stop)
+            await home.start()
+            admin = AdminListener(self, self._plan.snapshots(home.url))
+            undo.push_async_callback(admin.stop)
+            await admin.start(admin_door)
+            self._crew = crew = Crew(self.doors, self._totals, self._orders)
+            undo.push_async_callback(crew.end)
+            if await self._begin(crew):
+                await self._stop_asked.wait()
+            await self._leave(crew)
+
+    def stop(self) -> None:
+        """Drain and end; asked twice, end at once."""
+        if self._stop_asked.is_set():
+            self._hurry.set()
+        self._stop_asked.set()
+        if self._crew is not None and not self._open:
+            self._crew.give_up()
+
+    async def reload(self) -> bool:
+        """Take the settings from their file again, whole or not at all. Returns whether they are in force."""
+        async with self._reloading:
+            notify(f"RELOADING=1\nMONOTONIC_USEC={clock.monotonic_ms() * 1000}")
+            try:
+                await self._apply()
+            except WaitroomError as error:
+                self._reload_success = False
+                log.error("config_reload_refused", problem=str(error))  # noqa: TRY400 - the operator's fault: no traceback
+            else:
+                self._reload_success, self._applied_ms = True, clock.now_ms()
+                self._say_what_is_not_in_force()
+                log.info("config_reloaded", generation=self._generation)
+            notify("READY=1")
+            return self._reload_success
+
+    def readings(self) -> Iterator[Reading]:
+        """For /metrics: what workers count and what this process knows."""
+        yield from self._totals.readings()
+        own = {
+            "workers": len(self._crew.accepting) if self._crew else 0,
+            "worker_restarts_total": self._crew.restarts if self._crew else 0,
+            "store_restarts_total": self._home.restarts if self._home else 0,
+            "config_reload_success": self._reload_success,
+            "config_last_reload_timestamp_seconds": self._applied_ms / 1000,
+        }
+        for name, value in own.items():
+            yield Reading(name, (), (float(value),))
+        yield Reading("build_info", (self._plan.version,), (1.0,))
+
+    def pools(self) -> list[str]:
+        """For /metrics: the pools there are."""
+        return list(self.settings.pools)
+
+    def not_ready(self) -> str | None:
+        """For /readyz: why students cannot be served here."""
+        if self._stop_asked.is_set():
+            return "stopping"
+        return None if self._open and self._crew and self._crew.accepting else "no worker accepts connections"
+
+    async def _begin(self, crew: Crew) -> bool:
+        """Start the workers; False if a stop was asked for meanwhile."""
+        if not self._stop_asked.is_set():
+            await crew.start()
+        if self._stop_asked.is_set():
+            return False
+        self._open = True
+        self._say_what_is_not_in_force()
+        notify("READY=1")
+        self._plan.started(self)
+        return True
+
+    async def _leave(self, crew: Crew) -> None:
+        """Let what is in flight finish, or not if there is a hurry."""
+        notify("STOPPING=1")
+        log.info("stopping", workers=len(crew.living))
+        assert self.doors is not None
+        self.doors.close()
+        hurry = spawn(self._kill_on_hurry(crew), name="hurry")
+        await crew.drain(Grace.of(self.settings))
+        await stop(hurry)
+        log.info("stopped")
+
+    async def _kill_on_hurry(self, crew: Crew) -> None:
+        await self._hurry.wait()
+        crew.kill()
+
+    async def _apply(self) -> None:
+        assert self._crew is not None
+        settings, secrets = await asyncio.get_running_loop().run_in_executor(None, self._plan.load)
+        refuse_restarts(self.settings, settings)
+        self._layout.extend(labels_of(settings))
+        generation = self._generation + 1
+        members = self._crew.accepting
+        await prepare(members, generation, self._effective(settings, secrets))
+        self.settings, self._secrets, self._generation = settings, secrets, generation
+        self._configure_logs()
+        await commit(members, generation)
+        self._crew.replace_outdated(generation)
+
+    def _orders(self) -> tuple[int, Orders]:
+        return self._generation, self._effective(self.settings, self._secrets)
+
+    def _effective(self, settings: Settings, secrets: Secrets) -> Orders:
+        """What workers are told: the settings with the store's real address."""
+        assert self._home is not None
+        store = settings.store.model_copy(update={"url": self._home.url})
+        return Orders(settings.model_copy(update={"store": store}), secrets, self._layout, human=self._plan.human)
+
+    def _configure_logs(self) -> None:
+        configure(LogStyle("supervisor", self.settings.logging.level, self._plan.human), clock.now_ms)
+
+    def _say_what_is_not_in_force(self) -> None:
+        for notice in self.settings.not_yet():
+            log.warning("setting_not_in_force", notice=notice)
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, lambda: spawn(self._reload_when_open(), name="reload"))
+
+    async def _reload_when_open(self) -> None:
+        """A SIGHUP during the start is a request for what is being done anyway."""
+        if self._open and not self._stop_asked.is_set():
+            await self.reload()
+
+
+def _worker_count(settings: Settings) -> int:
+    if isinstance(settings.workers, int):
+        return settings.workers
+    return len(os.sched_getaffinity(0))
