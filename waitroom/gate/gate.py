@@ -199,6 +199,7 @@ class Gate:
             name,
             visitor=ticket.visitor if ticket else "",
             arrival_us=ticket.arrival_us if ticket else 0,
+            opens_ms=entrance.opens_ms(name),
         )
 
     def _ask_with_form(

@@ -153,6 +153,7 @@ class Line:
                 arrival_us=stamped.arrival_us,
                 next_poll_ms=AWAY_POLL_MS,
                 stale=True,
+                opens_ms=entrance.opens_ms(stamped.exam),
                 cookies=_cookies(entrance, ticket, stamped, secure=secure),
             )
         )
@@ -179,5 +180,6 @@ def _view(entrance: Entrance, answer: Standing, ticket: Ticket, cookies: tuple[b
         waiting=answer.waiting,
         eta=entrance.eta(answer.ahead),
         next_poll_ms=answer.next_poll_ms,
+        opens_ms=entrance.opens_ms(ticket.exam),
         cookies=cookies,
     )

@@ -1,4 +1,4 @@
-"""Our own endpoints under the prefix: the status poll and giving up a place.
+"""Our own endpoints under the prefix: the status poll, the choice of the page without script, giving up a place.
 
 Law: everything under the prefix is ours, and nothing of it ever reaches a backend.
 """
@@ -17,7 +17,7 @@ from waitroom.proxy.decisions import Decision, Later, Request, Respond
 
 
 class OwnEndpoints:
-    """Answers `{prefix}status` and `{prefix}leave`."""
+    """Answers `{prefix}status`, `{prefix}refresh` and `{prefix}leave`."""
 
     def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
         self._prefix = prefix
@@ -33,6 +33,10 @@ class OwnEndpoints:
                 if request.method not in (b"GET", b"HEAD"):
                     return self._screens.method_not_allowed(request, b"GET, HEAD")
                 return self._status(request, jar, query)
+            case b"refresh":
+                if request.method not in (b"GET", b"HEAD"):
+                    return self._screens.method_not_allowed(request, b"GET, HEAD")
+                return self._screens.choice(request, query)
             case b"leave":
                 if request.method != b"POST":
                     return self._screens.method_not_allowed(request, b"POST")

@@ -25,6 +25,7 @@ class View:
     eta: Eta | Unknown = Unknown.NO_DATA
     next_poll_ms: int = 5_000
     stale: bool = False
+    opens_ms: int = 0
     cookies: tuple[bytes, ...] = ()
 
 
@@ -45,6 +46,9 @@ class Screens(Protocol):
 
     def no_ticket(self, request: Request) -> Respond:
         """The answer to a status poll that shows no ticket of ours: 401."""
+
+    def choice(self, request: Request, query: bytes) -> Respond:
+        """A visitor without script chose whether the page loads itself anew; `query` says how."""
 
     def left(self, request: Request, farewell: bytes) -> Respond:
         """The answer to giving up a place; `farewell` takes the cookie back."""

@@ -1,0 +1,129 @@
+"""Says in pages, problem documents and status answers what the gate found true.
+
+Law: the status follows from the state, the form of the answer from the request; a program never gets HTML or a 2xx.
+"""
+
+from waitroom.admission.line import State
+from waitroom.assets import static_dir
+from waitroom.errors import BackendTimeoutError
+from waitroom.gate.kinds import Kind, kind_of
+from waitroom.gate.view import View
+from waitroom.proxy.decisions import Request, Respond
+from waitroom.settings.model import Settings
+from waitroom.web.forms import KeptForm
+from waitroom.web.languages import choose
+from waitroom.web.pages import Lost, Pages, PageSettings
+from waitroom.web.problems import method_not_allowed, no_ticket, problem
+from waitroom.web.status import status_response
+from waitroom.web.stillness import is_still, make_choice
+from waitroom.web.view import PageView
+
+RETRY_S = 10
+"""When a program is told to try again: half of the longest poll, since it keeps no place."""
+
+_REFUSALS = {
+    State.LOBBY: ("not-open", "Not open yet", "The exam has not opened yet. Load the page in a browser to wait."),
+    State.CLOSED: ("closed", "Closed", "The exam is over."),
+    State.HELD: ("held", "On hold", "Staff have stopped admissions for a moment. Places in line are kept."),
+    State.DOWN: ("backend-down", "Not answering", "The exam server does not answer. Places are kept."),
+}
+_WAITING = ("waiting", "Waiting room", "All places are taken. Load the page in a browser to take a place in line.")
+
+
+class WebScreens:
+    """The screens of one worker, made anew for each settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._queue_status = settings.queue_status
+        self._pages = Pages(PageSettings.of(settings), static_dir())
+
+    def page(self, request: Request, view: View) -> Respond:
+        """A page for a person."""
+        return self._page(request, view, None)
+
+    def form_page(self, request: Request, view: View, body: bytes | None) -> Respond:
+        """A page that carries a form, or says that it could not."""
+        if body is None:
+            return self._page(request, view, Lost.LOST)
+        kept = KeptForm.parse(body, request.first(b"content-type") or b"")
+        return self._page(request, view, kept or Lost.LOST)
+
+    def refusal(self, request: Request, view: View) -> Respond:
+        """A problem document for a program."""
+        del request
+        slug, title, detail = _REFUSALS.get(view.state, _WAITING)
+        status = 503 if view.state in (State.CLOSED, State.HELD, State.DOWN) else self._queue_status
+        return problem(status, slug, title, detail, RETRY_S, view.state)
+
+    def status(self, request: Request, view: View) -> Respond:
+        """The answer to a status poll."""
+        del request
+        return status_response(_told(view), view.cookies)
+
+    def no_ticket(self, request: Request) -> Respond:
+        """401: the page takes a new ticket."""
+        del request
+        return no_ticket()
+
+    def choice(self, request: Request, query: bytes) -> Respond:
+        """A visitor without script chooses whether the page loads itself anew."""
+        return make_choice(query, secure=request.scheme == b"https")
+
+    def left(self, request: Request, farewell: bytes) -> Respond:
+        """204, and the cookie is taken back."""
+        del request
+        return Respond(204, ((b"Set-Cookie", farewell), (b"Cache-Control", b"no-store")), b"")
+
+    def not_found(self, request: Request) -> Respond:
+        """404."""
+        del request
+        return problem(404, "not-found", "Not found", "Nothing of that name is here.")
+
+    def method_not_allowed(self, request: Request, allow: bytes) -> Respond:
+        """405."""
+        del request
+        return method_not_allowed(allow)
+
+    def misdirected(self, request: Request) -> Respond:
+        """421: this Host is not served here (RFC 9110 section 15.5.20)."""
+        del request
+        return problem(421, "misdirected", "Misdirected request", "This host is not served here.")
+
+    def unavailable(self, request: Request, view: View, error: Exception) -> Respond:
+        """A calm page for a person, 502 or 504 for a program."""
+        match kind_of(request):
+            case Kind.PAGE:
+                return self._page(request, view, None)
+            case Kind.FORM | Kind.UPLOAD:
+                return self._page(request, view, Lost.LOST)
+            case Kind.PROGRAM:
+                slug, title, detail = _REFUSALS[State.DOWN]
+                status = 504 if isinstance(error, BackendTimeoutError) else 502
+                return problem(status, slug, title, detail, RETRY_S, State.DOWN)
+
+    def _page(self, request: Request, view: View, form: KeptForm | Lost | None) -> Respond:
+        return self._pages.page(
+            _told(view),
+            language=choose(request.first(b"accept-language")),
+            target=request.target,
+            form=form,
+            still=is_still(request.every(b"cookie")),
+            head_only=request.method == b"HEAD",
+            cookies=view.cookies,
+        )
+
+
+def _told(view: View) -> PageView:
+    return PageView(
+        view.state,
+        view.pool,
+        view.exam,
+        view.visitor,
+        view.arrival_us,
+        view.ahead,
+        view.waiting,
+        view.eta,
+        view.next_poll_ms,
+        view.stale,
+        opens_ms=view.opens_ms,
+    )
