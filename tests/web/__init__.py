@@ -1,0 +1,1 @@
+"""The student's page, in Python and in a real browser."""

@@ -1,0 +1,67 @@
+"""Visitors and settings as the tests of the page use them."""
+
+from pathlib import Path
+
+from waitroom.admission.estimate import Eta, Unknown
+from waitroom.admission.line import State
+from waitroom.settings.model import Help
+from waitroom.web.pages import Pages, PageSettings
+from waitroom.web.view import Notice, PageView
+
+STATIC = Path(__file__).parents[2] / "static"
+
+OPENS_MS = 1_780_297_200_000  # 2026-06-01T07:00:00Z
+
+TITLES = {
+    "MATH0001": {"fr": "Analyse I", "en": "Calculus I", "de": "Analysis I", "nl": "Analyse I"},
+    "EVIL": {"": "<img src=x onerror=alert(1)>&amp;</title><script>alert(2)</script>"},
+}
+
+HELP = Help.model_validate(
+    {
+        "text": {"fr": "Le centre d’aide répond de 8 h à 18 h.", "en": "The help desk answers from 8:00 to 18:00."},
+        "url": "https://help.uni.example/exams",
+        "email": "exams@uni.example",
+        "phone": "+32 4 366 00 00",
+    }
+)
+
+
+def pages(help_line: Help = HELP) -> Pages:
+    """The pages of a small university."""
+    return Pages(PageSettings("/_waitroom/", 429, help_line, TITLES), STATIC)
+
+
+def view(state: State = State.WAITING, **more: object) -> PageView:
+    """A visitor with 311 people before them, or whatever `more` says."""
+    usual: dict[str, object] = {
+        "pool": "sciences",
+        "exam": "MATH0001",
+        "visitor": "abcdefghijklmnop",
+        "arrival_us": 1_780_297_080_123_456,
+        "ahead": 311,
+        "waiting": 840,
+        "eta": Eta(540, 720),
+        "next_poll_ms": 8_000,
+    }
+    return PageView(state, **(usual | more))  # type: ignore[arg-type]  # keywords of a table row
+
+
+EVERY_STATE = {
+    "waiting": view(),
+    "next": view(ahead=0, waiting=700, eta=Eta(0, 40)),
+    "unknown": view(eta=Unknown.NO_FLOW),
+    "far": view(ahead=2_499, waiting=3_100, eta=Eta(6_000, 9_000)),
+    "lobby": view(State.LOBBY, opens_ms=OPENS_MS, ahead=None),
+    "returning": view(State.RETURNING, ahead=14, eta=Eta(10, 40)),
+    "held": view(
+        State.HELD,
+        eta=Unknown.HELD,
+        notice=Notice("The server room lost power. We open again in about ten minutes; nobody loses time.", OPENS_MS),
+        resume_ms=OPENS_MS + 600_000,
+    ),
+    "closed": view(State.CLOSED, ahead=None),
+    "down": view(State.DOWN, eta=Unknown.NO_DATA),
+    "stale": view(ahead=None, waiting=None, eta=Unknown.NO_DATA, stale=True),
+}
+"""One visitor a situation, by the name its screenshot gets."""

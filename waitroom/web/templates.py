@@ -1,0 +1,164 @@
+"""The page as bytes with holes: rendered once for each language, state and kind of form, filled for each visitor.
+
+Law: a visitor costs a join of bytes. Whatever depends on one is a slot; whatever depends on language, state or the
+settings is rendered when the process starts. Style and script are the same on every page, so their hashes in the
+Content-Security-Policy are too.
+"""
+
+import hashlib
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log1p
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from waitroom.admission.line import State
+from waitroom.settings.model import Help
+from waitroom.web import catalogue
+from waitroom.web.catalogue import Catalogue
+from waitroom.web.languages import LANGUAGES, pick
+
+RAIL_FULL = 3_000
+"""People ahead at the rail's left end. The rail is logarithmic and fixed, so that a reload changes nothing on it."""
+
+RAIL_STOPS = ((1_000, False), (300, True), (100, False), (30, True), (10, False), (3, True))
+"""People ahead at each stop, and whether its name gives way on a narrow screen."""
+
+KINDS = ("", "still", "kept", "lost")
+"""The plain page; the same for a browser that asked for no automatic loading; one that carries a form; one in place of
+a form that cannot be carried.
+"""
+
+_SLOT = re.compile("\0([a-z_]+)\0")
+_SCRIPT_KEY = re.compile(r"'([a-z]+\.[a-z_]+)'")
+_STATE_PARTS = ("h1", "lead", "tab")
+_STATE_WORDS = (*State, "lost", "lostin")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A rendered page: byte pieces, and which of them are slots."""
+
+    pieces: tuple[bytes, ...]
+    slots: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def of(cls, text: str) -> "Template":
+        """Split a rendered text at its slots."""
+        parts = _SLOT.split(text)
+        slots = tuple((place, parts[place]) for place in range(1, len(parts), 2))
+        return cls(tuple(b"" if place % 2 else part.encode() for place, part in enumerate(parts)), slots)
+
+    def fill(self, values: Mapping[str, str]) -> bytes:
+        """The page with `values` (HTML already) in the slots."""
+        pieces = list(self.pieces)
+        for place, name in self.slots:
+            pieces[place] = values[name].encode()
+        return b"".join(pieces)
+
+
+class Library:
+    """Every rendered page, the catalogues behind them, and the policy they are served under."""
+
+    def __init__(self, static: Path, help_line: Help) -> None:
+        self._css = compact((static / "page.css").read_text("utf-8"))
+        self._js = compact((static / "page.js").read_text("utf-8"))
+        self._environment = Environment(
+            loader=FileSystemLoader(static),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters["bare"] = lambda url: url.split("://", 1)[-1].rstrip("/")
+        self._environment.filters["dial"] = lambda phone: re.sub(r"[^+0-9]", "", phone)
+        self._help = help_line
+        self.catalogues = {language: catalogue.read(static / "locale" / f"{language}.po") for language in LANGUAGES}
+        self.pages = {
+            (language, state, kind): self._render(self.catalogues[language], state, kind)
+            for language in LANGUAGES
+            for state in State
+            for kind in KINDS
+        }
+        self.policy = policy(self._css, self._js, forms="'self'")
+        self.policy_with_form = policy(self._css, self._js, forms=None)
+
+    def _render(self, words: Catalogue, state: State, kind: str) -> Template:
+        return Template.of(
+            self._environment.get_template("page.html.j2").render(
+                lang=words.language,
+                dir="ltr",
+                state=str(state),
+                kind=kind,
+                words=state_words(state, kind),
+                t=words.say,
+                slot=lambda name: _trusted(f"\0{name}\0"),
+                hidden=_trusted(" hidden"),
+                css=_trusted(self._css),
+                js=_trusted(self._js),
+                words_json=_trusted(self._script_words(words)),
+                stations=[(ahead, 2 + 93 * rail_share(ahead), minor) for ahead, minor in RAIL_STOPS],
+                help=self._help,
+                help_text=pick(self._help.text or {}, words.language),
+            )
+        )
+
+    def _script_words(self, words: Catalogue) -> str:
+        """The messages that the script uses, as JSON that cannot end its element."""
+        said = {key: words.messages[key] for key in script_keys(self._js)}
+        return json.dumps(said, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def state_words(state: State, kind: str) -> str:
+    """Which of the catalogue's `state.` messages a page starts with."""
+    if kind != "lost":
+        return str(state)
+    return "lostin" if state is State.ADMITTED else "lost"
+
+
+def script_keys(script: str) -> list[str]:
+    """The keys of the messages that the script says: every dotted word in quotes, and the states'."""
+    stated = {f"state.{name}.{part}" for name in _STATE_WORDS for part in _STATE_PARTS}
+    return sorted({*_SCRIPT_KEY.findall(script), *stated})
+
+
+def rail_share(ahead: int) -> float:
+    """How far along the rail somebody with `ahead` people before them is, 0 to 1; page.js computes the same."""
+    return 1 - min(1.0, log1p(ahead) / log1p(RAIL_FULL))
+
+
+def compact(source: str) -> str:
+    """Style or script without indentation and comment lines; line breaks stay, so errors still name a line."""
+    lines = (line.strip() for line in source.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+def policy(css: str, js: str, *, forms: str | None) -> bytes:
+    """The Content-Security-Policy. `forms` None: a kept form may be answered with a redirect to a sign-on elsewhere,
+    which browsers hold against form-action (CSP 3 section 6.4.1), so nothing is said about it.
+    """
+    sources = [
+        "default-src 'none'",
+        f"style-src '{_hash(css)}'",
+        f"script-src '{_hash(js)}'",
+        "img-src data:",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'self'",
+    ]
+    if forms:
+        sources.append(f"form-action {forms}")
+    return "; ".join(sources).encode()
+
+
+def _trusted(text: str) -> Markup:
+    return Markup(text)  # noqa: S704 - our own files and slot names, never a visitor's or operator's text
+
+
+def _hash(source: str) -> str:
+    return "sha256-" + b64encode(hashlib.sha256(source.encode()).digest()).decode()

@@ -1,0 +1,61 @@
+"""What a page or a status answer says of one visitor, as values.
+
+Law: the web floor is told what is true and only finds the words. `ahead` None means that nobody knows now.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from waitroom.admission.estimate import Eta, Unknown
+from waitroom.admission.line import State
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no I, L, O or U, so that a code survives being read out on the phone."""
+
+REMEMBERED_CODES = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What staff say to everyone on the page; plain text."""
+
+    text: str
+    at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """One visitor's situation in one pool. `visitor` "" is somebody without a ticket."""
+
+    state: State
+    pool: str
+    exam: str = ""
+    visitor: str = ""
+    arrival_us: int = 0
+    ahead: int | None = None
+    waiting: int | None = None
+    eta: Eta | Unknown = Unknown.NO_DATA
+    next_poll_ms: int = 5_000
+    stale: bool = False
+    notice: Notice | None = None
+    opens_ms: int = 0
+    resume_ms: int = 0
+
+    @property
+    def position(self) -> int | None:
+        """The place in line, counted from 1."""
+        return None if self.ahead is None else self.ahead + 1
+
+    @property
+    def code(self) -> str:
+        """The visitor's code for the help line, "" for somebody without a ticket."""
+        return ticket_code(self.visitor) if self.visitor else ""
+
+
+@lru_cache(maxsize=REMEMBERED_CODES)
+def ticket_code(visitor: str) -> str:
+    """A visitor's code for the help line, such as `K7QF-2M9D`: 40 bits of a hash, which does not give the id away."""
+    number = int.from_bytes(hashlib.sha256(b"waitroom code " + visitor.encode()).digest()[:5], "big")
+    letters = "".join(_ALPHABET[number >> shift & 31] for shift in range(35, -1, -5))
+    return f"{letters[:4]}-{letters[4:]}"

@@ -1,0 +1,97 @@
+"""What of a view depends on the visitor, put into words: numbers, ranges and instants.
+
+Law: page.js says the same things in the same words once it runs, and with the visitor's own clock; these are what a
+browser without script shows. A range is rounded outwards to whole minutes, so that it stays true.
+"""
+
+from datetime import UTC, datetime
+from html import escape
+
+from waitroom.admission.estimate import Eta
+from waitroom.admission.line import State
+from waitroom.web.catalogue import Catalogue
+from waitroom.web.templates import rail_share
+from waitroom.web.view import PageView
+
+IN_LINE = frozenset({State.WAITING, State.RETURNING, State.HELD, State.DOWN})
+
+LONG_MIN = 90
+"""Beyond this many minutes a range is said in hours."""
+
+_HIDDEN = " hidden"
+
+
+def duration(words: Catalogue, eta: Eta) -> str:
+    """A range of waiting time."""
+    low, high = _outwards(eta, 60)
+    if high > LONG_MIN:
+        low, high = _outwards(eta, 3_600)
+        return words.say("eta.hours", low=low, high=high) if low else words.count("eta.under_hours", high)
+    return words.say("eta.minutes", low=low, high=high) if low else words.count("eta.under_minutes", high)
+
+
+def instant(words: Catalogue, at_ms: int) -> str:
+    """A `time` element in the server's zone, which the script turns into the visitor's."""
+    there = datetime.fromtimestamp(at_ms // 1000, UTC).astimezone()
+    text = words.say(
+        "clock.date", d=there.day, m=f"{there.month:02}", y=there.year, time=f"{there:%H:%M}", zone=there.tzname()
+    )
+    return f'<time datetime="{there.isoformat()}" data-ms="{at_ms}">{escape(text)}</time>'
+
+
+def slots(words: Catalogue, view: PageView, title: str) -> dict[str, str]:
+    """The visitor's part of a page, as HTML by slot."""
+    in_line = view.ahead is not None and view.state in IN_LINE
+    notice = view.notice
+    return {
+        "tab_place": f"{view.position} · " if in_line else "",
+        "tab_exam": f" – {title}" if title else "",
+        "exam": title,
+        "exam_hidden": "" if title else _HIDDEN,
+        "msg": escape(notice.text) if notice else "",
+        "msg_at": instant(words, notice.at_ms) if notice and notice.at_ms else "",
+        "msg_hidden": "" if notice else _HIDDEN,
+        "warn_hidden": "" if view.stale else _HIDDEN,
+        "opens": instant(words, view.opens_ms) if view.opens_ms else "",
+        "opens_hidden": "" if view.opens_ms and view.state is State.LOBBY else _HIDDEN,
+        "resume": instant(words, view.resume_ms) if view.resume_ms else "",
+        "resume_hidden": "" if view.resume_ms else _HIDDEN,
+        "code": view.code,
+        "code_hidden": "" if view.visitor else _HIDDEN,
+        **(_place(words, view, view.ahead) if in_line and view.ahead is not None else _NO_PLACE),
+    }
+
+
+_NO_PLACE = {
+    "line_hidden": _HIDDEN,
+    "rail_hidden": _HIDDEN,
+    "position": "",
+    "ahead": "",
+    "eta": "",
+    "why": "",
+    "rail": "0%",
+    "train": "2%",
+}
+
+
+def _place(words: Catalogue, view: PageView, ahead: int) -> dict[str, str]:
+    share = rail_share(ahead)
+    known = isinstance(view.eta, Eta)
+    return {
+        "line_hidden": "",
+        "rail_hidden": "",
+        "position": str(ahead + 1),
+        "ahead": words.count("board.people", ahead) if ahead else words.say("board.next"),
+        "eta": duration(words, view.eta) if isinstance(view.eta, Eta) else words.say("eta.unknown"),
+        "why": "" if known else words.say(_WHY.get(view.state, "why.unknown")),
+        "rail": f"{94 * share:.1f}%",
+        "train": f"{2 + 93 * share:.1f}%",
+    }
+
+
+_WHY = {State.HELD: "why.held", State.DOWN: "why.down"}
+
+
+def _outwards(eta: Eta, unit_s: int) -> tuple[int, int]:
+    low = eta.low_s // unit_s
+    return low, max(low + 1, -(-eta.high_s // unit_s))
