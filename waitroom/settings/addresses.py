@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Literal
-from urllib.parse import urlsplit
 
 from waitroom.settings.units import BadValueError, quoted
 
@@ -166,8 +165,8 @@ def parse_host(text: str) -> str:
     if text.startswith("["):
         return f"[{_ipv6(text[1:-1], text)}]" if text.endswith("]") else _no_host(text)
     if "://" in text or "/" in text:
-        split = urlsplit(text if "://" in text else f"//{text}")
-        return _no_host(text, split.hostname or "")
+        name = re.sub(r":\d*$", "", _authority(text))
+        return _no_host(text, name if _HOST.fullmatch(name) else "")
     if ":" in text:
         name, _, port = text.partition(":")
         return _no_host(text, name if port.isdigit() else f"[{text}]")
@@ -219,12 +218,9 @@ def _no_host(text: str, meant: str = "") -> str:
 
 
 def _ipv6(inside: str, text: str) -> str:
-    try:
-        return str(IPv6Address(inside))
-    except ValueError:
-        raise BadValueError(
-            f"{quoted(text)}: {quoted(inside)} is not an IPv6 address", "such as [2001:db8::1]"
-        ) from None
+    if not _is_ipv6(inside):
+        raise BadValueError(f"{quoted(text)}: {quoted(inside)} is not an IPv6 address", "such as [2001:db8::1]")
+    return str(IPv6Address(inside))
 
 
 def _port(digits: str, text: str, *, lowest: int) -> int:
@@ -246,8 +242,9 @@ def _listen_hint(text: str, usual_host: str) -> str:
     if text.isdigit():
         return f"{usual_host}:{text}"
     if "://" in text:
-        split = urlsplit(text)
-        return split.netloc if re.search(r":\d+$", split.netloc) else f"{split.netloc}:8080"
+        authority = _authority(text)
+        meant = authority if re.search(r":\d+$", authority) else f"{authority}:8080"
+        return meant if _HOST_PORT.fullmatch(meant) else ""
     host, _, port = text.rpartition(":")
     if ":" in host and port.isdigit() and _is_ipv6(host):
         return f"[{host}]:{port}"
@@ -266,7 +263,15 @@ def _url_hint(text: str) -> str:
     return f"{scheme}://{rest}" if re.fullmatch(r"[A-Za-z0-9._-]+(:\d+)?", rest, re.ASCII) else ""
 
 
+def _authority(url: str) -> str:
+    """What stands between // and the path, without user."""
+    return re.split(r"[/?#]", url.partition("://")[2] or url, maxsplit=1)[0].rpartition("@")[2]
+
+
 def _is_ipv6(text: str) -> bool:
+    """Without a zone (%eth0): that is the name of an interface, not of a host."""
+    if "%" in text:
+        return False
     try:
         IPv6Address(text)
     except ValueError:

@@ -111,7 +111,9 @@ class Store(Part):
     """Where the line lives."""
 
     url: StoreUrl | None = Field(
-        default=None, description="A Redis (7 or later) or Valkey server of yours. Without it, one is embedded."
+        default=None,
+        repr=False,
+        description="A Redis (7 or later) or Valkey server of yours. Without it, one is embedded.",
     )
     data_dir: FilePath = Field(default=Path("./var"), description="Folder of the embedded store.")
 

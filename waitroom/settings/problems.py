@@ -110,8 +110,11 @@ def key_text(path: Path) -> str:
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """By place, flags first; each once."""
-    return tuple(sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.col, problem.key)))
+    """By place, flags first; each once, also where aliases bring the same spot of the file under several keys."""
+    found: dict[tuple[str, int, int, str], Problem] = {}
+    for problem in sorted(problems, key=lambda problem: (problem.line, problem.col, problem.key)):
+        found.setdefault(("" if problem.line else problem.key, problem.line, problem.col, problem.wrong), problem)
+    return tuple(found.values())
 
 
 def findings(error: ValidationError, model: type[Part]) -> list[Finding]:

@@ -5,6 +5,7 @@ What `write_*` makes, `parse_*` reads back as the same number.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -60,8 +61,8 @@ _SIZE_WORDS = {
     "gb": "GB", "g": "GiB", "gib": "GiB", "tb": "TB", "t": "TiB", "tib": "TiB",
 }  # fmt: skip
 
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(\.\d{1,3})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
-INSTANT_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?(?:[Zz]|[+-]\d\d:\d\d)$"
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+INSTANT_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d\d:\d\d)$"
 INSTANT_FORMS = "a date and time with its zone, such as 2026-06-01T09:00:00+02:00"
 FIRST_YEAR, LAST_YEAR = 2001, 2064
 """An order key holds arrivals until 2065 (admission/order.py)."""
@@ -92,10 +93,12 @@ def quoted(value: object) -> str:
 def parse_duration(text: str) -> int:
     """Milliseconds of `30m`, `800ms`, `1h30m`: larger units first, each once, whole milliseconds in the end."""
     if re.fullmatch(_NUMBER, text, re.ASCII):
-        raise BadValueError(f"{text} has no unit", DURATION_FORMS, f"{text}s")
+        raise BadValueError(f"{text} has no unit", DURATION_FORMS, _if_read(parse_duration, f"{text}s"))
     parts = _DURATION_PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise BadValueError(f"{quoted(text)} is not a duration", DURATION_FORMS, _respelt(text, _DURATION_WORDS))
+        raise BadValueError(
+            f"{quoted(text)} is not a duration", DURATION_FORMS, _respelt(parse_duration, text, _DURATION_WORDS)
+        )
     units = [unit for _, unit in parts]
     if units != [unit for unit in _DURATION_UNITS if unit in units]:
         wrong = f"{quoted(text)} is not a duration: larger units come first, each unit once"
@@ -120,8 +123,8 @@ def parse_rate(text: str) -> int:
     match = _RATE.fullmatch(text)
     if match is None:
         if re.fullmatch(_NUMBER, text, re.ASCII):
-            raise BadValueError(f"{text} has no unit", RATE_FORMS, f"{text}/s")
-        raise BadValueError(f"{quoted(text)} is not a rate", RATE_FORMS, _respelt(text, _RATE_WORDS))
+            raise BadValueError(f"{text} has no unit", RATE_FORMS, _if_read(parse_rate, f"{text}/s"))
+        raise BadValueError(f"{quoted(text)} is not a rate", RATE_FORMS, _respelt(parse_rate, text, _RATE_WORDS))
     number, unit = Decimal(match[1]), _RATE_UNITS_S[match[2]]
     rate_milli = int((number * 1_000 * 2 + unit) // (2 * unit))
     if rate_milli < 1:
@@ -144,7 +147,7 @@ def parse_size(text: str) -> int:
     if match is None or match[2] not in _SIZE_UNITS:
         if re.fullmatch(_NUMBER, text, re.ASCII):
             raise BadValueError(f"{text} has no unit", SIZE_FORMS, write_size(int(text)) if text.isdigit() else "")
-        raise BadValueError(f"{quoted(text)} is not a size", SIZE_FORMS, _respelt(text, _SIZE_WORDS))
+        raise BadValueError(f"{quoted(text)} is not a size", SIZE_FORMS, _respelt(parse_size, text, _SIZE_WORDS))
     size = Decimal(match[1]) * _SIZE_UNITS[match[2]]
     if size != int(size):
         raise BadValueError(f"{quoted(text)} is not a whole number of bytes", SIZE_FORMS)
@@ -161,18 +164,17 @@ def write_size(size_bytes: int) -> str:
 
 
 def parse_instant(text: str) -> int:
-    """Milliseconds since the epoch of `2026-06-01T09:00:00+02:00`; a zone is a must, for an exam starts only once."""
+    """Milliseconds since the epoch of `2026-06-01T09:00:00+02:00`; a zone is a must. Cut to milliseconds."""
     match = _INSTANT.fullmatch(text)
     if match is None:
         raise BadValueError(f"{quoted(text)} is not a date and time", INSTANT_FORMS)
     date, minutes, seconds, fraction, zone = match.groups()
     if zone is None:
-        wrong = f"{quoted(text)} has no time zone"
-        raise BadValueError(wrong, INSTANT_FORMS, f"{date}T{minutes}{seconds or ':00'}{fraction or ''}+02:00")
+        zoned = f"{date}T{minutes}{seconds or ':00'}{fraction or ''}+02:00"
+        raise BadValueError(f"{quoted(text)} has no time zone", INSTANT_FORMS, _if_read(parse_instant, zoned))
+    millis = (fraction or ".").ljust(4, "0")[:4]
     try:
-        moment = datetime.fromisoformat(
-            f"{date}T{minutes}{seconds or ':00'}{(fraction or '.0').ljust(4, '0')}{zone.upper()}"
-        )
+        moment = datetime.fromisoformat(f"{date}T{minutes}{seconds or ':00'}{millis}{zone.upper()}")
     except ValueError:
         raise BadValueError(f"{quoted(text)} is not in the calendar or on the clock", INSTANT_FORMS) from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
@@ -187,9 +189,17 @@ def write_instant(instant_ms: int) -> str:
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-def _respelt(text: str, words: dict[str, str]) -> str:
+def _respelt(parse: Callable[[str], int], text: str, words: dict[str, str]) -> str:
     """`30 minutes` as `30m`: blanks out, other words for units replaced; nothing where that makes no sense."""
     apart = re.sub(r"\bper\b", "/", text)
     changed = re.sub(r"[A-Za-z]+", lambda word: words.get(word[0].lower(), word[0]), apart).replace(" ", "")
-    patterns = (DURATION_PATTERN, RATE_PATTERN, SIZE_PATTERN)
-    return changed if changed != text and any(re.fullmatch(one, changed, re.ASCII) for one in patterns) else ""
+    return _if_read(parse, changed) if changed != text else ""
+
+
+def _if_read(parse: Callable[[str], int], suggestion: str) -> str:
+    """The suggestion if it is one: what we suggest, we accept."""
+    try:
+        parse(suggestion)
+    except BadValueError:
+        return ""
+    return suggestion

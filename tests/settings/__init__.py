@@ -1,0 +1,1 @@
+"""Settings: what an operator may write, and what is said about everything else."""
