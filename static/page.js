@@ -11,7 +11,7 @@ const FORMS = {2: ['one', 'other'], 6: ['zero', 'one', 'two', 'few', 'many', 'ot
 const plural = new Intl.PluralRules(lang);
 const ANSWER_MS = 15000, LONGEST_MS = 30000, GAP_MS = 1000, STUCK_MS = 20000;
 let state = body.dataset.state, shown = null, timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false;
-let sent = false, paused = false, best = 0, spoken = 0, cut = false, skew = 0, notice = first.message && first.message.text;
+let sent = false, lost = state === 'down' ? 'lostdown' : 'lost', paused = false, best = 0, spoken = 0, cut = false, skew = 0, notice = first.message && first.message.text;
 
 root.classList.add('on');
 
@@ -70,7 +70,8 @@ function title(now) {
   const exam = at('exam').textContent;
   d.title = (now.position && state !== 'admitted' ? now.position + ' · ' : '') + t('state.' + name() + '.tab') + (exam ? ' – ' + exam : '');
 }
-function name() { return mode === 'lost' ? (state === 'admitted' ? 'lostin' : 'lost') : state; }
+// Until the server is known to have answered, nobody may claim that nothing was sent.
+function name() { return mode === 'lost' ? ({admitted: 'lostin', down: 'lostdown'})[state] || lost : state; }
 
 function situation(now) {
   const changed = now.state !== state;

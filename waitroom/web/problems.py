@@ -16,12 +16,11 @@ REMEMBERED = 256
 
 
 @lru_cache(maxsize=REMEMBERED)
-def problem(
+def problem(  # noqa: PLR0917 - the parts of an answer, in the order they are said
     status: int,
     slug: str,
     title: str,
     detail: str,
-    *,
     retry_after_s: int | None = None,
     state: str | None = None,
     more: tuple[Header, ...] = (),

@@ -37,7 +37,7 @@ a form that cannot be carried.
 _SLOT = re.compile("\0([a-z_]+)\0")
 _SCRIPT_KEY = re.compile(r"'([a-z]+\.[a-z_]+)'")
 _STATE_PARTS = ("h1", "lead", "tab")
-_STATE_WORDS = (*State, "lost", "lostin")
+_STATE_WORDS = (*State, "lost", "lostin", "lostdown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def state_words(state: State, kind: str) -> str:
     """Which of the catalogue's `state.` messages a page starts with."""
     if kind != "lost":
         return str(state)
-    return "lostin" if state is State.ADMITTED else "lost"
+    return {State.ADMITTED: "lostin", State.DOWN: "lostdown"}.get(state, "lost")
 
 
 def script_keys(script: str) -> list[str]:
