@@ -36,7 +36,9 @@ MAX_KEYS = 16
 MAX_FILE_BYTES = 64 * 1024
 
 _ID = re.compile(r"[a-z0-9]{1,8}", re.ASCII)
-_READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_PRIVATE = stat.S_IRUSR | stat.S_IWUSR
+_TOO_OPEN = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
+"""What a key file's mode may not have. A group may read: mounted secrets come as 0440 to a service's own group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,12 @@ def rotate(path: Path) -> Secrets:
         with _locked(path):
             old = _read(path).keys
             if len(old) >= MAX_KEYS:
-                raise SecretsError(
-                    f"{path}: has {len(old)} keys; allowed: at most {MAX_KEYS}, delete the last lines first"
-                )
-            keys = (_new_key({key.id for key in old}), *old)
-            _put(path, keys, os.replace)
+                raise SecretsError(f"{path}: {len(old)} keys; allowed: {MAX_KEYS}; remedy: delete its last lines")
+            new = _new_key({key.id for key in old})
+            _put(path, f"{write_key(new)}\n{path.read_text(encoding='ascii')}", os.replace, like=path.stat())
     except OSError as error:
         raise SecretsError(f"{path}: {_reason(error)}; allowed: a file that this user can read and replace") from None
-    return Secrets(keys)
+    return Secrets((new, *old))
 
 
 def write_key(key: Key) -> str:
@@ -103,19 +103,24 @@ def _make(path: Path) -> None:
     """Make the file with a first key, unless somebody else has made it meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        _put(path, (_new_key(set()),), os.link)
+        _put(path, f"{write_key(_new_key(set()))}\n", os.link)
     except FileExistsError:
         return
 
 
-def _put(path: Path, keys: tuple[Key, ...], place: Callable[[str, Path], None]) -> None:
-    """Write a temporary file beside `path`, bring it to disk, then `place` it: link (never over another) or replace."""
+def _put(path: Path, text: str, place: Callable[[str, Path], None], *, like: os.stat_result | None = None) -> None:
+    """Write a temporary file beside `path`, bring it to disk, then `place` it: link (never over another) or replace.
+
+    `like` is the file it replaces: its owner and mode stay, or a rotation by root would lock the service out.
+    """
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write("".join(f"{write_key(key)}\n" for key in keys))
+            file.write(text)
             file.flush()
-            os.fchmod(file.fileno(), stat.S_IRUSR | stat.S_IWUSR)
+            if like is not None:
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            os.fchmod(file.fileno(), _PRIVATE if like is None else stat.S_IMODE(like.st_mode))
             os.fsync(file.fileno())
         place(temporary, path)
     finally:
@@ -144,14 +149,14 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> Secrets:
+    if path.exists() and not path.is_file():
+        raise SecretsError(f"{path}: is not a file; allowed: a regular file")
     with path.open("rb") as file:
         found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise SecretsError(f"{path}: is not a file; allowed: a regular file")
-        if found.st_mode & _READABLE_BY_OTHERS:
+        if found.st_mode & _TOO_OPEN:
             mode = stat.S_IMODE(found.st_mode)
             raise SecretsError(
-                f"{path}: mode {mode:04o} lets others at the keys; allowed: 0600; remedy: chmod 600 {path}"
+                f"{path}: mode {mode:04o} lets others at the keys; allowed: 0600 or 0640; remedy: chmod 600 {path}"
             )
         raw = file.read(MAX_FILE_BYTES + 1)
     if len(raw) > MAX_FILE_BYTES or not raw.isascii():
@@ -171,11 +176,10 @@ def _parse(entries: list[str], where: Callable[[int], str]) -> tuple[Key, ...]:
             raise SecretsError(f"{where(number)}: key id {key.id} comes twice; allowed: each id once")
         keys[key.id] = key
     if not keys:
-        raise SecretsError(
-            f"{where(1)}: no key; allowed: 1 to {MAX_KEYS} of id:base64; remedy: delete it, a start makes it"
-        )
+        remedy = "remedy: remove it, and a start makes a file with one"
+        raise SecretsError(f"{where(1)}: no key; allowed: 1 to {MAX_KEYS} of id:base64; {remedy}")
     if len(keys) > MAX_KEYS:
-        raise SecretsError(f"{where(1)}: {len(keys)} keys; allowed: at most {MAX_KEYS}")
+        raise SecretsError(f"{where(1)}: {len(keys)} keys; allowed: 1 to {MAX_KEYS}")
     return tuple(keys.values())
 
 

@@ -1,0 +1,83 @@
+"""`waitroom check`: what an operator sees, and the exit code a script sees."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from waitroom.cli.check import check
+
+CONFIG = Path(__file__).parents[2] / "config"
+BAD = Path(__file__).parent / "bad"
+
+
+def _check(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(check, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("file", sorted(CONFIG.glob("*.yaml")), ids=lambda file: file.name)
+def test_every_sample_is_clean(file: Path) -> None:
+    """What we ship, we pass."""
+    result = _check(file)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith(f"{file}: OK: ")
+
+
+def test_a_clean_file_is_one_line_and_its_notices() -> None:
+    """How much it holds, and what of it is not in force."""
+    assert _check(CONFIG / "minimal.yaml").output == f"{CONFIG / 'minimal.yaml'}: OK: 1 pool, 1 backend, 0 exams\n"
+    lines = _check(CONFIG / "waitroom.yaml").output.splitlines()
+    assert lines[0].endswith(": OK: 2 pools, 3 backends, 2 exams")
+    later = "accepted and checked; not in force in this version"
+    assert f"{CONFIG / 'waitroom.yaml'}: notice: pools.sciences.admission.adaptive: {later}" in lines
+
+
+def test_problems_are_listed_and_counted(tmp_path: Path) -> None:
+    """One line each in the form that editors jump to; exit code 1."""
+    file = tmp_path / "waitroom.yaml"
+    file.write_text("workers: many\nqueu_status: 5\n", encoding="utf-8")
+    result = _check(file)
+    assert result.exit_code == 1
+    first, second, third, total = result.output.splitlines()
+    assert first.startswith(f"{file}:1:1: pools: missing")
+    assert second.startswith(f"{file}:1:10: workers: ")
+    assert third.startswith(f"{file}:2:1: queu_status: unknown key; allowed: listen, ")
+    assert third.endswith("; did you mean queue_status?")
+    assert total == f"{file}: 3 problems"
+
+
+def test_a_file_that_cannot_be_read_is_another_matter(tmp_path: Path) -> None:
+    """Exit code 2."""
+    file = tmp_path / "none.yaml"
+    result = _check(file)
+    assert (result.exit_code, result.output) == (2, f"{file}: cannot be read: no such file or directory\n")
+
+
+def test_json_says_the_same() -> None:
+    """For programs: places as numbers, exit codes unchanged."""
+    good = _check(CONFIG / "waitroom.yaml", "--json")
+    answer = json.loads(good.output)
+    assert (good.exit_code, answer["ok"], answer["pools"], answer["backends"], answer["exams"]) == (0, True, 2, 3, 2)
+    assert len(answer["notices"]) > 5
+    bad = _check(BAD / "key_unknown.yaml", "--json")
+    assert bad.exit_code == 1
+    problem = json.loads(bad.output)["problems"][0]
+    assert (problem["line"], problem["column"], problem["key"]) == (5, 1, "queu_status")
+    assert problem["suggestion"] == "queue_status"
+    missing = _check(BAD / "none.yaml", "--json")
+    assert (missing.exit_code, json.loads(missing.output)["readable"]) == (2, False)
+
+
+def test_the_schema_is_printed() -> None:
+    """To be kept beside the file."""
+    result = _check("--schema")
+    assert result.exit_code == 0
+    assert json.loads(result.output)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_no_file_is_asked_for_kindly() -> None:
+    """With an example, and the exit code of wrong usage."""
+    result = _check()
+    assert result.exit_code == 2
+    assert "waitroom check waitroom.yaml" in result.output
