@@ -63,6 +63,7 @@ class Standing:
     ahead: int = 0
     waiting: int = 0
     next_poll_ms: int = 0
+    lane: Lane = Lane.STANDARD
     repeated: bool = False
 
 
@@ -104,7 +105,8 @@ class BackendRules:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the line must know of one pool; written whole, `version` decides between two writers."""
+    """What the line must know of one pool; written whole, `version` decides between two writers: the first of a version
+    stays until a higher one comes. `rate_milli` counts admissions in 1,000 s; 0 means unlimited."""
 
     version: int
     rate_milli: int
@@ -127,7 +129,8 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A pool at one instant of the store's clock."""
+    """A pool at one instant of the store's clock. `limits` is 0 for a backend that is closed or no longer configured;
+    `waiting` counts who is present and eligible, `flow` the last ten minutes in slices of 10 s, quiet ones too."""
 
     now_ms: int
     held: bool

@@ -1,0 +1,163 @@
+"""How the values of the line cross into the library and back; library.lua states the other side of each.
+
+Law: only integers and short strings cross. Nothing is decided here.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from waitroom.admission.line import (
+    Flow,
+    Lane,
+    Life,
+    Presence,
+    Rules,
+    Snapshot,
+    Standing,
+    State,
+    Touch,
+    Touched,
+)
+from waitroom.store.keys import Argument
+
+OK, NO_RULES, NAME_THESE = 0, 1, 2
+"""First element of a reply of every function that works on a pool."""
+
+_CONFIRMED, _HIDDEN, _MAY_ENTER, _LANE, _EXAM = 1, 2, 4, 16, 64
+_TOLD_BEFORE = 16
+_STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
+_LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
+_TICKET_FIELDS = 7
+
+
+def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[Argument]]:
+    """The exams of a batch with their openings, and the arguments of its tickets."""
+    exams: dict[str, int] = {}
+    positions: dict[str, int] = {"": 0}
+    own: list[Argument] = []
+    for one in batch:
+        position = positions.get(one.exam)
+        if position is None:
+            position = positions[one.exam] = len(positions)
+        if position and one.opens_ms >= exams.get(one.exam, 0):
+            exams[one.exam] = one.opens_ms
+        own += (
+            one.visitor,
+            one.arrival_us,
+            one.order_us,
+            one.confirmed * _CONFIRMED
+            + one.hidden * _HIDDEN
+            + one.may_enter * _MAY_ENTER
+            + one.lane * _LANE
+            + position * _EXAM,
+        )
+    return exams, own
+
+
+def standings(batch: Sequence[Presence], backends: Sequence[str], reply: list[int]) -> list[Standing]:
+    """The answers to a batch of presences."""
+    now_ms = reply[1]
+    found = []
+    at = 2
+    for one in batch:
+        code, arrival_us, backend, admitted_ms, ahead, waiting, next_poll_ms = reply[at : at + _TICKET_FIELDS]
+        at += _TICKET_FIELDS
+        found.append(
+            Standing(
+                _STATES[code % _TOLD_BEFORE],
+                one.visitor,
+                arrival_us,
+                now_ms,
+                backends[backend - 1] if backend else "",
+                admitted_ms,
+                ahead,
+                waiting,
+                next_poll_ms,
+                one.lane,
+                code >= _TOLD_BEFORE,
+            )
+        )
+    return found
+
+
+def touch_arguments(batch: Iterable[Touch]) -> tuple[tuple[str, ...], list[Argument]]:
+    """The backends of a batch of passes, and the arguments of the passes."""
+    positions: dict[str, int] = {}
+    own: list[Argument] = []
+    for one in batch:
+        position = positions.setdefault(one.backend, len(positions) + 1)
+        own += (one.visitor, position, one.admitted_ms, one.keep_until_ms)
+    return tuple(positions), own
+
+
+def touched(batch: Sequence[Touch], reply: list[int]) -> list[Touched]:
+    """The answers to a batch of passes."""
+    return [
+        Touched(one.visitor, _LIVES[reply[at]], reply[at + 1])
+        for one, at in zip(batch, range(2, len(reply), 2), strict=True)
+    ]
+
+
+def rules_arguments(rules: Rules) -> tuple[Argument, ...]:
+    """The arguments of `wr_rules`."""
+    text = {
+        "rate_milli": rules.rate_milli,
+        "burst": rules.burst,
+        "idle_ms": rules.idle_timeout_ms,
+        "max_ms": rules.max_duration_ms,
+        "grace_ms": rules.absence_grace_ms,
+        "held": int(rules.held),
+        "backends": [[one.name, one.max_sessions, int(one.open)] for one in rules.backends],
+    }
+    return rules.version, json.dumps(text, separators=(",", ":"))
+
+
+def names(found: list[bytes]) -> list[str]:
+    """Names of backends or exams in a reply."""
+    return [name.decode() for name in found]
+
+
+def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
+    """The reply of `wr_snapshot`."""
+    now_ms, held, rate_milli, tokens_milli, absent = (_whole(value) for value in reply[1:6])
+    waiting, lobby, sessions, flow, totals = (_parts(value) for value in reply[6:11])
+    total = _counts(totals, 2, 1)
+    return Snapshot(
+        now_ms=now_ms,
+        held=bool(held),
+        rate_milli=rate_milli,
+        tokens_milli=tokens_milli,
+        waiting={lane: _whole(waiting[lane]) for lane in Lane},
+        absent=absent,
+        lobby=_counts(lobby, 2, 1),
+        sessions=_counts(sessions, 3, 1),
+        limits=_counts(sessions, 3, 2),
+        flow=tuple(Flow(_whole(flow[at]), _whole(flow[at + 1]), _whole(flow[at + 2])) for at in range(0, len(flow), 3)),
+        arrivals_total=total.get("arrivals", 0),
+        admissions_total=_below(total, "admissions:"),
+        departures_total=_below(total, "departures:"),
+    )
+
+
+def _whole(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _parts(value: int | list[bytes | int]) -> list[bytes | int]:
+    assert isinstance(value, list)
+    return value
+
+
+def _counts(parts: list[bytes | int], width: int, column: int) -> dict[str, int]:
+    """Every `width`-th element is a name; its count stands `column` behind it."""
+    found = {}
+    for at in range(0, len(parts), width):
+        name = parts[at]
+        assert isinstance(name, bytes)
+        found[name.decode()] = _whole(parts[at + column])
+    return found
+
+
+def _below(totals: dict[str, int], prefix: str) -> dict[str, int]:
+    return {name.removeprefix(prefix): value for name, value in totals.items() if name.startswith(prefix)}

@@ -1,0 +1,55 @@
+"""The keys of a pool, and the beginning that every call of the library shares.
+
+Law: this is the one place that spells a key. All keys of a pool carry the hash tag `{pool}`, so that they live in one
+slot of a cluster, and a call names every key that it may touch.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Argument = str | int
+
+FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "passes")
+"""The keys that every call names first, in the order of the library."""
+
+AS_REMEMBERED = -1
+"""Opening of an exam of which the caller knows only the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKeys:
+    """What a worker's settings say of a pool: the names of its backends, and of its exams that may have a lobby."""
+
+    backends: tuple[str, ...]
+    exams: tuple[str, ...] = ()
+
+
+def pool_key(pool: str, part: str) -> str:
+    """A key of `pool`: one of `FIXED`, `sess:<backend>`, `lobby:<exam>` or `lobbydue:<exam>`."""
+    return f"wr:{{{pool}}}:{part}"
+
+
+def lease_key(name: str) -> str:
+    """The key of a lease."""
+    return f"wr:{{{name}}}:lease"
+
+
+def call(
+    pool: str,
+    function: str,
+    backends: Sequence[str],
+    exams: Iterable[tuple[str, int]],
+    own: Iterable[Argument],
+    *,
+    now_ms: int = 0,
+) -> list[Argument]:
+    """The command that calls a function on `pool`; `exams` are names with openings, `own` its own arguments."""
+    keys = [pool_key(pool, part) for part in FIXED]
+    keys.extend(pool_key(pool, f"sess:{name}") for name in backends)
+    header: list[Argument] = []
+    for name, opens_ms in exams:
+        keys.append(pool_key(pool, f"lobby:{name}"))
+        keys.append(pool_key(pool, f"lobbydue:{name}"))
+        header.append(name)
+        header.append(opens_ms)
+    return ["FCALL", function, len(keys), *keys, now_ms, len(backends), *backends, len(header) // 2, *header, *own]

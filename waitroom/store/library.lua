@@ -1,0 +1,952 @@
+#!lua name=waitroom
+--[[ The line: order, counting and admission of one pool, decided here and nowhere else (DESIGN.md section 5).
+
+Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
+
+  KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
+        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV. All share the hash tag {pool}.
+  ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
+        (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
+  Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
+        2 (call again and name these too: an array of backends, an array of exams). 1 and 2 have changed nothing.
+
+What the keys hold:
+
+  rules    hash: version, text (JSON of wr_rules), retired (backends of before that may still have sessions)
+  state    hash: seen (ms of the last call), mercy (nothing expires before), freeze (nobody is admitted before), born
+           (ms of the first call), arrival (us of the last arrival), flow (admissions in 1,000 s), opens (earliest pending
+           opening), pull (1: deadlines lie too far ahead), open:<exam> (opening ms of an exam with a lobby)
+  bucket   hash: tokens (millionths of an admission), at (ms)
+  flow     hash: a:<slot> and e:<slot> (people admitted, sessions ended in a slot of 10 s), t:<total>
+  line     zset: confirmed ticket -> order key; in the lobby, present or absent
+  awake    zset: present, eligible ticket -> order key
+  due      zset: ticket -> deadline ms of its next heartbeat; absent: minus the ms since when
+  lobby:   zset: present ticket of an exam that is not open yet -> order key
+  lobbydue: zset: the same as due for tickets in a lobby
+  sess:    zset: visitor -> ms when the session lapses
+  passes   hash: visitor with a session -> "admitted_ms keep_until_ms backend"
+  left     zset: visitor whose session has ended -> ms of the end, positive: lapsed, negative: released
+
+An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
+3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
+
+local VERSION = 1
+
+local LANE_WIDTH = 3e15
+local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
+local UNLIMITED = 1e15
+local PROVISIONAL_MS = 30000     -- law 10: a session nobody has used yet
+local UNCONFIRMED_MS = 10000     -- law 10: a ticket whose cookie has not come back
+local CONFIRM_POLL_MS = 4000     -- soon enough that an honest browser confirms within UNCONFIRMED_MS
+local POLL_MIN_MS = 2000         -- law 11
+local POLL_MAX_MS = 30000
+local POLL_PART = 0.4            -- of the time until the turn may come
+local POLL_PLACE_MS = 20         -- a place back, where flow is unknown: 30 s from 1,400 back
+local SLACK_MS = 5000            -- a poll may be this late at least
+local HIDDEN_MS = 90000          -- browsers run a hidden tab's timers once a minute
+local OPENING_MILLI = 200000     -- polls in 1,000 s after an opening where no rate is configured: 200 a second
+local DUE_MAX_MS = 2 * (2 * POLL_MAX_MS + 1000) + HIDDEN_MS
+local GAP_MS = 15000             -- silence that means an outage: the conductor calls every second
+local MERCY_MS = 60000
+local BACK_MS = 1000             -- a clock that goes back by more has jumped
+local RESTORE_MS = 60000         -- law 9: two poll intervals
+local SLOT_MS = 10000
+local SLOTS = 60                 -- ten minutes of flow are kept
+local FLOW_SLOTS = 6             -- flow for polls is measured over a minute
+local FORGET_MS = 86400000       -- no browser keeps a ticket for longer than a day, or max_duration
+local EXPIRED_IN_PASSING = 256   -- overdue entries of one kind that a present or touch call clears
+local EXPIRED_IN_SWEEP = 1000
+local PULLED_IN_SWEEP = 5000
+local DECODED = 64               -- rules texts remembered
+
+local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN = 0, 1, 2, 3, 4, 5
+local LIVE, LAPSED, RELEASED = 0, 1, 2
+
+local floor, max, min, byte -- taken at the first call: while a library loads, Valkey 9 shows it no standard functions
+
+-- Rules by their text. Decoding is a pure function, so what is remembered here can never be wrong.
+local decoded, decoded_count = {}, 0
+
+local function decode(text)
+  local rules = decoded[text]
+  if rules then return rules end
+  if decoded_count >= DECODED then decoded, decoded_count = {}, 0 end
+  rules = cjson.decode(text)
+  rules.by_name = {}
+  for _, backend in ipairs(rules.backends) do
+    rules.by_name[backend[1]] = {limit = backend[2], open = backend[3] == 1}
+  end
+  decoded[text], decoded_count = rules, decoded_count + 1
+  return rules
+end
+
+local function words(text)
+  local found = {}
+  for word in string.gmatch(text or '', '%S+') do found[#found + 1] = word end
+  return found
+end
+
+local function server_us()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1e6 + tonumber(time[2])
+end
+
+-- The pool a call works on: its keys by name, the backends and exams it was given, the time.
+local function pool_of(keys, args)
+  if not floor then floor, max, min, byte = math.floor, math.max, math.min, string.byte end
+  local now_us = tonumber(args[1]) * 1000
+  if now_us == 0 then now_us = server_us() end
+  local pool = {
+    rules_key = keys[1], state = keys[2], bucket = keys[3], flow = keys[4], line = keys[5], awake = keys[6],
+    due = keys[7], left = keys[8], passes = keys[9], now_us = now_us, now = floor(now_us / 1000),
+    backends = {}, backend = {}, exams = {}, exam = {}, counts = {}, changed = {},
+  }
+  local key, at = 10, 3
+  for index = 1, tonumber(args[2]) do
+    local backend = {name = args[at], key = keys[key], index = index}
+    pool.backends[index], pool.backend[backend.name] = backend, backend
+    key, at = key + 1, at + 1
+  end
+  local exams = tonumber(args[at])
+  at = at + 1
+  for index = 1, exams do
+    local exam = {name = args[at], opens = tonumber(args[at + 1]), lobby = keys[key], due = keys[key + 1]}
+    pool.exams[index], pool.exam[exam.name] = exam, exam
+    key, at = key + 2, at + 2
+  end
+  pool.first = at
+  return pool
+end
+
+local function load_rules(pool)
+  local found = redis.call('HMGET', pool.rules_key, 'text', 'retired')
+  if not found[1] then return false end
+  pool.rules = decode(found[1])
+  pool.retired = words(found[2])
+  for _, backend in ipairs(pool.backends) do
+    local rule = pool.rules.by_name[backend.name]
+    if rule then backend.limit, backend.open = rule.limit, rule.open end
+  end
+  return true
+end
+
+-- Notes a change of the state hash; `save` writes all of them in one command.
+local function change(pool, field, value)
+  local changed = pool.changed
+  changed[#changed + 1], changed[#changed + 2] = field, value
+end
+
+local function count(pool, field, n)
+  if n ~= 0 then pool.counts[field] = (pool.counts[field] or 0) + n end
+end
+
+local function slot_of(ms) return floor(ms / SLOT_MS) end
+
+local function count_admission(pool, way)
+  count(pool, 'a:' .. slot_of(pool.now), 1)
+  count(pool, 't:admissions:' .. way, 1)
+end
+
+local function count_ends(pool, reason, n)
+  count(pool, 'e:' .. slot_of(pool.now), n)
+  count(pool, 't:departures:' .. reason, n)
+end
+
+local function save(pool)
+  for field, n in pairs(pool.counts) do redis.call('HINCRBY', pool.flow, field, n) end
+  change(pool, 'seen', pool.now)
+  redis.call('HSET', pool.state, unpack(pool.changed))
+end
+
+-- Reads the state and judges the clock: silence means an outage, after which nothing expires for a while; a clock
+-- that went back leaves deadlines too far ahead, which the next sweeps pull in.
+local function read_state(pool)
+  local found = redis.call('HMGET', pool.state, 'seen', 'mercy', 'freeze', 'born', 'arrival', 'flow', 'opens')
+  local now, seen = pool.now, tonumber(found[1])
+  pool.mercy, pool.freeze = tonumber(found[2]) or 0, tonumber(found[3]) or 0
+  pool.born, pool.arrival = tonumber(found[4]), tonumber(found[5]) or 0
+  pool.flow_milli, pool.opens = tonumber(found[6]) or 0, tonumber(found[7]) or 0
+  if not pool.born then
+    pool.born = now
+    change(pool, 'born', now)
+  end
+  if seen and now - seen > GAP_MS then
+    pool.mercy = now + MERCY_MS
+    change(pool, 'mercy', pool.mercy)
+  elseif seen and now < seen - BACK_MS then
+    pool.mercy, pool.freeze = min(pool.mercy, now + MERCY_MS), min(pool.freeze, now + RESTORE_MS)
+    pool.born = min(pool.born, now)
+    change(pool, 'mercy', pool.mercy)
+    change(pool, 'freeze', pool.freeze)
+    change(pool, 'born', pool.born)
+    change(pool, 'pull', 1)
+  end
+end
+
+-- Law 9: somebody proved that they were here before this store remembers anything. Admissions wait until the line is
+-- whole again.
+local function prove_loss(pool)
+  local freeze = pool.born + RESTORE_MS
+  if pool.freeze < freeze and pool.now < freeze then
+    pool.freeze = freeze
+    change(pool, 'freeze', freeze)
+  end
+end
+
+-- Millionths of an admission in the bucket now. A clock that went back gains nothing and freezes nothing.
+local function fill_bucket(pool)
+  local rate, cap = pool.rules.rate_milli, pool.rules.burst * ONE_TOKEN
+  if rate == 0 then
+    pool.tokens = UNLIMITED
+    return
+  end
+  local found = redis.call('HMGET', pool.bucket, 'tokens', 'at')
+  local tokens, at = tonumber(found[1]), tonumber(found[2])
+  pool.tokens = tokens and min(cap, tokens + max(0, pool.now - at) * rate) or cap
+end
+
+local function save_bucket(pool)
+  if pool.rules.rate_milli ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
+end
+
+-- Exams whose opening has come. Those that the call did not name are returned, and the caller is asked to.
+local function due_openings(pool)
+  local missing = {}
+  if pool.opens == 0 or pool.now < pool.opens then return missing end
+  local fields = redis.call('HGETALL', pool.state)
+  for at = 1, #fields, 2 do
+    local name = string.match(fields[at], '^open:(.*)$')
+    if name and tonumber(fields[at + 1]) <= pool.now and not pool.exam[name] then missing[#missing + 1] = name end
+  end
+  return missing
+end
+
+-- The whole lobby of an exam becomes eligible at once: whoever polls first wins nothing.
+local function open_lobby(pool, exam)
+  if redis.call('EXISTS', pool.awake) == 0 and redis.call('EXISTS', exam.lobby) == 1 then
+    redis.call('RENAME', exam.lobby, pool.awake)
+  else
+    redis.call('ZUNIONSTORE', pool.awake, 2, pool.awake, exam.lobby, 'AGGREGATE', 'MIN')
+    redis.call('DEL', exam.lobby)
+  end
+  redis.call('ZUNIONSTORE', pool.due, 2, pool.due, exam.due, 'AGGREGATE', 'MAX')
+  redis.call('DEL', exam.due)
+end
+
+-- Opens what is due and notes openings that a reload has moved. Must run before tickets are looked at.
+local function settle_openings(pool)
+  if #pool.exams == 0 then return end
+  local fields = {}
+  for index, exam in ipairs(pool.exams) do fields[index] = 'open:' .. exam.name end
+  local pending = redis.call('HMGET', pool.state, unpack(fields))
+  local moved = false
+  for index, exam in ipairs(pool.exams) do
+    exam.pending = tonumber(pending[index])
+    if exam.opens < 0 then exam.opens = exam.pending or 0 end
+    if exam.pending and exam.opens <= pool.now then
+      open_lobby(pool, exam)
+      redis.call('HDEL', pool.state, fields[index])
+      exam.pending, moved = nil, true
+    elseif exam.pending and exam.pending ~= exam.opens then
+      redis.call('HSET', pool.state, fields[index], exam.opens)
+      exam.pending, moved = exam.opens, true
+    end
+  end
+  if not moved then return end
+  local earliest, state = 0, redis.call('HGETALL', pool.state)
+  for at = 1, #state, 2 do
+    local opens = tonumber(state[at + 1])
+    if string.sub(state[at], 1, 5) == 'open:' and (earliest == 0 or opens < earliest) then earliest = opens end
+  end
+  pool.opens = earliest
+  change(pool, 'opens', earliest)
+end
+
+local function expect_opening(pool, exam)
+  if exam.pending then return end
+  redis.call('HSET', pool.state, 'open:' .. exam.name, exam.opens)
+  exam.pending = exam.opens
+  if pool.opens == 0 or exam.opens < pool.opens then
+    pool.opens = exam.opens
+    change(pool, 'opens', exam.opens)
+  end
+end
+
+-- Tickets whose heartbeat is overdue stop being present. Confirmed ones keep their order as absent ones; the others are
+-- gone, and come back with their cookie.
+local function expire_presence(pool, due, present, bound)
+  if pool.now < pool.mercy then return 0 end
+  local late = redis.call('ZRANGEBYSCORE', due, 0, '(' .. pool.now, 'LIMIT', 0, bound)
+  if #late == 0 then return 0 end
+  redis.call('ZREM', present, unpack(late))
+  local confirmed = redis.call('ZMSCORE', pool.line, unpack(late))
+  local absent, gone = {}, {}
+  for index, ticket in ipairs(late) do
+    if confirmed[index] then
+      absent[#absent + 1], absent[#absent + 2] = -pool.now, ticket
+    else
+      gone[#gone + 1] = ticket
+    end
+  end
+  if #absent > 0 then redis.call('ZADD', due, unpack(absent)) end
+  if #gone > 0 then redis.call('ZREM', due, unpack(gone)) end
+  return #late
+end
+
+local function pass_of(text)
+  if not text then return nil end
+  local admitted, keep, backend = string.match(text, '^(%d+) (%d+) (.*)$')
+  return {admitted = tonumber(admitted), keep = tonumber(keep), backend = backend}
+end
+
+local function write_pass(pool, visitor, pass)
+  redis.call('HSET', pool.passes, visitor, string.format('%.0f %.0f %s', pass.admitted, pass.keep, pass.backend))
+end
+
+-- Sessions whose time is over end. An entry whose visitor has moved to another backend since just goes.
+local function expire_sessions(pool, bound)
+  if pool.now < pool.mercy then return 0 end
+  local ended = 0
+  for _, backend in ipairs(pool.backends) do
+    local late = redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
+    if #late > 0 then
+      redis.call('ZREM', backend.key, unpack(late))
+      local passes = redis.call('HMGET', pool.passes, unpack(late))
+      for index, visitor in ipairs(late) do
+        local pass = pass_of(passes[index])
+        if pass and pass.backend == backend.name then
+          redis.call('HDEL', pool.passes, visitor)
+          redis.call('ZADD', pool.left, pool.now, visitor)
+          ended = ended + 1
+        end
+      end
+    end
+  end
+  count_ends(pool, 'lapsed', ended)
+  return ended
+end
+
+-- Free slots of the backends that this call may send somebody to.
+local function count_free(pool)
+  local free, open = 0, false
+  for _, backend in ipairs(pool.backends) do
+    if backend.limit then
+      backend.used = redis.call('ZCARD', backend.key)
+      if backend.open then
+        open, free = true, free + max(0, backend.limit - backend.used)
+      end
+    end
+  end
+  pool.free, pool.open = free, open
+end
+
+-- How many may enter now: the smaller of free slots and tokens; nobody during a hold or a restore.
+local function may_enter(pool)
+  if pool.rules.held == 1 or pool.now < pool.freeze then return 0 end
+  return min(pool.free, floor(pool.tokens / ONE_TOKEN))
+end
+
+local function quietest(pool)
+  local best, best_share
+  for _, backend in ipairs(pool.backends) do
+    if backend.limit and backend.open and backend.used < backend.limit then
+      local share = (backend.limit - backend.used) / backend.limit
+      if not best or share > best_share then best, best_share = backend, share end
+    end
+  end
+  return best
+end
+
+-- 0 to 1, the same for a visitor each time.
+local function jitter(visitor)
+  local a, b, c = byte(visitor, 1, 3)
+  return ((a or 0) * 4099 + (b or 0) * 61 + (c or 0)) % 997 / 997
+end
+
+-- When to ask again: a part of the time until the turn may come, 2 s at the head to 30 s far back.
+local function poll_ms(pool, ahead, visitor)
+  local ms
+  local milli = pool.flow_milli
+  if pool.free > ahead then milli = max(milli, pool.rules.rate_milli) end
+  if milli > 0 and pool.rules.held ~= 1 then
+    ms = (ahead + 1) * 1e6 / milli * POLL_PART
+  else
+    ms = POLL_MIN_MS + ahead * POLL_PLACE_MS
+  end
+  ms = max(POLL_MIN_MS, min(POLL_MAX_MS, ms)) * (0.85 + 0.3 * jitter(visitor))
+  return floor(max(POLL_MIN_MS, min(POLL_MAX_MS, ms)))
+end
+
+-- In a lobby: rarely, and when the opening is near, after it, in the order of the line at the admission rate.
+local function lobby_poll_ms(pool, exam, ahead, visitor)
+  local left = exam.opens - pool.now
+  if left > POLL_MAX_MS then return floor(POLL_MAX_MS * (0.8 + 0.2 * jitter(visitor))) end
+  local rate = pool.rules.rate_milli
+  if rate == 0 then rate = OPENING_MILLI end
+  return floor(left + min(POLL_MAX_MS, ahead * 1e6 / rate) + 1000 * jitter(visitor))
+end
+
+-- The next poll and the deadline that goes with it.
+local function heartbeat(pool, ticket, ms)
+  if not ticket.confirmed then
+    return min(ms, floor(CONFIRM_POLL_MS * (0.6 + 0.4 * jitter(ticket.visitor)))), pool.now + UNCONFIRMED_MS
+  end
+  return ms, pool.now + ms + max(SLACK_MS, ms) + (ticket.hidden and HIDDEN_MS or 0)
+end
+
+-- The next arrival: later than every one before, even when the clock went back.
+local function stamp(pool)
+  pool.arrival = max(pool.now_us, pool.arrival + 1)
+  return pool.arrival
+end
+
+local function by_ticket(names, values)
+  local found = {}
+  for index, name in ipairs(names) do found[name] = values[index] or nil end
+  return found
+end
+
+-- What is known of a batch's tickets, in one command a key instead of one a ticket.
+local function fetch(pool, visitors)
+  pool.pass_texts = by_ticket(visitors, redis.call('HMGET', pool.passes, unpack(visitors)))
+  pool.awake_keys = by_ticket(visitors, redis.call('ZMSCORE', pool.awake, unpack(visitors)))
+  pool.line_keys = by_ticket(visitors, redis.call('ZMSCORE', pool.line, unpack(visitors)))
+  pool.ends = by_ticket(visitors, redis.call('ZMSCORE', pool.left, unpack(visitors)))
+  pool.waiting, pool.deadlines = redis.call('ZCARD', pool.awake), {}
+end
+
+-- Takes a ticket out of the line, wherever it stands.
+local function forget_place(pool, visitor)
+  redis.call('ZREM', pool.awake, visitor)
+  redis.call('ZREM', pool.line, visitor)
+  redis.call('ZREM', pool.due, visitor)
+end
+
+local function admit(pool, ticket, way)
+  local backend, visitor = quietest(pool), ticket.visitor
+  redis.call('ZADD', backend.key, pool.now + PROVISIONAL_MS, visitor)
+  write_pass(pool, visitor, {admitted = pool.now, keep = 0, backend = backend.name})
+  pool.pass_texts[visitor] = string.format('%.0f 0 %s', pool.now, backend.name)
+  if pool.awake_keys[visitor] or pool.line_keys[visitor] or pool.deadlines[visitor] then
+    if pool.awake_keys[visitor] then pool.waiting = pool.waiting - 1 end
+    forget_place(pool, visitor)
+    pool.awake_keys[visitor], pool.line_keys[visitor], pool.deadlines[visitor] = nil, nil, nil
+  end
+  if pool.ends[visitor] then
+    redis.call('ZREM', pool.left, visitor)
+    pool.ends[visitor] = nil
+  end
+  backend.used, pool.free = backend.used + 1, pool.free - 1
+  pool.tokens = pool.tokens - ONE_TOKEN
+  count_admission(pool, way)
+  return {state = ADMITTED, backend = backend.index, admitted = pool.now, ahead = 0, poll = POLL_MIN_MS}
+end
+
+-- Gives a ticket its order key. A newcomer is stamped. A ticket whose session was released has been used up: it stands
+-- where it would as a newcomer.
+local function place(pool, ticket)
+  local base, visitor = ticket.lane * LANE_WIDTH, ticket.visitor
+  local known = tonumber(pool.awake_keys[visitor])
+  if ticket.exam and ticket.arrival == 0 and not known and ticket.exam.opens > pool.now then
+    known = tonumber(redis.call('ZSCORE', ticket.exam.lobby, visitor))
+  end
+  local used = (tonumber(pool.ends[visitor]) or 0) < 0 and ticket.arrival > 0
+  if used then known = known or tonumber(pool.line_keys[visitor]) end
+  if (ticket.arrival == 0 or used) and known then
+    ticket.key, ticket.arrival = known, known - floor(known / LANE_WIDTH) * LANE_WIDTH
+    return
+  end
+  if ticket.arrival == 0 or used then
+    count(pool, 't:arrivals', used and 0 or 1)
+    ticket.new, ticket.arrival, ticket.order = true, stamp(pool), used and 0 or ticket.order
+  else
+    if ticket.arrival < pool.born * 1000 then prove_loss(pool) end
+    if ticket.arrival <= pool.now_us then pool.arrival = max(pool.arrival, ticket.arrival) end
+  end
+  ticket.key = base + (ticket.order > 0 and ticket.order or ticket.arrival)
+end
+
+local function stand_in_line(pool, ticket)
+  if ticket.confirmed and tonumber(pool.line_keys[ticket.visitor]) ~= ticket.key then
+    redis.call('ZADD', pool.line, ticket.key, ticket.visitor)
+    pool.line_keys[ticket.visitor] = ticket.key
+  end
+end
+
+local function wait_in_lobby(pool, ticket)
+  local exam, visitor = ticket.exam, ticket.visitor
+  if pool.awake_keys[visitor] then -- the opening was moved to later
+    redis.call('ZREM', pool.awake, visitor)
+    redis.call('ZREM', pool.due, visitor)
+    pool.awake_keys[visitor], pool.deadlines[visitor], pool.waiting = nil, nil, pool.waiting - 1
+  end
+  expect_opening(pool, exam)
+  redis.call('ZADD', exam.lobby, ticket.key, visitor)
+  stand_in_line(pool, ticket)
+  local ahead = redis.call('ZRANK', exam.lobby, visitor)
+  local poll, deadline = heartbeat(pool, ticket, lobby_poll_ms(pool, exam, ahead, visitor))
+  redis.call('ZADD', exam.due, deadline, visitor)
+  local state = pool.rules.held == 1 and HELD or LOBBY
+  return {state = state, ahead = ahead, waiting = redis.call('ZCARD', exam.lobby), poll = poll}
+end
+
+local function wait_in_line(pool, ticket)
+  local visitor = ticket.visitor
+  local known = tonumber(pool.awake_keys[visitor])
+  if known ~= ticket.key then
+    redis.call('ZADD', pool.awake, ticket.key, visitor)
+    if not known then pool.waiting = pool.waiting + 1 end
+    pool.awake_keys[visitor] = ticket.key
+  end
+  local ahead = redis.call('ZRANK', pool.awake, visitor)
+  if not ticket.new and ticket.may_enter and ahead < may_enter(pool) then
+    return admit(pool, ticket, ticket.lane == 0 and 'return' or 'line')
+  end
+  stand_in_line(pool, ticket)
+  local poll, deadline = heartbeat(pool, ticket, poll_ms(pool, ahead, visitor))
+  pool.deadlines[visitor] = deadline
+  local state = ticket.lane == 0 and RETURNING or WAITING
+  if pool.rules.held == 1 then state = HELD elseif not pool.open then state = DOWN end
+  return {state = state, ahead = ahead, poll = poll}
+end
+
+local function present_one(pool, ticket)
+  local pass = pass_of(pool.pass_texts[ticket.visitor])
+  local backend = pass and pool.backend[pass.backend]
+  if backend and backend.limit then
+    ticket.arrival = ticket.arrival > 0 and ticket.arrival or pass.admitted * 1000
+    return {
+      state = ADMITTED, backend = backend.index, admitted = pass.admitted, ahead = 0, poll = POLL_MIN_MS, again = true,
+    }
+  end
+  place(pool, ticket)
+  if ticket.exam and ticket.exam.opens > pool.now then return wait_in_lobby(pool, ticket) end
+  if ticket.new and ticket.may_enter and pool.waiting == 0 and may_enter(pool) > 0 then
+    return admit(pool, ticket, ticket.lane == 0 and 'return' or 'direct')
+  end
+  return wait_in_line(pool, ticket)
+end
+
+local function ticket_at(pool, args, at)
+  local mix = tonumber(args[at + 3])
+  local flags = mix % 16
+  return {
+    visitor = args[at], arrival = tonumber(args[at + 1]), order = tonumber(args[at + 2]),
+    lane = floor(mix / 16) % 4, exam = pool.exams[floor(mix / 64)],
+    confirmed = flags % 2 == 1, hidden = floor(flags / 2) % 2 == 1, may_enter = floor(flags / 4) % 2 == 1,
+  }
+end
+
+local function save_deadlines(pool)
+  local list = {}
+  for visitor, deadline in pairs(pool.deadlines) do list[#list + 1], list[#list + 2] = deadline, visitor end
+  if #list > 0 then redis.call('ZADD', pool.due, unpack(list)) end
+end
+
+--[[ wr_present: a batch of visitors shows up: newcomers join, tickets beat, whoever's turn it is enters.
+KEYS   the pool's
+ARGV   the pool's, then of each ticket: visitor, arrival_us, order_us, mix (1 confirmed + 2 hidden + 4 may enter +
+       16 * lane + 64 * position of its exam in ARGV, 0 for none)
+Reply  0, now_ms, then of each ticket: state (+ 16: told before), arrival_us, position of its backend in ARGV or 0,
+       admitted_ms, ahead, waiting, next_poll_ms ]]
+local function wr_present(keys, args)
+  local pool = pool_of(keys, args)
+  if not load_rules(pool) then return {1} end
+  read_state(pool)
+  local missing = due_openings(pool)
+  if #missing > 0 then return {2, {}, missing} end
+  settle_openings(pool)
+  expire_sessions(pool, EXPIRED_IN_PASSING)
+  expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_PASSING)
+  fill_bucket(pool)
+  count_free(pool)
+  local visitors = {}
+  for at = pool.first, #args, 4 do visitors[#visitors + 1] = args[at] end
+  local reply = {0, pool.now}
+  if #visitors == 0 then return reply end
+  fetch(pool, visitors)
+  local before, n = pool.arrival, 2
+  for at = pool.first, #args, 4 do
+    local ticket = ticket_at(pool, args, at)
+    local told = present_one(pool, ticket)
+    reply[n + 1], reply[n + 2] = told.state + (told.again and 16 or 0), ticket.arrival
+    reply[n + 3], reply[n + 4] = told.backend or 0, told.admitted or 0
+    reply[n + 5], reply[n + 6], reply[n + 7] = told.ahead, told.waiting or pool.waiting, told.poll
+    n = n + 7
+  end
+  save_deadlines(pool)
+  save_bucket(pool)
+  if pool.arrival ~= before then change(pool, 'arrival', pool.arrival) end
+  save(pool)
+  return reply
+end
+
+-- When a session lapses: idle timeout within max duration, and never before the end of its exam.
+local function lapse_ms(pool, admitted, keep)
+  return max(min(pool.now + pool.rules.idle_ms, admitted + pool.rules.max_ms), keep)
+end
+
+-- Starts (again) the session that a pass speaks of.
+local function resume(pool, touch, expires)
+  forget_place(pool, touch.visitor)
+  redis.call('ZREM', pool.left, touch.visitor)
+  redis.call('ZADD', touch.backend.key, expires, touch.visitor)
+  write_pass(pool, touch.visitor, {admitted = touch.admitted, keep = touch.keep, backend = touch.backend.name})
+  if touch.backend.used then touch.backend.used = touch.backend.used + 1 end
+  return LIVE, expires
+end
+
+local function has_room(pool, backend)
+  if not (backend.limit and backend.open) or pool.rules.held == 1 or pool.now < pool.freeze then return false end
+  backend.used = backend.used or redis.call('ZCARD', backend.key)
+  return backend.used < backend.limit and redis.call('ZCARD', pool.awake) == 0
+end
+
+local function end_session(pool, visitor, backend, ended)
+  redis.call('ZREM', backend.key, visitor)
+  redis.call('HDEL', pool.passes, visitor)
+  redis.call('ZADD', pool.left, ended, visitor)
+  if backend.used then backend.used = backend.used - 1 end
+end
+
+local function touch_live(pool, touch, pass)
+  local expires = lapse_ms(pool, pass.admitted, touch.keep)
+  if expires <= pool.now then
+    end_session(pool, touch.visitor, touch.backend, pool.now)
+    count_ends(pool, 'lapsed', 1)
+    return LAPSED, 0
+  end
+  redis.call('ZADD', touch.backend.key, expires, touch.visitor)
+  if pass.keep ~= touch.keep then
+    pass.keep = touch.keep
+    write_pass(pool, touch.visitor, pass)
+  end
+  return LIVE, expires
+end
+
+-- A pass without a session: over, to be revived (law 6), or unknown because the store was lost (law 9).
+local function touch_dead(pool, touch, ended)
+  local expires = lapse_ms(pool, touch.admitted, touch.keep)
+  local known = ended and (ended < 0 and -ended or ended) >= touch.admitted
+  if known and ended < 0 then return RELEASED, 0 end
+  if expires <= pool.now then return LAPSED, 0 end
+  if not known then
+    if touch.admitted < pool.born then prove_loss(pool) end
+    return resume(pool, touch, expires)
+  end
+  if touch.keep > pool.now or has_room(pool, touch.backend) then
+    count_admission(pool, 'return')
+    return resume(pool, touch, expires)
+  end
+  return LAPSED, 0
+end
+
+--[[ wr_touch: a batch of passes was used: their sessions live on, end, or start again.
+KEYS   the pool's
+ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV, admitted_ms, keep_until_ms
+Reply  0, now_ms, then of each pass: life (0 live, 1 lapsed, 2 released), expires_ms ]]
+local function wr_touch(keys, args)
+  local pool = pool_of(keys, args)
+  if not load_rules(pool) then return {1} end
+  read_state(pool)
+  expire_sessions(pool, EXPIRED_IN_PASSING)
+  expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_PASSING)
+  local reply, n = {0, pool.now}, 2
+  for at = pool.first, #args, 4 do
+    local touch = {
+      visitor = args[at], backend = pool.backends[tonumber(args[at + 1])], admitted = tonumber(args[at + 2]),
+      keep = tonumber(args[at + 3]),
+    }
+    local pass = pass_of(redis.call('HGET', pool.passes, touch.visitor))
+    local life, expires
+    if pass and pass.backend == touch.backend.name then
+      life, expires = touch_live(pool, touch, pass)
+    elseif pass then -- the pass of a session before this one, which is on another backend
+      life, expires = LAPSED, 0
+    else
+      life, expires = touch_dead(pool, touch, tonumber(redis.call('ZSCORE', pool.left, touch.visitor)))
+    end
+    reply[n + 1], reply[n + 2] = life, expires
+    n = n + 2
+  end
+  save(pool)
+  return reply
+end
+
+--[[ wr_release: sessions end before their time: log-out, attempt finished, staff. Their passes are dead from now on.
+KEYS   the pool's
+ARGV   the pool's, then of each session: visitor, reason
+Reply  0, now_ms, count of sessions that lived ]]
+local function wr_release(keys, args)
+  local pool = pool_of(keys, args)
+  local passes, missing = {}, {}
+  for at = pool.first, #args, 2 do
+    local pass = pass_of(redis.call('HGET', pool.passes, args[at]))
+    if pass and not pool.backend[pass.backend] then missing[#missing + 1] = pass.backend end
+    passes[args[at]] = pass
+  end
+  if #missing > 0 then return {2, missing, {}} end
+  read_state(pool)
+  local lived = 0
+  for at = pool.first, #args, 2 do
+    local visitor, reason = args[at], args[at + 1]
+    local pass = passes[visitor]
+    if pass then
+      end_session(pool, visitor, pool.backend[pass.backend], -pool.now)
+      count_ends(pool, reason, 1)
+      lived, passes[visitor] = lived + 1, nil
+    elseif (tonumber(redis.call('ZSCORE', pool.left, visitor)) or 0) >= 0 then -- the first release counts
+      redis.call('ZADD', pool.left, -pool.now, visitor)
+    end
+  end
+  save(pool)
+  return {0, pool.now, lived}
+end
+
+--[[ wr_leave: tickets give up their places. A session that such a visitor holds ends too.
+KEYS   the pool's
+ARGV   the pool's, then of each ticket: visitor
+Reply  0, now_ms, count of places given up ]]
+local function wr_leave(keys, args)
+  local pool = pool_of(keys, args)
+  read_state(pool)
+  local left = 0
+  for at = pool.first, #args do
+    local visitor = args[at]
+    local stood = redis.call('ZREM', pool.awake, visitor) + redis.call('ZREM', pool.line, visitor)
+    redis.call('ZREM', pool.due, visitor)
+    for _, exam in ipairs(pool.exams) do
+      stood = stood + redis.call('ZREM', exam.lobby, visitor)
+      redis.call('ZREM', exam.due, visitor)
+    end
+    local pass = pass_of(redis.call('HGET', pool.passes, visitor))
+    if pass and pool.backend[pass.backend] then
+      end_session(pool, visitor, pool.backend[pass.backend], -pool.now)
+      count_ends(pool, 'left', 1)
+    elseif stood > 0 then
+      count(pool, 't:departures:left', 1)
+    end
+    redis.call('ZADD', pool.left, -pool.now, visitor)
+    left = left + min(1, stood)
+  end
+  save(pool)
+  return {0, pool.now, left}
+end
+
+--[[ wr_rules: writes the rules of a pool whole, unless newer or the same are there.
+KEYS   the pool's
+ARGV   the pool's, then version, text: JSON of rate_milli, burst, idle_ms, max_ms, grace_ms, held (0 or 1), backends
+       (each name, max_sessions, open as 0 or 1)
+Reply  0, now_ms, version that is in force ]]
+local function wr_rules(keys, args)
+  local pool = pool_of(keys, args)
+  local version, text = tonumber(args[pool.first]), args[pool.first + 1]
+  local there = tonumber(redis.call('HGET', pool.rules_key, 'version'))
+  read_state(pool)
+  if there and there >= version then
+    save(pool)
+    return {0, pool.now, there}
+  end
+  local fresh, retired = decode(text), {}
+  if load_rules(pool) then
+    fill_bucket(pool) -- what was earned so far was earned at the old rate
+    save_bucket(pool)
+    for _, backend in ipairs(pool.rules.backends) do
+      if not fresh.by_name[backend[1]] then retired[#retired + 1] = backend[1] end
+    end
+    for _, name in ipairs(pool.retired) do
+      if not fresh.by_name[name] then retired[#retired + 1] = name end
+    end
+  end
+  redis.call('HSET', pool.rules_key, 'version', version, 'text', text, 'retired', table.concat(retired, ' '))
+  save(pool)
+  return {0, pool.now, version}
+end
+
+-- Backends and exams that hold something and that the call did not name.
+local function unnamed(pool)
+  local backends, exams = {}, {}
+  local function need(name)
+    if not pool.backend[name] then backends[#backends + 1] = name end
+  end
+  for _, backend in ipairs(pool.rules.backends) do need(backend[1]) end
+  for _, name in ipairs(pool.retired) do need(name) end
+  for _, field in ipairs(redis.call('HKEYS', pool.state)) do
+    local name = string.match(field, '^open:(.*)$')
+    if name and not pool.exam[name] then exams[#exams + 1] = name end
+  end
+  return backends, exams
+end
+
+-- Absent tickets whose grace is over leave the line.
+local function forget_absent(pool, due)
+  local long = -(pool.now - pool.rules.grace_ms)
+  if pool.now < pool.mercy or long >= 0 then return 0 end
+  local gone = redis.call('ZRANGEBYSCORE', due, string.format('%.0f', long), '(0', 'LIMIT', 0, EXPIRED_IN_SWEEP)
+  if #gone == 0 then return 0 end
+  redis.call('ZREM', due, unpack(gone))
+  redis.call('ZREM', pool.line, unpack(gone))
+  count(pool, 't:departures:absent', #gone)
+  return #gone
+end
+
+local function forget_ended(pool)
+  local before = pool.now - max(FORGET_MS, pool.rules.max_ms)
+  if before <= 0 then return end
+  redis.call('ZREMRANGEBYSCORE', pool.left, 0, string.format('(%.0f', before))
+  redis.call('ZREMRANGEBYSCORE', pool.left, string.format('(%.0f', -before), '(0')
+end
+
+-- Measures the flow of the last minute and drops slots that nobody asks for any more, or that lie in the future.
+local function measure_flow(pool)
+  local slot, admitted = slot_of(pool.now), 0
+  local fields = redis.call('HGETALL', pool.flow)
+  for at = 1, #fields, 2 do
+    local kind, number = string.match(fields[at], '^([ae]):(%d+)$')
+    number = tonumber(number)
+    if number and (number <= slot - SLOTS or number > slot) then
+      redis.call('HDEL', pool.flow, fields[at])
+    elseif kind == 'a' and number > slot - FLOW_SLOTS then
+      admitted = admitted + tonumber(fields[at + 1])
+    end
+  end
+  local lived = min(pool.now - (slot - FLOW_SLOTS + 1) * SLOT_MS, pool.now - pool.born)
+  change(pool, 'flow', floor(admitted * 1e6 / max(lived, 1000)))
+end
+
+-- After the clock went back: deadlines further ahead than any call gives come nearer. Returns whether all have.
+local function pull_in(pool, due)
+  local latest = pool.now + DUE_MAX_MS
+  local far = redis.call('ZRANGEBYSCORE', due, '(' .. latest, '+inf', 'LIMIT', 0, PULLED_IN_SWEEP)
+  for _, ticket in ipairs(far) do redis.call('ZADD', due, latest, ticket) end
+  return #far < PULLED_IN_SWEEP
+end
+
+local function pull_in_all(pool)
+  local done = pull_in(pool, pool.due)
+  for _, exam in ipairs(pool.exams) do done = pull_in(pool, exam.due) and done end
+  for _, backend in ipairs(pool.backends) do
+    local latest = pool.now + pool.rules.idle_ms
+    for _, visitor in ipairs(redis.call('ZRANGEBYSCORE', backend.key, '(' .. latest, '+inf')) do
+      local pass = pass_of(redis.call('HGET', pool.passes, visitor))
+      redis.call('ZADD', backend.key, max(latest, pass and pass.keep or 0), visitor)
+    end
+  end
+  if done then change(pool, 'pull', 0) end
+end
+
+local function drop_retired(pool)
+  local still = {}
+  for _, name in ipairs(pool.retired) do
+    if redis.call('EXISTS', pool.backend[name].key) == 1 then still[#still + 1] = name end
+  end
+  if #still < #pool.retired then redis.call('HSET', pool.rules_key, 'retired', table.concat(still, ' ')) end
+end
+
+--[[ wr_sweep: the conductor's second: opens, expires, forgets, measures. Bounded; the next one does what is left over.
+KEYS   the pool's
+ARGV   the pool's, nothing more
+Reply  0, now_ms, sessions that lapsed, tickets that became absent or went, absent tickets that left the line ]]
+local function wr_sweep(keys, args)
+  local pool = pool_of(keys, args)
+  if not load_rules(pool) then return {1} end
+  local backends, exams = unnamed(pool)
+  if #backends + #exams > 0 then return {2, backends, exams} end
+  read_state(pool)
+  settle_openings(pool)
+  if redis.call('HGET', pool.state, 'pull') == '1' then pull_in_all(pool) end
+  local lapsed = expire_sessions(pool, EXPIRED_IN_SWEEP)
+  local late = expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_SWEEP)
+  local gone = forget_absent(pool, pool.due)
+  for _, exam in ipairs(pool.exams) do
+    late = late + expire_presence(pool, exam.due, exam.lobby, EXPIRED_IN_SWEEP)
+    gone = gone + forget_absent(pool, exam.due)
+  end
+  forget_ended(pool)
+  drop_retired(pool)
+  measure_flow(pool)
+  save(pool)
+  return {0, pool.now, lapsed, late, gone}
+end
+
+local function flow_of(pool)
+  local slots, totals, found = {}, {}, {}
+  local fields = redis.call('HGETALL', pool.flow)
+  for at = 1, #fields, 2 do
+    local kind, rest = string.match(fields[at], '^(.):(.*)$')
+    if kind == 't' then
+      totals[#totals + 1], totals[#totals + 2] = rest, tonumber(fields[at + 1])
+    else
+      found[fields[at]] = tonumber(fields[at + 1])
+    end
+  end
+  local born = tonumber(redis.call('HGET', pool.state, 'born')) or pool.now
+  local last = slot_of(pool.now)
+  for slot = max(last - SLOTS + 1, slot_of(born)), last do
+    slots[#slots + 1] = slot * SLOT_MS
+    slots[#slots + 1] = found['a:' .. slot] or 0
+    slots[#slots + 1] = found['e:' .. slot] or 0
+  end
+  return slots, totals
+end
+
+--[[ wr_snapshot: the pool as it is, changing nothing.
+KEYS   the pool's
+ARGV   the pool's, nothing more
+Reply  0, now_ms, held, rate_milli, thousandths of tokens, absent, then arrays: waiting in lanes 0 1 2; exam, present in
+       its lobby, ...; backend, sessions, max_sessions or 0 while closed, ...; slot's start ms, admitted, ended, ...;
+       total, value, ... ]]
+local function wr_snapshot(keys, args)
+  local pool = pool_of(keys, args)
+  if not load_rules(pool) then return {1} end
+  local backends, exams = unnamed(pool)
+  if #backends + #exams > 0 then return {2, backends, exams} end
+  fill_bucket(pool)
+  local tokens = pool.rules.rate_milli == 0 and pool.rules.burst * 1000 or floor(pool.tokens / 1000)
+  local waiting, lobby, sessions = {}, {}, {}
+  for lane = 0, 2 do
+    local from, to = lane * LANE_WIDTH, (lane + 1) * LANE_WIDTH
+    waiting[lane + 1] = redis.call('ZCOUNT', pool.awake, from, string.format('(%.0f', to))
+  end
+  local absent = redis.call('ZCOUNT', pool.due, '-inf', '(0')
+  for _, exam in ipairs(pool.exams) do
+    lobby[#lobby + 1], lobby[#lobby + 2] = exam.name, redis.call('ZCARD', exam.lobby)
+    absent = absent + redis.call('ZCOUNT', exam.due, '-inf', '(0')
+  end
+  for _, backend in ipairs(pool.backends) do
+    sessions[#sessions + 1], sessions[#sessions + 2] = backend.name, redis.call('ZCARD', backend.key)
+    sessions[#sessions + 1] = backend.open and backend.limit or 0
+  end
+  local slots, totals = flow_of(pool)
+  return {
+    0, pool.now, pool.rules.held, pool.rules.rate_milli, tokens, absent, waiting, lobby, sessions, slots, totals,
+  }
+end
+
+--[[ wr_version: the version of this library; a newer one understands all that an older one was asked.
+KEYS   none
+ARGV   none
+Reply  version ]]
+local function wr_version() return VERSION end
+
+--[[ wr_lease: takes or renews a lease; only its owner renews it, and nobody takes it before it runs out.
+KEYS   lease
+ARGV   owner, ttl_ms
+Reply  1 if the owner has it now, else 0 ]]
+local function wr_lease(keys, args)
+  local lease, owner, ttl_ms = keys[1], args[1], args[2]
+  local holder = redis.call('GET', lease)
+  if holder and holder ~= owner then return 0 end
+  redis.call('SET', lease, owner, 'PX', ttl_ms)
+  return 1
+end
+
+redis.register_function('wr_present', wr_present)
+redis.register_function('wr_touch', wr_touch)
+redis.register_function('wr_release', wr_release)
+redis.register_function('wr_leave', wr_leave)
+redis.register_function('wr_rules', wr_rules)
+redis.register_function('wr_sweep', wr_sweep)
+redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
+redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
+redis.register_function('wr_lease', wr_lease)
