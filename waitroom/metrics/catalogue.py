@@ -14,7 +14,9 @@ CODES = ("1xx", "2xx", "3xx", "4xx", "499", "5xx")
 """Classes of an answer: by its status; 499 is a client that left before its answer was complete, as in nginx."""
 
 WAYS = ("direct", "line", "return")
-REASONS = ("released", "left", "lapsed", "expired", "gone", "staff", "closed")
+REASONS = ("released", "left", "lapsed", "absent")
+"""Ends of sessions (released by a rule, lapsed by a time-out) and of places in line (left, absent too long)."""
+
 OUTCOMES = ("direct", "waited", "refused")
 
 WAIT_BUCKETS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 2_700, 3_600, 7_200)
