@@ -1,0 +1,60 @@
+# What can be done here. On a machine with only Python 3.11, git, make and apt, each target brings what it needs.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+STAMP := $(VENV)/.installed
+BIN := $(VENV)/bin
+ARGS ?=
+export PYTHON
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench real screenshots fmt clean lint types floors
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(STAMP): pyproject.toml
+	@bash .ci/system venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## a sample exam server, the waiting room, a crowd: make demo ARGS="--students 200"
+	$(BIN)/waitroom demo $(ARGS)
+
+test: $(STAMP) ## all tests: make test ARGS="tests/store -x"
+	@bash .ci/system chromium nginx
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) lint types floors test ## what CI runs: lint, types, import floors, tests
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+floors: $(STAMP)
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## what it costs beside nginx, in one run on this machine
+	@bash .ci/system nginx wrk
+	$(BIN)/python -m tests.bench $(ARGS)
+
+real: $(STAMP) ## a real learning platform behind it, in a real browser
+	@bash .ci/system chromium
+	$(BIN)/python -m tests.real.kolibri $(ARGS)
+
+screenshots: $(STAMP) ## every state of the page as a picture, in out/screenshots
+	@bash .ci/system chromium
+	$(BIN)/python -m tests.web.screenshots $(ARGS)
+
+fmt: $(STAMP) ## format and repair what can be repaired
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## everything that can be made again
+	rm -rf .venv out build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
