@@ -133,9 +133,9 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (Flags(), "--backend: missing: where it is"),
+        (Flags(), "--backend: missing: address of the exam server"),
         (Flags(backend="http://x"), "--max-sessions: missing: without it"),
-        (Flags(max_sessions=5), "--backend: missing: where it is"),
+        (Flags(max_sessions=5), "--backend: missing: address of the exam server"),
         (Flags(backend="x:80", max_sessions=5), '--backend: "x:80" has no scheme'),
         (Flags(backend="http://x", max_sessions=0), "--max-sessions: 0 is out of range"),
         (Flags(backend="http://x", max_sessions=5, listen="80"), '--listen: "80" is not an address'),
@@ -173,6 +173,15 @@ def test_settings_cross_a_pipe_unchanged() -> None:
     assert again == settings
     assert again.to_json() == settings.to_json()
     assert again.not_yet() == settings.not_yet()
+
+
+def test_an_address_put_in_by_the_supervisor_crosses_too() -> None:
+    """The embedded store's socket stands in no file; workers are told all the same."""
+    settings = from_flags(backend="http://127.0.0.1:8000", max_sessions=5)
+    store = settings.store.model_copy(update={"url": "unix:///tmp/a%20folder/valkey.sock"})
+    told = Settings.from_json(settings.model_copy(update={"store": store}).to_json())
+    assert told.store.url == "unix:///tmp/a%20folder/valkey.sock"
+    assert told.pools == settings.pools
 
 
 def test_settings_do_not_change_and_do_not_tell() -> None:

@@ -87,14 +87,7 @@ def test_saying_the_defaults_changes_nothing() -> None:
     said = from_mapping(
         {
             **_defaults("Settings"),
-            "pools": {
-                "main": {
-                    **pool,
-                    **_defaults("Pool"),
-                    "session": _defaults("Session"),
-                    "admission": _defaults("Admission"),
-                }
-            },
+            "pools": {"main": said_pool},
             "listen": _defaults("Listen"),
             "store": _defaults("Store"),
             "timeouts": _defaults("Timeouts"),

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Literal
+from urllib.parse import unquote
 
 from waitroom.settings.units import BadValueError, quoted
 
@@ -187,7 +188,7 @@ def parse_store_url(text: str) -> str:
                 raise BadValueError("not the URL of a store", STORE_FORMS) from None
             return text
         case "unix":
-            _unix_path(rest.partition("?")[0].rpartition("@")[2], "the URL")
+            _unix_path(unquote(rest.partition("?")[0].rpartition("@")[2]), "the URL")
             return text
         case "valkey" | "valkeys":
             meant = "rediss://" if scheme == "valkeys" else "redis://"

@@ -64,7 +64,9 @@ Matches = Annotated[tuple[Match, ...], Field(max_length=MAX_RULES)]
 class Backend(Part):
     """One replica of the exam server."""
 
-    url: BackendAddress = Field(description="Where it is: http://HOST[:PORT], https://HOST[:PORT], http+unix:///PATH.")
+    url: BackendAddress = Field(
+        description="Address of the exam server: http://HOST[:PORT], https://HOST[:PORT] or http+unix:///PATH."
+    )
     max_sessions: Annotated[int, whole(1, 1_000_000)] | None = Field(
         default=None, description="Most admitted visitors at a time. May be absent only where admission.rate is set."
     )
