@@ -90,6 +90,10 @@ class Learner:
                 await self.turn_page()
             await self.answer(number)
 
+    async def think(self, seconds: float) -> None:
+        """Do nothing for a while, as learners do before a hard question."""
+        await self.page.wait_for_timeout(seconds * 1000)
+
     async def submit(self) -> None:
         """Hand in; ends when Kolibri shows the score."""
         await self.page.get_by_role("button", name="Submit quiz").click()
