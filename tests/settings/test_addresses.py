@@ -184,3 +184,10 @@ def _read(parse: Callable[[str], object], text: str) -> object:
         return parse(text)
     except BadValueError as error:
         return error
+
+
+def test_the_path_of_a_stores_socket_is_measured_decoded() -> None:
+    """Blanks and accents triple in a URL; the kernel counts them once."""
+    assert addresses.parse_store_url("unix:///" + "%20" * 100)
+    with pytest.raises(BadValueError):
+        addresses.parse_store_url("unix:///" + "%20" * 108)
