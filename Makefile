@@ -1,6 +1,7 @@
 # What can be done here. On a machine with only Python 3.11, git, make and apt, each target brings what it needs.
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The system's Python, also where a virtual environment is active.
+PYTHON ?= $(shell $$(command -v python3.11 || command -v python3) -c 'import sys; print(sys._base_executable)')
 VENV ?= .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin

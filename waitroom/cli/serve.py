@@ -15,7 +15,6 @@ import uvloop
 from waitroom import clock
 from waitroom.errors import WaitroomError
 from waitroom.logs import LogStyle, configure
-from waitroom.server.home import home_of, snapshots_of
 from waitroom.server.supervisor import Plan, Supervisor
 from waitroom.settings.load import Flags, load
 from waitroom.settings.model import Backend, Settings
@@ -49,7 +48,7 @@ def serve(file: Path | None, **flags: str | int | None) -> None:
     try:
         settings, secrets = again()
         configure(LogStyle("supervisor", settings.logging.level, human), clock.now_ms)
-        plan = Plan(again, home_of, snapshots_of, version("waitroom"), human, _greet if human else _silent)
+        plan = Plan(again, version("waitroom"), human, _greet if human else _silent)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(Supervisor(plan, settings, secrets).run())
     except WaitroomError as error:

@@ -1,21 +1,45 @@
-"""Where the line lives: a store of our own beside the workers, or one that somebody else runs.
+"""Where the line lives, and how the supervisor reads it.
 
 Law: a store of ours is there before the first worker and goes after the last. Somebody else's may be away when we
 start: passes, pages and readiness do not wait for it.
 """
 
+from typing import Protocol
+
 from waitroom.admission.line import Snapshot
-from waitroom.errors import StoreAwayError
 from waitroom.settings.model import Settings
+from waitroom.store.client import LineStore
+from waitroom.store.embedded import EmbeddedStore
+from waitroom.store.keys import PoolKeys
+
+FIRST_ANSWER_S = 1.0
+"""What the start of the admin listener gives the store; after that the reader goes on trying by itself."""
+
+
+class Home(Protocol):
+    """The place of the line, from the supervisor's point of view."""
+
+    @property
+    def url(self) -> str:
+        """How to reach the store."""
+
+    @property
+    def restarts(self) -> int:
+        """How often a server of ours had to be started again."""
+
+    async def start(self) -> None:
+        """Be there, or raise WaitroomError."""
+
+    async def stop(self) -> None:
+        """Shut down cleanly, after the last worker. Harmless before `start`."""
 
 
 class Elsewhere:
     """A Redis or Valkey that somebody else runs."""
 
-    restarts = 0
-
     def __init__(self, url: str) -> None:
         self.url = url
+        self.restarts = 0
 
     async def start(self) -> None:
         """Nothing to start; workers connect by themselves, as soon as it answers."""
@@ -24,20 +48,40 @@ class Elsewhere:
         """Nothing to stop."""
 
 
-class Away:
-    """Stands in for the store's client."""
+def home_of(settings: Settings) -> Home:
+    """Where the settings put the line."""
+    if settings.store.url is None:
+        return EmbeddedStore(settings.store.data_dir)
+    return Elsewhere(settings.store.url)
+
+
+def pool_keys(settings: Settings) -> dict[str, PoolKeys]:
+    """What the store's client must know of the pools: their backends, and their exams that may have a lobby."""
+    lobbies: dict[str, list[str]] = {name: [] for name in settings.pools}
+    for name, exam in settings.exams.items():
+        if exam.opens_ms is not None:
+            lobbies[exam.pool].append(name)
+    return {name: PoolKeys(tuple(pool.backends), tuple(lobbies[name])) for name, pool in settings.pools.items()}
+
+
+class LineReader:
+    """The supervisor's own connection to the store: reads the line for /metrics, changes nothing."""
+
+    def __init__(self, url: str, settings: Settings) -> None:
+        self._store = LineStore(url, pool_keys(settings))
+
+    async def start(self) -> None:
+        """Begin to connect, for ever."""
+        await self._store.start(FIRST_ANSWER_S)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._store.close()
+
+    def follow(self, settings: Settings) -> None:
+        """A reload: these are the pools now."""
+        self._store.set_pools(pool_keys(settings))
 
     async def snapshot(self, pool: str) -> Snapshot:
-        """Nothing."""
-        raise StoreAwayError(pool)
-
-
-def home_of(settings: Settings) -> Elsewhere:
-    """Where the settings put the line."""
-    return Elsewhere(settings.store.url or "unix:///nowhere")
-
-
-def snapshots_of(url: str) -> Away:
-    """The reader of the line's state for the admin listener."""
-    del url
-    return Away()
+        """The pool now. Raises StoreError."""
+        return await self._store.snapshot(pool)

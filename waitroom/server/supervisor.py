@@ -10,19 +10,18 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 
 from waitroom import clock
 from waitroom.admin.app import AdminListener
-from waitroom.admin.scrape import Snapshots
 from waitroom.errors import WaitroomError
 from waitroom.logs import LogStyle, configure
 from waitroom.metrics.layout import Layout
 from waitroom.metrics.totals import Reading, Totals
 from waitroom.server.crew import Crew
 from waitroom.server.duty import Grace
+from waitroom.server.home import Home, LineReader, home_of
 from waitroom.server.notify import notify
 from waitroom.server.orders import Orders, labels_of
 from waitroom.server.reload import commit, prepare, refuse_restarts
@@ -34,31 +33,11 @@ from waitroom.tasks import spawn, stop
 log = structlog.get_logger(__name__)
 
 
-class Home(Protocol):
-    """Where the line lives: the embedded store with its process, or the client's view of somebody else's."""
-
-    @property
-    def url(self) -> str:
-        """How workers reach the store."""
-
-    @property
-    def restarts(self) -> int:
-        """How often a server of ours had to be started again."""
-
-    async def start(self) -> None:
-        """Be there, or raise WaitroomError."""
-
-    async def stop(self) -> None:
-        """Shut down cleanly, after the last worker."""
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a supervisor is given: how settings and keys are had (again, on a reload), and who keeps the line."""
+    """What a supervisor is given: how settings and keys are had again on a reload, and how it shows itself."""
 
     load: Callable[[], tuple[Settings, Secrets]]
-    home: Callable[[Settings], Home]
-    snapshots: Callable[[str], Snapshots]
     version: str
     human: bool = False
     started: Callable[["Supervisor"], None] = lambda _supervisor: None
@@ -79,6 +58,7 @@ class Supervisor:
         self._totals = Totals(self._layout)
         self._crew: Crew | None = None
         self._home: Home | None = None
+        self._reader: LineReader | None = None
         self._applied_ms = clock.now_ms()
         self._reload_success = True
         self._reloading = asyncio.Lock()
@@ -96,10 +76,13 @@ class Supervisor:
             at = self.settings.listen.admin
             admin_door, self.admin_address = open_door(at.host, at.port)
             undo.callback(admin_door.close)
-            self._home = home = self._plan.home(self.settings)
+            self._home = home = home_of(self.settings)
             undo.push_async_callback(home.stop)
             await home.start()
-            admin = AdminListener(self, self._plan.snapshots(home.url))
+            self._reader = reader = LineReader(home.url, self.settings)
+            undo.push_async_callback(reader.stop)
+            await reader.start()
+            admin = AdminListener(self, reader)
             undo.push_async_callback(admin.stop)
             await admin.start(admin_door)
             self._crew = crew = Crew(self.doors, self._totals, self._orders)
@@ -185,7 +168,8 @@ class Supervisor:
 
     async def _apply(self) -> None:
         assert self._crew is not None
-        settings, secrets = await asyncio.get_running_loop().run_in_executor(None, self._plan.load)
+        assert self._reader is not None
+        settings, secrets = self._plan.load()  # takes ms, in a process that serves no student and has one thread
         refuse_restarts(self.settings, settings)
         self._layout.extend(labels_of(settings))
         generation = self._generation + 1
@@ -193,6 +177,7 @@ class Supervisor:
         await prepare(members, generation, self._effective(settings, secrets))
         self.settings, self._secrets, self._generation = settings, secrets, generation
         self._configure_logs()
+        self._reader.follow(settings)
         await commit(members, generation)
         self._crew.replace_outdated(generation)
 
