@@ -24,16 +24,22 @@ class Snapshots(Protocol):
 
 
 async def line_readings(store: Snapshots, pools: Sequence[str]) -> list[Reading]:
-    """The gauges of all pools, and whether the store answered."""
-    try:
-        async with asyncio.timeout(STORE_S):
-            snapshots = await asyncio.gather(*(store.snapshot(pool) for pool in pools))
-    except (StoreError, TimeoutError, OSError):
-        return [Reading("store_up", (), (0.0,))]
-    readings = [Reading("store_up", (), (1.0,))]
-    for pool, snapshot in zip(pools, snapshots, strict=True):
+    """The gauges of the pools that could be read, and whether any could."""
+    snapshots = await asyncio.gather(*(_snapshot(store, pool) for pool in pools))
+    found = [(pool, snapshot) for pool, snapshot in zip(pools, snapshots, strict=True) if snapshot is not None]
+    readings = [Reading("store_up", (), (float(bool(found)),))]
+    for pool, snapshot in found:
         readings.extend(_pool_readings(pool, snapshot))
     return readings
+
+
+async def _snapshot(store: Snapshots, pool: str) -> Snapshot | None:
+    """The pool, or None if the store is away, hangs, or has no rules for it yet."""
+    try:
+        async with asyncio.timeout(STORE_S):
+            return await store.snapshot(pool)
+    except (StoreError, TimeoutError):
+        return None
 
 
 def _pool_readings(pool: str, at: Snapshot) -> Iterator[Reading]:

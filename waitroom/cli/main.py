@@ -42,6 +42,6 @@ class _Lazy(click.Group):
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("waitroom"), message="%(prog)s %(version)s")
+@click.version_option(version("waitroom"), message="waitroom %(version)s")
 def main() -> None:
     """A waiting room in front of an exam server."""

@@ -99,7 +99,7 @@ _METRICS = (
     _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome.", Source.LATER),
     _counter("cookies_refused_total", _POOL, "Cookies of our name that did not verify."),
     _histogram("store_call_seconds", (), STORE_BUCKETS_S, "One batch to the store and back."),
-    _gauge("store_up", (), "1 if the store answered this scrape.", Source.SUPERVISOR),
+    _gauge("store_up", (), "1 if the line could be read for this scrape.", Source.SUPERVISOR),
     _counter("store_restarts_total", (), "Times the embedded store was started again.", Source.SUPERVISOR),
     _gauge("config_reload_success", (), "1 if the last reload was applied; 1 before the first.", Source.SUPERVISOR),
     _gauge("config_last_reload_timestamp_seconds", (), "When settings were last applied.", Source.SUPERVISOR),
