@@ -1,0 +1,170 @@
+"""The laws of admission, held against the real library: whatever happens in whatever order, it does what the model says."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.store.driver import T0_MS, Line, Server, rules
+from tests.store.model import Model
+from waitroom.admission.line import Lane, Presence, Standing, State, Touch
+
+OPENS_MS = {"early": T0_MS + 20_000, "late": T0_MS + 90_000}
+
+
+class Pool(RuleBasedStateMachine):
+    """One pool, two backends, two exams with a lobby; people come, wait, leave, use their sessions and vanish."""
+
+    server: Server
+    told = Bundle("told")
+
+    @initialize(slots=st.tuples(st.integers(1, 3), st.integers(0, 2)), rate=st.sampled_from([0, 0, 300, 5_000]))
+    def begin(self, slots: tuple[int, int], rate: int) -> None:
+        self.line = Line(self.server.client)
+        self.line.exams = OPENS_MS
+        wanted = rules(*slots, rate_milli=rate, burst=2, grace_ms=120_000)
+        self.line.write(wanted)
+        self.model = Model(wanted, OPENS_MS)
+        self.born = 0
+
+    def settle(self) -> None:
+        """What the passing of time does at the next call."""
+        self.model.open_and_expire(self.line.now_ms)
+        self.model.fill(self.line.now_ms)
+
+    def present(self, *batch: Presence) -> list[Standing]:
+        self.settle()
+        found = self.line.present(*batch)
+        for presence, told in zip(batch, found, strict=True):
+            self.model.present(presence, told)
+        return found
+
+    def newcomer(self, lane: Lane, exam: str) -> Presence:
+        self.born += 1
+        return Presence(f"v{self.born:04d}", lane=lane, exam=exam, opens_ms=OPENS_MS.get(exam, 0))
+
+    @rule(
+        target=told,
+        who=st.lists(
+            st.tuples(
+                st.sampled_from([Lane.STANDARD, Lane.STANDARD, Lane.PRIORITY]),
+                st.sampled_from(["", "", "early", "late"]),
+            ),
+            min_size=1,
+            max_size=4,
+        ),
+    )
+    def arrive(self, who: list[tuple[Lane, str]]) -> object:
+        batch = [self.newcomer(lane, exam) for lane, exam in who]
+        found = self.present(*batch)
+        return multiple(*zip(batch, found, strict=True))
+
+    @rule(
+        which=st.lists(told, min_size=1, max_size=4),
+        hidden=st.booleans(),
+        may_enter=st.sampled_from([True, True, True, False]),
+    )
+    def poll(self, which: list[tuple[Presence, Standing]], hidden: bool, may_enter: bool) -> None:
+        self.present(
+            *[
+                replace(
+                    presence, arrival_us=standing.arrival_us, confirmed=True, hidden=hidden, may_enter=may_enter
+                )
+                for presence, standing in which
+            ]
+        )
+
+    @rule(which=told, keep_ms=st.sampled_from([0, 0, 0, 60_000]))
+    def use(self, which: tuple[Presence, Standing], keep_ms: int) -> None:
+        visitor = which[0].visitor
+        session = self.model.sessions.get(visitor)
+        if session is None:
+            ended_ms = self.model.lapsed.get(visitor) or self.model.released.get(visitor)
+            if which[1].state is not State.ADMITTED or ended_ms is None:
+                return
+            backend, admitted_ms = which[1].backend, which[1].admitted_ms
+        else:
+            backend, admitted_ms = session.backend, session.admitted_ms
+        touch = Touch(visitor, backend, admitted_ms, self.line.now_ms + keep_ms if keep_ms else 0)
+        self.model.expire_sessions(self.line.now_ms, frozenset({backend}))
+        self.model.expire_tickets(self.model.awake, self.model.absent, self.line.now_ms)
+        self.model.touch(touch, self.line.touch(touch)[0], self.line.now_ms)
+
+    @rule(which=told)
+    def log_out(self, which: tuple[Presence, Standing]) -> None:
+        visitor = which[0].visitor
+        if visitor in self.model.sessions or visitor in self.model.lapsed:
+            self.line.release(visitor)
+            self.model.release(visitor, self.line.now_ms)
+
+    @rule(which=consumes(told))
+    def give_up(self, which: tuple[Presence, Standing]) -> None:
+        visitor = which[0].visitor
+        if visitor in self.model.sessions:
+            return
+        stood = self.model.forget(visitor)
+        if stood:
+            self.model.count("left")
+        assert self.line.leave(visitor) == stood
+
+    @rule(ms=st.integers(0, 12_000))
+    def wait(self, ms: int) -> None:
+        self.line.now_ms += ms
+        self.line.sweep()
+        self.model.sweep(self.line.now_ms)
+
+    @rule(steps=st.integers(2, 12))
+    def wait_long(self, steps: int) -> None:
+        for _ in range(steps):
+            self.wait(7_000)
+
+    @precondition(lambda self: self.model.rules.version < 6)
+    @rule(slots=st.tuples(st.integers(0, 3), st.integers(0, 3)), held=st.booleans(), rate=st.sampled_from([0, 400]))
+    def reconfigure(self, slots: tuple[int, int], held: bool, rate: int) -> None:
+        wanted = rules(
+            *slots, version=self.model.rules.version + 1, rate_milli=rate, burst=2, grace_ms=120_000, held=held
+        )
+        self.model.fill(self.line.now_ms)
+        assert self.line.write(wanted) == wanted.version
+        self.model.rules = wanted
+
+    @invariant()
+    def the_store_holds_what_the_model_holds(self) -> None:
+        if not hasattr(self, "model"):
+            return
+        seen, model = self.line.snapshot(), self.model
+        assert seen.sessions == {name: model.used(name) for name in ("b1", "b2")}
+        assert sum(seen.waiting.values()) == len(model.awake)
+        assert {exam: n for exam, n in seen.lobby.items() if n} == {e: len(t) for e, t in model.lobby.items() if t}
+        assert seen.absent == len(model.absent) + sum(len(gone) for gone in model.absent_lobby.values())
+        assert seen.arrivals_total == model.totals.get("arrivals", 0)
+        for way in ("direct", "line", "return"):
+            assert seen.admissions_total.get(way, 0) == model.totals.get(way, 0)
+        for reason in ("released", "lapsed", "left", "absent"):
+            assert seen.departures_total.get(reason, 0) == model.totals.get(reason, 0)
+
+
+def test_laws_1_to_5_8_and_10_hold_in_any_order_of_events(server: Server) -> None:
+    """Slots, order, presence, newcomers, repeats, endings and counts are what the model says, step by step."""
+
+    class Here(Pool):
+        pass
+
+    Here.server = server
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
