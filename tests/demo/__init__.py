@@ -1,0 +1,1 @@
+"""The demonstration: the capacity model, the crowd's books, and the command."""
