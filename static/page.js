@@ -10,7 +10,7 @@ const MARKS = [1000, 500, 200, 100, 50, 20, 10, 5, 3, 2, 1];
 const FORMS = {2: ['one', 'other'], 6: ['zero', 'one', 'two', 'few', 'many', 'other']};
 const plural = new Intl.PluralRules(lang);
 const ANSWER_MS = 15000, LONGEST_MS = 30000, GAP_MS = 1000, STUCK_MS = 20000;
-let state = body.dataset.state, shown = null, timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false;
+let state = body.dataset.state, shown = null, last = null, timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false;
 let sent = false, lost = state === 'down' ? 'lostdown' : 'lost', paused = false, best = 0, spoken = 0, cut = false, skew = 0, notice = first.message && first.message.text;
 
 root.classList.add('on');
@@ -37,7 +37,10 @@ function moment(ms) {
   return (then.toDateString() === new Date().toDateString() ? hm : day).format(then);
 }
 function instants() {
-  d.querySelectorAll('time[data-ms]').forEach(node => { node.textContent = moment(+node.dataset.ms); });
+  d.querySelectorAll('time[data-ms]').forEach(node => {
+    node.textContent = moment(+node.dataset.ms);
+    if (at('opens').contains(node) && node.textContent.length < 6) node.className = 'flap';
+  });
 }
 
 // Whole minutes, rounded outwards: the range stays true.
@@ -71,7 +74,7 @@ function title(now) {
   d.title = (now.position && state !== 'admitted' ? now.position + ' · ' : '') + t('state.' + name() + '.tab') + (exam ? ' – ' + exam : '');
 }
 // Until the server is known to have answered, nobody may claim that nothing was sent.
-function name() { return mode === 'lost' ? ({admitted: 'lostin', down: 'lostdown'})[state] || lost : state; }
+function name() { return mode === 'lost' ? (state === 'admitted' ? 'lostin' : lost) : state; }
 
 function situation(now) {
   const changed = now.state !== state;
@@ -120,6 +123,9 @@ function milestone(now, changed) {
 }
 function show(now) {
   if (paused && now.state === state) return;
+  // With the store away nobody knows the place: the last one known stays, without an estimate.
+  if (now.position !== null) last = now;
+  else if (now.stale && last) now = Object.assign({}, now, {position: last.position, ahead: last.ahead});
   const changed = situation(now);
   line(now);
   milestone(now, changed);

@@ -1,11 +1,41 @@
-"""Where Chromium is and how it is started."""
+"""Chromium for the tests of the page, and what must never happen in it."""
 
 from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox"]
+
+_NOTE_VIOLATIONS = """
+addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI));
+"""
+
+_EXPECTED = ("Failed to load resource", "net::ERR_")
+"""Chromium reports each 429, 401 and cut connection; those are the tests' subject."""
 
 
 def need_chromium() -> None:
     """Fail with the remedy where there is no browser."""
     assert Path(CHROMIUM).exists(), "these tests need Debian's browser: apt-get install -y chromium"
+
+
+class Tab:
+    """A page that notes every error: a script's, or one of the Content-Security-Policy."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.page: Page = context.new_page()
+        self.errors: list[str] = []
+        self.page.add_init_script(_NOTE_VIOLATIONS)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", self._console)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not any(known in message.text for known in _EXPECTED):
+            self.errors.append(message.text)
+
+
+def usual(**more: Any) -> dict[str, Any]:
+    """Options of a browser window in Liège."""
+    return {"locale": "en-GB", "timezone_id": "Europe/Brussels", "viewport": {"width": 1280, "height": 800}} | more

@@ -1,0 +1,128 @@
+"""A waiting room of one page for the tests of the page: it says what the script of the test says, and notes what it heard.
+
+It runs beside the browser in a thread of its own; a test changes `view` and `answers` between steps.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from tests.web.samples import pages, view
+from waitroom.admission.line import State
+from waitroom.proxy.decisions import Respond
+from waitroom.web.forms import KeptForm
+from waitroom.web.languages import choose
+from waitroom.web.pages import Lost
+from waitroom.web.problems import no_ticket
+from waitroom.web.status import status_response
+from waitroom.web.stillness import is_still, make_choice
+from waitroom.web.view import PageView
+
+EXAM = "<!doctype html><title>Exam</title><h1>The exam itself</h1>"
+
+
+@dataclass
+class Site:
+    """What is said next, and what was asked."""
+
+    view: PageView = field(default_factory=view)
+    answers: deque[PageView | Respond] = field(default_factory=deque)
+    """What the next polls get; the last one stays."""
+    inside: bool = False
+    cookies: bool = True
+    lost: bool = False
+    documents: dict[str, bytes] = field(default_factory=dict)
+    """Pages of the exam server that need no pass, by path: the bytes with their charset declared inside."""
+    loads: list[tuple[str, str, bytes]] = field(default_factory=list)
+    polls: list[str] = field(default_factory=list)
+    url: str = ""
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """Answer anything."""
+        path = request.raw_path
+        if path.startswith("/_waitroom/status"):
+            return _sent(self._status(request))
+        if path.startswith("/_waitroom/refresh"):
+            return _sent(make_choice(request.rel_url.raw_query_string.encode(), secure=False))
+        if request.path == "/favicon.ico" and self.inside:
+            return web.Response(status=404)  # the exam's page has no icon; ours asks for none
+        if request.path in self.documents:
+            return web.Response(body=self.documents[request.path], content_type="text/html")
+        body = await request.read()
+        self.loads.append((request.method, path, body))
+        if self.inside:
+            return web.Response(text=EXAM, content_type="text/html")
+        return _sent(self._page(request, body))
+
+    def _page(self, request: web.Request, body: bytes) -> Respond:
+        header = request.headers.get("Accept-Language")
+        form: KeptForm | Lost | None = None
+        if request.method == "POST":
+            form = KeptForm.parse(body, request.headers["Content-Type"].encode()) or Lost.LOST
+        return SITE_PAGES.page(
+            self.view,
+            language=choose(header.encode() if header else None),
+            target=request.raw_path.encode(),
+            form=Lost.LOST if self.lost else form,
+            still=is_still([value.encode() for value in request.headers.getall("Cookie", [])]),
+            cookies=(b"wr_sciences=ticket; Path=/; HttpOnly; SameSite=Lax",) if self.cookies else (),
+        )
+
+    def _status(self, request: web.Request) -> Respond:
+        self.polls.append(request.rel_url.raw_query_string)
+        if "wr_sciences" not in request.cookies:
+            return no_ticket()
+        answer = self.answers.popleft() if len(self.answers) > 1 else self.answers[0] if self.answers else self.view
+        if isinstance(answer, Respond):
+            return answer
+        self.inside |= answer.state is State.ADMITTED
+        return status_response(answer)
+
+
+SITE_PAGES = pages()
+
+
+def _sent(answer: Respond) -> web.Response:
+    response = web.Response(status=answer.status, body=answer.body)
+    for name, value in answer.headers:
+        response.headers.add(name.decode(), value.decode())
+    return response
+
+
+class Running:
+    """A site on a free port of this machine, in a thread with a loop of its own."""
+
+    def __init__(self) -> None:
+        self.site = Site()
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="site")
+
+    def __enter__(self) -> Site:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self.site
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        async def start() -> web.AppRunner:
+            app = web.Application()
+            app.router.add_route("*", "/{tail:.*}", self.site.serve)
+            runner = web.AppRunner(app, shutdown_timeout=0.1)
+            await runner.setup()
+            listener = web.TCPSite(runner, "127.0.0.1", 0)
+            await listener.start()
+            self.site.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            return runner
+
+        runner = self._loop.run_until_complete(start())
+        self._ready.set()
+        self._loop.run_forever()
+        self._loop.run_until_complete(runner.cleanup())
+        self._loop.close()
