@@ -1,4 +1,4 @@
-"""A waiting room of one page for the tests of the page: it says what the script of the test says, and notes what it heard.
+"""A waiting room of one page, for the tests of the page: it says what the test tells it to, and notes what it heard.
 
 It runs beside the browser in a thread of its own; a test changes `view` and `answers` between steps.
 """

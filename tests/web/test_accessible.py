@@ -19,7 +19,9 @@ LOOKS = [("light", 320), ("light", 1280), ("dark", 320), ("dark", 1280)]
 
 def _faults(page: Page) -> list[str]:
     page.evaluate(AXE + ";0")
-    found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']})")
+    found = page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+    )
     return [f"{fault['id']}: {[node['html'] for node in fault['nodes']]}" for fault in found["violations"]]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from html import escape
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -14,7 +15,7 @@ from waitroom.admission.line import State
 pytestmark = pytest.mark.browser
 
 OpenTab = Callable[..., Tab]
-SOON = {"next_poll_ms": 100}
+SOON: dict[str, Any] = {"next_poll_ms": 100}
 
 FIELDS = [
     ("answer", 'Zoé & "co" <b>\n\nnew line'),

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from tests.web.browser import Tab
 from tests.web.samples import OPENS_MS, view
@@ -17,7 +18,7 @@ from waitroom.web.view import Notice
 pytestmark = pytest.mark.browser
 
 URL = "/mod/quiz/view.php?id=%7E7&&b=%2F"
-SOON = {"next_poll_ms": 100}
+SOON: dict[str, Any] = {"next_poll_ms": 100}
 OpenTab = Callable[..., Tab]
 
 
@@ -186,7 +187,12 @@ def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
     page = open_tab().page
     site.view = view(exam="EVIL", notice=Notice("</script><script>alert(3)</script>"))
     dialogs: list[str] = []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+
+    def opened(dialog: Dialog) -> None:
+        dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", opened)
     page.goto(site.url + URL)
     expect(page.locator("#net")).to_contain_text("Connected.")
     expect(page.locator("#exam")).to_have_text("<img src=x onerror=alert(1)>&amp;</title><script>alert(2)</script>")
@@ -196,23 +202,23 @@ def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("locale", "lang", "h1", "ahead"),
+    ("locale", "lang", "said"),
     [
-        ("fr-BE", "fr", "Vous êtes dans la file", "311 personnes"),
-        ("nl-BE", "nl", "U staat in de rij", "311 personen"),
-        ("de-BE", "de", "Sie stehen in der Schlange", "311 Personen"),
-        ("en-IE", "en", "You are in line", "311 people"),
-        ("pt-BR", "en", "You are in line", "311 people"),
+        ("fr-BE", "fr", ("Vous êtes dans la file", "311 personnes")),
+        ("nl-BE", "nl", ("U staat in de rij", "311 personen")),
+        ("de-BE", "de", ("Sie stehen in der Schlange", "311 Personen")),
+        ("en-IE", "en", ("You are in line", "311 people")),
+        ("pt-BR", "en", ("You are in line", "311 people")),
     ],
 )
-def test_languages(site: Site, open_tab: OpenTab, locale: str, lang: str, h1: str, ahead: str) -> None:
+def test_languages(site: Site, open_tab: OpenTab, locale: str, lang: str, said: tuple[str, str]) -> None:
     """The page speaks the browser's language, with and after the script."""
     page = open_tab(locale=locale).page
     page.goto(site.url + URL)
     expect(page.locator("html")).to_have_attribute("lang", lang)
     expect(page.locator("#dot.on")).to_be_visible()
-    expect(page.locator("h1")).to_contain_text(h1)
-    expect(page.locator("#ahead")).to_have_text(ahead)
+    expect(page.locator("h1")).to_contain_text(said[0])
+    expect(page.locator("#ahead")).to_have_text(said[1])
 
 
 def test_without_script(site: Site, open_tab: OpenTab) -> None:
