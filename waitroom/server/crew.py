@@ -55,7 +55,10 @@ class Crew:
 
     async def start(self) -> None:
         """Start every slot's first worker; returns when all accept, or the start was given up. Raises StartError."""
-        await asyncio.gather(*(self._first(slot) for slot in range(len(self._doors.slots))))
+        firsts = (self._first(slot) for slot in range(len(self._doors.slots)))
+        for outcome in await asyncio.gather(*firsts, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
         self._keepers = [spawn(self._keep(slot), name=f"slot-{slot}") for slot in range(len(self._doors.slots))]
 
     @property
@@ -98,6 +101,8 @@ class Crew:
                 member.kill()
 
     async def _first(self, slot: int) -> None:
+        """The slot's first worker. Where it cannot be had, the other slots stop trying too."""
+        problem = f"worker {slot} died {START_TRIES} times while it started; see the messages above"
         for tries_left in reversed(range(START_TRIES)):
             member = await self._begin(slot)
             if member.accepts:
@@ -106,9 +111,11 @@ class Crew:
             if self._given_up:
                 return
             if member.problem is not None:
-                raise StartError(member.problem)
+                problem = member.problem
+                break
             log.error("worker_died_at_start", worker=slot, tries_left=tries_left)
-        raise StartError(f"worker {slot} died {START_TRIES} times while it started; see the messages above")
+        self.give_up()
+        raise StartError(problem)
 
     async def _keep(self, slot: int) -> None:
         """Replace the slot's worker for as long as this task lives."""
