@@ -16,6 +16,7 @@ class Asked:
     scheme: bytes = b"http"
     has_body: bool = False
     upgrade: bytes | None = None
+    id: str = "r1"
 
     def first(self, name: bytes) -> bytes | None:
         """First value of a header."""

@@ -78,6 +78,10 @@ class Gate:
         """A second has passed."""
         self._tick += 1
 
+    def touched(self, pool: str, answer: Touched) -> None:
+        """The store's word on a pass that was used."""
+        self._line.touched(pool, answer, self._tick)
+
     def decide(self, request: Request) -> Decision:
         """What to do with a request."""
         rules = self._rules
@@ -92,8 +96,9 @@ class Gate:
             return self._with_pass(request, held, exam)
         return self._without_pass(request, jar, held, exam)
 
-    def unavailable(self, request: Request, error: Exception) -> Respond:
+    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
         """The answer to somebody whose backend failed before it answered. Their place is kept."""
+        del relay
         jar = self._jars.read(request.every(b"cookie"))
         exam = self._find_exam(request)
         held = self._held(exam, jar)

@@ -10,7 +10,7 @@ from os import urandom
 from typing import Protocol
 
 from waitroom import clock
-from waitroom.admission.line import Lane, Presence, Standing, State, Touch, Touched
+from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch, Touched
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
@@ -20,6 +20,9 @@ from waitroom.gate.view import View
 
 AWAY_POLL_MS = 5_000
 """When to ask again while the store is away."""
+
+USED_REMEMBERED = 100_000
+"""Passes used whose answer from the store is awaited; a forgotten one is verified at its next request instead."""
 
 Admitted = Callable[[Ticket, bytes], None]
 Waits = Callable[[View], None]
@@ -55,6 +58,7 @@ class Line:
         self._store = store
         self._meters = meters
         self._offset_ms = 0
+        self._used: dict[tuple[str, str], Credential] = {}
 
     @property
     def up(self) -> bool:
@@ -70,9 +74,22 @@ class Line:
         self._offset_ms = now_ms - clock.now_ms()
 
     def touch(self, held: Credential) -> None:
-        """A pass was used."""
+        """A pass was used; what the store makes of it comes back through `touched`."""
         assert held.touch is not None
+        if len(self._used) >= USED_REMEMBERED:
+            self._used.clear()
+        self._used[held.pool, held.touch.visitor] = held
         self._store.touch(held.pool, held.touch)
+
+    def touched(self, pool: str, answer: Touched, tick: int) -> None:
+        """The store's word on a pass that was used: its session lives, or is over."""
+        held = self._used.pop((pool, answer.visitor), None)
+        if held is None:
+            return
+        if answer.life is Life.LIVE:
+            held.verified_tick = tick
+        else:
+            held.dead = True
 
     def check(self, held: Credential, done: Callable[[Touched | StoreError], None]) -> None:
         """Ask whether a pass's session lives."""

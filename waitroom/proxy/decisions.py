@@ -25,9 +25,9 @@ class Respond:
 class Relay:
     """Hand the request to a backend.
 
-    `target` is an opaque name known to the connection pool ("pool/backend"). `cookie` is a Set-Cookie value added to the final
-    response if its status is smaller than `cookie_below`. `finished` is called once with the response's status (0: no complete
-    response reached the client). After a Collect the collected body is relayed.
+    `target` is an opaque name known to the connection pool ("pool/backend"). `cookie` is a Set-Cookie value added to
+    the final response if its status is smaller than `cookie_below`. `finished` is called once with the response's
+    status (0: no complete response reached the client). After a Collect the collected body is relayed.
     """
 
     target: str
@@ -68,6 +68,10 @@ class Request(Protocol):
 
     def every(self, name: bytes) -> list[bytes]:
         """Values of all headers called `name` (given in lower case), in order."""
+
+    @property
+    def id(self) -> str:
+        """A name for this request in logs; says nothing about who sent it."""
 
     @property
     def has_body(self) -> bool:

@@ -1,78 +1,229 @@
-"""A front that lets everybody through to the default pool: stands in until the gate is built in."""
+"""The public listener of one worker with everything behind it: store client, gate, screens, proxy, conductor.
+
+Law: a reload is prepared whole before anything changes, and switching over cannot fail. The handler is looked up once per
+request, so a request is decided by one set of settings.
+"""
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+import structlog
+
+from waitroom import clock
+from waitroom.admission.line import Touched
+from waitroom.errors import SettingsError, StoreError
+from waitroom.logs import request_ids
 from waitroom.metrics.counters import Counters
+from waitroom.proxy.decisions import Decision, Relay, Request, Respond
+from waitroom.proxy.listener import Listener
+from waitroom.proxy.rules import ProxyRules
+from waitroom.server.brain import Brain, build_brain, line_rules, opening_exams
+from waitroom.server.conductor import Conductor
 from waitroom.server.duty import Front, Grace
+from waitroom.server.watcher import Watcher
+from waitroom.settings.addresses import BackendUrl
 from waitroom.settings.model import Settings
+from waitroom.settings.pools import Pool
 from waitroom.settings.secrets import Secrets
+from waitroom.store.client import LineStore
+from waitroom.store.keys import PoolKeys
 from waitroom.tasks import spawn, stop
 
+log = structlog.get_logger(__name__)
 
-class PassThrough:
-    """Copies bytes."""
+SNAPSHOT_S = 1.0
+"""Estimates are made from a state at most this old."""
 
-    def __init__(self, settings: Settings, counters: Counters) -> None:
-        self._settings = settings
-        self._arrivals = counters.counter("arrivals_total", settings.default_pool)
+BACKLOG = 4_096
+
+TUNNEL_END_MS = 1_000
+"""For the last bytes of tunnels that are ended when their grace is over."""
+
+
+@dataclass(slots=True)
+class Switch:
+    """The handler of the settings in force."""
+
+    decide: Callable[[Request], Decision]
+    backend_failed: Callable[[Request, Relay, Exception], Respond]
+
+    def turn(self, brain: Brain) -> None:
+        """From now on these settings decide."""
+        self.decide = brain.gate.decide
+        self.backend_failed = brain.gate.backend_failed
+
+
+class ExamFront:
+    """What a worker process does."""
+
+    def __init__(self, settings: Settings, secrets: Secrets, counters: Counters) -> None:
+        assert settings.store.url is not None
+        self._counters = counters
+        self._store = LineStore(
+            settings.store.url,
+            _pool_keys(settings),
+            on_touched=self._touched,
+            observe_call=counters.histogram("store_call_seconds").observe,
+        )
+        self._brain = build_brain(settings, secrets, self._store, counters)
+        self._conductor = Conductor(self._store, line_rules(settings, clock.now_ms()), self._swept)
+        self._watcher = Watcher(counters, _backends(settings), access=settings.logging.access)
+        self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
+        self._listener: Listener | None = None
         self._servers: list[asyncio.Server] = []
-        self._open: set[asyncio.Task[None]] = set()
+        self._snapshots: asyncio.Task[None] | None = None
+        self._tls: list[ssl.SSLContext | None] = []
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Accept."""
-        self._servers = [await asyncio.start_server(self._serve, sock=each) for each in sockets]
+        """Accept on these listening sockets. A store that is away is waited for only briefly: passes do not need it."""
+        settings = self._brain.settings
+        await self._store.start()
+        await self._conductor.write_rules()
+        self._conductor.start()
+        await self._learn()
+        self._snapshots = spawn(self._keep_learning(), name="snapshots")
+        self._listener = listener = Listener(
+            self._switch, _targets(settings), _proxy_rules(settings), self._watcher, request_ids()
+        )
+        listener.ticker.follow(self._second)
+        loop = asyncio.get_running_loop()
+        self._tls = [_tls(each.tls.cert, each.tls.key) if each.tls else None for each in settings.listen.public]
+        for door, tls in zip(sockets, self._tls, strict=True):
+            self._servers.append(await loop.create_server(listener, sock=door, ssl=tls, backlog=BACKLOG))
 
     async def prepare(self, settings: Settings, secrets: Secrets) -> Callable[[], None]:
-        """Get ready."""
-        del secrets
+        """Build what new settings need; the function returned switches over."""
+        brain = build_brain(settings, secrets, self._store, self._counters)
+        rules, proxy_rules = line_rules(settings, clock.now_ms()), _proxy_rules(settings)
+        for each, tls in zip(settings.listen.public, self._tls, strict=True):
+            if each.tls is not None and tls is not None:
+                _tls(each.tls.cert, each.tls.key)  # a bad certificate refuses the reload
 
         def commit() -> None:
-            self._settings = settings
+            assert self._listener is not None
+            self._store.set_pools(_pool_keys(settings))
+            self._brain = brain
+            self._watcher.renew(_backends(settings), access=settings.logging.access)
+            self._listener.adopt(proxy_rules, _targets(settings))
+            self._switch.turn(brain)
+            self._conductor.replace_rules(rules)
+            for each, tls in zip(settings.listen.public, self._tls, strict=True):
+                if each.tls is not None and tls is not None:
+                    tls.load_cert_chain(each.tls.cert, each.tls.key)
 
         return commit
 
     async def drain(self, grace: Grace) -> None:
-        """Wait for what is open."""
+        """Answer what waits in the backlog, accept nothing more, and return when all is answered or the grace over."""
         for _ in range(3):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # what the kernel has queued is accepted in the next turns of the loop
         for server in self._servers:
             server.close()
-        if self._open:
-            await asyncio.wait(self._open, timeout=grace.requests_ms / 1000)
+        if self._listener is not None:
+            await _drained(self._listener, grace)
 
     async def close(self) -> None:
-        """Cut what is open."""
-        for task in set(self._open):
-            await stop(task)
+        """Let go of everything; what the store has not been told is told first."""
+        await self._conductor.close()
+        await stop(self._snapshots)
+        if self._listener is not None:
+            self._listener.close()
+        await self._store.close()
+        self._watcher.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        self._arrivals.inc()
-        url = next(iter(self._settings.pools[self._settings.default_pool].backends.values())).url
-        try:
-            up_reader, up_writer = await asyncio.open_connection(url.host, url.port)
-            up = spawn(_copy(reader, up_writer), name="up")
-            await _copy(up_reader, writer)
-            await stop(up)
-            up_writer.close()
-        finally:
-            writer.close()
-            self._open.discard(task)
+    def _touched(self, pool: str, answer: Touched) -> None:
+        self._brain.gate.touched(pool, answer)
+
+    def _swept(self, pool: str, lapsed: int, absent: int) -> None:
+        """What the line ended by itself."""
+        if lapsed:
+            self._counters.counter("departures_total", pool, "lapsed").inc(lapsed)
+        if absent:
+            self._counters.counter("departures_total", pool, "absent").inc(absent)
+
+    def _second(self, _now_s: float) -> None:
+        assert self._listener is not None
+        self._brain.gate.tick()
+        self._watcher.levels(self._listener.pools.inflight())
+
+    async def _keep_learning(self) -> None:
+        while True:
+            await asyncio.sleep(SNAPSHOT_S)
+            await self._learn()
+
+    async def _learn(self) -> None:
+        brain = self._brain
+        for pool, entrance in brain.entrances.items():
+            try:
+                snapshot = await self._store.snapshot(pool)
+            except StoreError:
+                continue  # the client says when the store goes and comes back; estimates grow older meanwhile
+            entrance.learn(snapshot)
+            brain.line.heard(snapshot.now_ms)
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
+async def _drained(listener: Listener, grace: Grace) -> None:
+    """Let requests finish within their grace and tunnels within theirs."""
+    listener.drain()
+    tunnels = asyncio.get_running_loop().call_later(grace.tunnels_ms / 1000, listener.close_tunnels)
+    try:
+        async with asyncio.timeout(max(grace.requests_ms, grace.tunnels_ms + TUNNEL_END_MS) / 1000):
+            await listener.drained()
+    except TimeoutError:
+        log.warning("drain_cut_short", connections=listener.connections, tunnels=listener.tunnels)
+    finally:
+        tunnels.cancel()
 
 
 def build(settings: Settings, secrets: Secrets, counters: Counters, worker_index: int) -> Front:
     """The front of one worker."""
-    del secrets, worker_index
-    return PassThrough(settings, counters)
+    del worker_index
+    return ExamFront(settings, secrets, counters)
+
+
+def _backends(settings: Settings) -> list[tuple[str, str]]:
+    return [(name, backend) for name, pool in settings.pools.items() for backend in pool.backends]
+
+
+def _targets(settings: Settings) -> dict[str, BackendUrl]:
+    def of(name: str, pool: Pool) -> dict[str, BackendUrl]:
+        return {f"{name}/{backend}": found.url for backend, found in pool.backends.items()}
+
+    return {target: url for name, pool in settings.pools.items() for target, url in of(name, pool).items()}
+
+
+def _pool_keys(settings: Settings) -> dict[str, PoolKeys]:
+    return {
+        name: PoolKeys(tuple(pool.backends), opening_exams(settings, name)) for name, pool in settings.pools.items()
+    }
+
+
+def _proxy_rules(settings: Settings) -> ProxyRules:
+    timeouts, limits = settings.timeouts, settings.limits
+    return ProxyRules(
+        trusted_proxies=tuple(settings.trusted_proxies),
+        header_bytes=limits.header_bytes,
+        body_bytes=limits.body_bytes,
+        connections=limits.connections,
+        backend_idle=limits.backend_idle,
+        head_ms=timeouts.head_ms,
+        idle_ms=timeouts.idle_ms,
+        connect_ms=timeouts.connect_ms,
+        response_ms=timeouts.response_ms,
+        body_ms=timeouts.body_ms,
+        tunnel_idle_ms=timeouts.tunnel_idle_ms,
+    )
+
+
+def _tls(cert: object, key: object) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(str(cert), str(key))
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"{cert}, {key}: not a certificate with its key: {error}") from error
+    return context

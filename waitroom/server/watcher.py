@@ -1,0 +1,98 @@
+"""Counts and logs what the listener did: the one place where requests become metrics and access lines.
+
+Law: counting a request is a look-up and three additions. Nothing personal leaves here: a path without its query, no address.
+"""
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from waitroom import clock
+from waitroom.logs import AccessLog
+from waitroom.metrics.catalogue import CODES
+from waitroom.metrics.counters import Counter, Counters, Gauge, Histogram
+from waitroom.proxy.decisions import Request
+
+log = structlog.get_logger(__name__)
+
+FAILURES_LOGGED_MS = 1_000
+"""A failing backend is logged once in this time, with the number of failures since."""
+
+_CLASS_OF = {code: f"{code // 100}xx" for code in range(100, 600)} | {499: "499"}
+
+AccessNote = Callable[[Request, int, int, float, str | None], None]
+
+
+class Watcher:
+    """The listener's observer."""
+
+    def __init__(self, counters: Counters, backends: Iterable[tuple[str, str]], *, access: bool) -> None:
+        self._own = {code: counters.counter("requests_total", "", "", code) for code in CODES}
+        self._counters = counters
+        self._codes: dict[str, dict[str, Counter]] = {}
+        self._durations: dict[str, Histogram] = {}
+        self._inflight: dict[str, Gauge] = {}
+        self._failures: dict[tuple[str, str], int] = {}
+        self._logged_ms = -FAILURES_LOGGED_MS
+        self._lines = AccessLog(clock.now_ms)
+        self.access: AccessNote | None = None
+        self.renew(backends, access=access)
+
+    def renew(self, backends: Iterable[tuple[str, str]], *, access: bool) -> None:
+        """New settings: know these backends (pool, backend), and log each request or not."""
+        self.access = self._note if access else None
+        for pool, backend in backends:
+            target = f"{pool}/{backend}"
+            self._codes[target] = {code: self._counters.counter("requests_total", pool, backend, code) for code in CODES}
+            self._durations[target] = self._counters.histogram("request_duration_seconds", pool, backend)
+            self._inflight[target] = self._counters.gauge("inflight", pool, backend)
+
+    def request_done(self, target: str, status: int, seconds: float) -> None:
+        """A relayed request has ended."""
+        codes = self._codes.get(target)
+        if codes is not None:
+            codes[_CLASS_OF.get(status, "5xx")].inc()
+            self._durations[target].observe(seconds)
+
+    def own_done(self, status: int) -> None:
+        """An answer of our own has been given."""
+        self._own[_CLASS_OF.get(status, "5xx")].inc()
+
+    def backend_failed(self, target: str, kind: str) -> None:
+        """A backend did not do its part."""
+        self._failures[target, kind] = self._failures.get((target, kind), 0) + 1
+        self.flush_failures()
+
+    def levels(self, inflight: dict[str, int]) -> None:
+        """A second has passed: requests at each backend now."""
+        for target, level in inflight.items():
+            if target in self._inflight:
+                self._inflight[target].set(level)
+        self.flush_failures()
+
+    def flush_failures(self) -> None:
+        """Log failures since the last line, at most once a second."""
+        now_ms = clock.monotonic_ms()
+        if not self._failures or now_ms - self._logged_ms < FAILURES_LOGGED_MS:
+            return
+        self._logged_ms = now_ms
+        failures, self._failures = self._failures, {}
+        for (target, kind), count in failures.items():
+            log.warning("backend_failed", backend=target, kind=kind, count=count)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._lines.close()
+
+    def _note(self, request: Request, status: int, sent_bytes: int, seconds: float, target: str | None) -> None:
+        pool, _, backend = (target or "").partition("/")
+        self._lines.note(
+            request.id,
+            request.method.decode("ascii", "replace"),
+            request.target.partition(b"?")[0].decode("latin-1"),
+            status=status,
+            duration_ms=int(seconds * 1000),
+            sent_bytes=sent_bytes,
+            pool=pool,
+            backend=backend,
+        )
