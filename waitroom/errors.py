@@ -10,7 +10,7 @@ class WaitroomError(Exception):
     """Anything this product raises on purpose."""
 
     retry: ClassVar[bool] = False
-    status: ClassVar[int] = 500
+    status: int = 500
 
 
 class SettingsError(WaitroomError):
@@ -35,16 +35,28 @@ class LibraryError(StoreError):
 
 
 class RequestError(WaitroomError):
-    """The client's request is wrong."""
+    """The client's request is wrong; the message says how and may be shown to the client."""
 
     status = 400
 
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 class BackendError(WaitroomError):
-    """The exam server behind us did not do its part."""
+    """The exam server behind us did not do its part.
+
+    `kind` tells failures apart in logs and metrics: refused, unreachable, unresolved, tls, connect_timeout,
+    response_timeout, reset, protocol, truncated.
+    """
 
     retry = True
     status = 502
+
+    def __init__(self, message: str, kind: str = "reset") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class BackendTimeoutError(BackendError):

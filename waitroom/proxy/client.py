@@ -1,0 +1,423 @@
+"""A client's connection: requests in, one after the other, answers out in the same order.
+
+Laws. One exchange at a time; what comes behind its request waits unread, or in `_buffer` (at most one read and a head).
+A request's body is decoded only when it has somewhere to go. Nothing a client sends makes a callback raise. A
+connection that is ended while the client may still be sending is drained a little first (RFC 9112 section 9.6), else
+the reset would take the answer with it.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Protocol, cast
+
+import httptools
+import structlog
+
+from waitroom.errors import RequestError
+from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody
+from waitroom.proxy.decisions import Respond
+from waitroom.proxy.exchange import Exchange, Surroundings
+from waitroom.proxy.fields import END_OF_HEAD
+from waitroom.proxy.origin import Origin
+from waitroom.proxy.own import problem, serialise
+from waitroom.proxy.requesthead import (
+    NO_BLOCK,
+    REQUEST_LINE,
+    Block,
+    Reader,
+    aim,
+    check_beginning,
+    leading_empty_lines,
+    too_large,
+    without_empty_lines,
+)
+from waitroom.proxy.rules import BUFFER_BYTES
+from waitroom.proxy.tunnel import Tunnel
+from waitroom.proxy.upstream import BackendConnection
+
+log = structlog.get_logger(__name__)
+
+LINGER_S = 2.0
+"""How long, and how much, is read from a client after the last answer so that it can read it."""
+LINGER_BYTES = 256 * 1024
+
+HOLD_BUFFER, HOLD_UPLOAD = 1, 2
+"""Why a client is not read: what it has sent already must wait; its backend takes no more of the body."""
+
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER with time 0: closing sends RST."""
+
+DRAIN_IDLE_S = 2.0
+"""How long a draining worker leaves an idle connection open: its client's next request is answered, with `close`, and
+not lost to the race of a request and a close that cross."""
+
+
+class Home(Surroundings, Protocol):
+    """The listener as its connections see it."""
+
+    reader: Reader
+
+    def admit(self, connection: "ClientConnection") -> bool:
+        """Whether there is room for one more connection; it is counted."""
+
+    def leave(self, connection: "ClientConnection") -> None:
+        """The connection is gone."""
+
+    def dig(self, exchange: Exchange, client: asyncio.Transport, backend: asyncio.Transport) -> Tunnel:
+        """A tunnel between the two."""
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection of a client."""
+
+    __slots__ = (
+        "_advancing", "_block", "_body", "_body_bytes", "_buffer", "_congested", "_drained_bytes", "_eof", "_exchange",
+        "_heading", "_holds", "_home", "_leaving", "_origin", "_served", "_since_s", "_transport", "_unsent",
+    )  # fmt: skip
+
+    _transport: asyncio.Transport
+    _origin: Origin
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._exchange: Exchange | None = None
+        self._block = NO_BLOCK
+        """The last header block read."""
+        self._buffer = b""
+        """Received and not yet digested."""
+        self._body: Body | None = None
+        """What is still to come of the request's body."""
+        self._body_bytes = 0
+        self._holds = 0
+        self._advancing = False
+        self._congested = False
+        self._leaving = False
+        """Nothing more is answered here."""
+        self._drained_bytes = 0
+        self._eof = False
+        self._heading = False
+        """A head has begun."""
+        self._served = False
+        self._unsent = 0
+        """Bytes that waited for a slow client at the last tick."""
+        self._since_s = 0.0
+        """When the present phase began or last made progress (coarse): idle, head, body, slow reading, leaving."""
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        self._since_s = self._home.ticker.now_s
+        transport.set_write_buffer_limits(BUFFER_BYTES)
+        scheme = b"https" if transport.get_extra_info("sslcontext") else b"http"
+        networks = self._home.rules.trusted_proxies
+        self._origin = Origin.of_peer(transport.get_extra_info("peername"), scheme, networks)
+        if not self._home.admit(self):
+            self._refuse(problem(503, "this server has as many connections as it can carry", (b"Retry-After", b"5")))
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self._leaving:
+            self._drained_bytes += len(data)
+            if self._drained_bytes > LINGER_BYTES:
+                self._transport.abort()
+            return
+        self._buffer = self._buffer + data if self._buffer else data
+        self._advance()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. It may still be reading (half-close), unless TLS forbids."""
+        self._eof = True
+        return self._exchange is not None and self._body is None and self._transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """The connection is gone, by either side's doing."""
+        self._home.leave(self)
+        self._leaving = True
+        self._buffer = b""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            try:
+                exchange.client_gone()
+            except Exception:  # a defect of ours ends this connection, not the worker
+                log.exception("client_connection_broke")
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly: stop what feeds it."""
+        self._congested = True
+        self._unsent = self._transport.get_write_buffer_size()
+        self._since_s = self._home.ticker.now_s
+        if self._exchange is not None:
+            self._exchange.client_full(full=True)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._congested = False
+        if self._exchange is not None:
+            self._exchange.client_full(full=False)
+        self._advance()
+
+    # requests
+
+    def _advance(self) -> None:
+        """Digest what has been received, as far as that is possible now."""
+        if self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._buffer and not self._leaving:
+                exchange = self._exchange
+                if exchange is None:
+                    if self._congested or not self._next_request():
+                        break
+                elif self._body is not None and exchange.wants_body:
+                    self._upload(exchange, self._body)
+                else:
+                    break
+        except RequestError as error:
+            self._wrong(error)
+        except httptools.HttpParserError as error:
+            self._wrong(RequestError(str(error)))
+        except Exception:  # as above
+            log.exception("client_connection_broke")
+            self._crash()
+        finally:
+            self._advancing = False
+        if self._buffer or self._holds:
+            self._hold(HOLD_BUFFER, on=bool(self._buffer) and (self._exchange is not None or self._congested))
+
+    def _next_request(self) -> bool:
+        """Start the exchange of the next request; False if its head is not here yet."""
+        data = self._buffer
+        end = data.find(END_OF_HEAD) + 4
+        if end < 4:
+            self._await_head(data)
+            return False
+        head = data[:end]
+        line = REQUEST_LINE.match(head)
+        if line is None:
+            self._buffer = without_empty_lines(data)
+            return True
+        self._buffer = data[end:]
+        method, target, minor = line.groups()
+        raw = head[line.end() :]
+        block = self._block
+        if raw != block.raw or minor == b"0":
+            block = self._read_block(head, raw, http10=minor == b"0")
+        if not target.startswith(b"/"):
+            target = aim(method, target, block)
+        self._heading, self._served = False, True
+        exchange = Exchange(self._home, self, method, target, block, http11=minor == b"1")
+        if block.length or block.chunked:
+            self._expect_body(block)
+        self._exchange = exchange
+        exchange.perform(self._home.handler.decide(exchange))
+        return True
+
+    def _read_block(self, head: bytes, raw: bytes, *, http10: bool) -> Block:
+        rules = self._home.rules
+        if len(head) > rules.header_bytes:
+            raise too_large(head, rules.header_bytes)
+        block = self._home.reader.read(raw, self._origin, http10=http10)
+        self._block = NO_BLOCK if http10 else block  # the two versions read the same block differently
+        return block
+
+    def _await_head(self, data: bytes) -> None:
+        """A head is incomplete: is it still going to be one?"""
+        if not self._heading:
+            data = self._buffer = data[leading_empty_lines(data) :]
+            if not data:
+                return
+            self._heading = True
+            self._since_s = self._home.ticker.now_s
+        check_beginning(data, self._home.rules.header_bytes)
+
+    def _expect_body(self, block: Block) -> None:
+        bound = self._home.rules.body_bytes
+        if bound is not None and block.length > bound:
+            raise RequestError(f"a body has at most {bound} bytes here", status=413)
+        self._since_s = self._home.ticker.now_s
+        self._body_bytes = 0
+        self._body = ChunkedBody() if block.chunked else LengthBody(block.length)
+
+    def _upload(self, exchange: Exchange, body: Body) -> None:
+        """Pass on what is here of a request's body."""
+        self._since_s = self._home.ticker.now_s
+        data, self._buffer = self._buffer, b""
+        payload, self._buffer = body.take(data)
+        self._body_bytes += len(payload)
+        bound = self._home.rules.body_bytes
+        if bound is not None and self._body_bytes > bound:
+            raise RequestError(f"a body has at most {bound} bytes here", status=413)
+        if body.done:
+            self._body = None
+        exchange.upload(payload, last=body.done)
+
+    def _hold(self, reason: int, *, on: bool) -> None:
+        """Stop reading the client for a reason, or go on once there is none."""
+        before = self._holds
+        after = self._holds = before | reason if on else before & ~reason
+        if bool(before) is bool(after) or self._transport.is_closing():
+            return
+        if after:
+            self._transport.pause_reading()
+        else:
+            self._since_s = self._home.ticker.now_s
+            self._transport.resume_reading()
+
+    # the exchange's side
+
+    @property
+    def received_whole(self) -> bool:
+        """Whether the request has been received to its end."""
+        return self._body is None
+
+    @property
+    def congested(self) -> bool:
+        """Whether the client reads more slowly than it is sent to."""
+        return self._congested
+
+    def skip_body(self) -> bool:
+        """Pass over a body that nobody wants, if all of it is here. Gives whether the request is at its end."""
+        if self._body is not None and self._buffer:
+            try:
+                _, self._buffer = self._body.take(self._buffer)
+            except httptools.HttpParserError:
+                return False
+            if self._body.done:
+                self._body = None
+        return self._body is None
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the client."""
+        self._transport.write(data)
+
+    def own(self, exchange: Exchange, answer: Respond) -> int:
+        """Write an answer of our own; gives its length."""
+        connection = b"close"
+        if exchange.keep_alive:
+            connection = b"" if exchange.http11 else b"keep-alive"
+        data = serialise(answer, self._home.ticker.date, head_only=exchange.head_only, connection=connection)
+        self._transport.write(data)
+        return len(data)
+
+    def pull(self) -> None:
+        """The exchange takes the request's body now."""
+        if self._buffer:
+            self._advance()
+
+    def guarded(self, step: Callable[[], None]) -> None:
+        """Do what did not begin with bytes of this connection; if it breaks, the connection does."""
+        try:
+            step()
+        except Exception:  # as above
+            log.exception("client_connection_broke")
+            self._crash()
+
+    def hold_upload(self, *, on: bool) -> None:
+        """Stop reading the request's body, or go on."""
+        self._hold(HOLD_UPLOAD, on=on)
+
+    def exchange_over(self) -> None:
+        """The answer is complete: next request, or close."""
+        exchange, self._exchange = self._exchange, None
+        if self._leaving or exchange is None:
+            return
+        if self._holds & HOLD_UPLOAD:
+            self._hold(HOLD_UPLOAD, on=False)
+        if not exchange.keep_alive or self._body is not None or self._eof or self._home.draining:
+            self._depart(linger=self._body is not None or bool(self._buffer))
+            return
+        self._since_s = self._home.ticker.now_s
+        if self._buffer:
+            self._advance()
+
+    def cut(self) -> None:
+        """End the connection so that the client cannot take it for the answer's end."""
+        self._exchange = None
+        self._leaving = True
+        if not self._transport.is_closing():
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._transport.abort()
+
+    def hand_over(self, exchange: Exchange, backend: BackendConnection, rest: bytes) -> None:
+        """Begin a tunnel."""
+        self._exchange = None
+        self._leaving = True
+        self._home.leave(self)
+        tunnel = self._home.dig(exchange, self._transport, backend.transport)
+        tunnel.begin(self._buffer, rest)
+        self._buffer = b""
+
+    # ends
+
+    def _depart(self, *, linger: bool) -> None:
+        """Close after what has been written; `linger`: the client may be sending still."""
+        self._leaving = True
+        self._buffer = b""
+        self._since_s = self._home.ticker.now_s
+        if linger and not self._eof and self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._hold(self._holds, on=False)
+        else:
+            self._transport.close()
+
+    def _refuse(self, answer: Respond) -> None:
+        """Answer what is no request."""
+        self._transport.write(serialise(answer, self._home.ticker.date, head_only=False, connection=b"close"))
+        self._home.observer.own_done(answer.status)
+        self._depart(linger=True)
+
+    def _wrong(self, error: RequestError) -> None:
+        """The client has sent what may not be sent."""
+        if self._exchange is not None:
+            self._exchange.refuse(error)
+        else:
+            self._refuse(problem(error.status, str(error)))
+
+    def _crash(self) -> None:
+        exchange = self._exchange
+        self.cut()
+        if exchange is not None:
+            exchange.client_gone()
+
+    # the clock's side
+
+    def tick(self, now_s: float) -> None:
+        """Close what has taken too long."""
+        rules = self._home.rules
+        waited_s = now_s - self._since_s
+        if self._congested:
+            self._watch_slow_reader(now_s, rules.body_ms / 1000)
+        elif self._leaving:
+            if waited_s > LINGER_S:
+                self._transport.abort()
+        elif self._exchange is not None:
+            if self._body is not None and not self._holds and waited_s > rules.body_ms / 1000:
+                self._exchange.refuse(RequestError("the body did not come in time", status=408))
+            else:
+                self._exchange.overdue(now_s, held=self._body is not None)
+        elif self._heading:
+            if waited_s > rules.head_ms / 1000:
+                self._refuse(problem(408, "the request did not come in time"))
+        elif waited_s > (rules.idle_ms if self._served else rules.head_ms) / 1000 or (
+            self._home.draining and waited_s > DRAIN_IDLE_S
+        ):
+            self._depart(linger=False)
+
+    def _watch_slow_reader(self, now_s: float, patience_s: float) -> None:
+        """A client that does not read its answer at all is given up."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent, self._since_s = unsent, now_s
+        elif now_s - self._since_s > patience_s:
+            exchange = self._exchange
+            self.cut()
+            if exchange is not None:
+                exchange.client_gone()
+        elif self._exchange is not None:
+            self._exchange.overdue(now_s, held=True)

@@ -1,0 +1,434 @@
+"""One request and its answer: from the decision to the last byte.
+
+Laws. An exchange ends once, by `_end`, and only there are `Relay.finished`, the count in flight and the observer
+told. A request goes to a backend a second time only if that cannot do twice what was asked once (RFC 9110 section
+9.2.2): an idempotent method without a body, on a reused connection that died without a byte. Once a response's head
+is on its way, a failure can only be shown by cutting the client's connection.
+"""
+
+from collections.abc import Callable
+from typing import Protocol, assert_never
+
+from waitroom.errors import BackendError, BackendTimeoutError, RequestError
+from waitroom.proxy.bodies import chunk
+from waitroom.proxy.decisions import Collect, Decision, Handler, Header, Later, Relay, Respond
+from waitroom.proxy.own import problem
+from waitroom.proxy.pool import BackendPool, BackendPools
+from waitroom.proxy.requesthead import Block
+from waitroom.proxy.responsehead import ResponseHead
+from waitroom.proxy.rules import Observer, ProxyRules
+from waitroom.proxy.ticker import Ticker
+from waitroom.proxy.upstream import BackendConnection
+
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
+
+CLIENT_LEFT = 499
+"""What observers are told of a request whose client left (nginx's number for it)."""
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Surroundings(Protocol):
+    """What a worker's exchanges share."""
+
+    handler: Handler
+    pools: BackendPools
+    rules: ProxyRules
+    observer: Observer
+    ticker: Ticker
+    draining: bool
+
+    def time(self) -> float:
+        """The loop's time, exactly."""
+
+    def next_id(self) -> str:
+        """An id for a request."""
+
+
+class ClientSide(Protocol):
+    """The client's connection as its exchange sees it."""
+
+    @property
+    def received_whole(self) -> bool:
+        """Whether the request has been received to its end."""
+
+    @property
+    def congested(self) -> bool:
+        """Whether the client reads more slowly than it is sent to."""
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the client."""
+
+    def skip_body(self) -> bool:
+        """Pass over a body that nobody wants, if all of it is here; whether the request is at its end."""
+
+    def own(self, exchange: "Exchange", answer: Respond) -> int:
+        """Write an answer of our own; gives its length."""
+
+    def pull(self) -> None:
+        """The exchange takes the request's body now."""
+
+    def guarded(self, step: Callable[[], None]) -> None:
+        """Do what did not begin with bytes of this connection; if it breaks, the connection does."""
+
+    def hold_upload(self, *, on: bool) -> None:
+        """Stop reading the request's body, or go on."""
+
+    def exchange_over(self) -> None:
+        """The answer is complete: next request, or close."""
+
+    def cut(self) -> None:
+        """End the connection so that the client cannot take it for the answer's end."""
+
+    def hand_over(self, exchange: "Exchange", backend: BackendConnection, rest: bytes) -> None:
+        """Begin a tunnel."""
+
+
+class Exchange:
+    """One request and its answer. To the handler it is the `Request`."""
+
+    __slots__ = (
+        "_around", "_block", "_chunks", "_collected", "_collecting", "_id", "_over", "_pool", "_relay", "_retried",
+        "_side", "_started", "_upstream", "_waits", "client", "head_only", "headers", "http11", "keep_alive", "method",
+        "scheme", "sent_bytes", "status", "target",
+    )  # fmt: skip
+
+    def __init__(
+        self, around: Surroundings, side: ClientSide, method: bytes, target: bytes, block: Block, *, http11: bool
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers: list[Header] = block.headers
+        self.client = block.client
+        self.scheme = block.scheme
+        self.http11 = http11
+        self.head_only = method == b"HEAD"
+        self.keep_alive = not block.close if http11 else block.keep_alive
+        """Whether the client wants its connection kept; False once we have said that it is not."""
+        self.status = 0
+        """Of the final response whose head was sent."""
+        self.sent_bytes = 0
+        self._around = around
+        self._side = side
+        self._block = block
+        self._relay: Relay | None = None
+        self._pool: BackendPool | None = None
+        self._upstream: BackendConnection | None = None
+        self._collecting: Collect | None = None
+        self._collected = b""
+        self._chunks = False
+        """The answer's body goes out in chunks."""
+        self._retried = False
+        self._over = False
+        self._waits = False
+        """For the answer to a Later."""
+        self._id = ""
+        self._started = around.time()
+
+    # the handler's side
+
+    def first(self, name: bytes) -> bytes | None:
+        """Value of the first header called `name` (given in lower case), or None."""
+        values = self._block.by_name.get(name)
+        return values[0] if values else None
+
+    def every(self, name: bytes) -> list[bytes]:
+        """Values of all headers called `name` (given in lower case), in order."""
+        return self._block.by_name.get(name, [])
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the framing announces a body."""
+        return self._block.chunked or self._block.length > 0
+
+    @property
+    def upgrade(self) -> bytes | None:
+        """The protocol a `Connection: upgrade` request asks for, or None."""
+        return self._block.upgrade
+
+    @property
+    def id(self) -> str:
+        """A name for this request in logs."""
+        if not self._id:
+            self._id = self._around.next_id()
+        return self._id
+
+    def perform(self, decision: Decision) -> None:
+        """Do what was decided."""
+        match decision:
+            case Relay():
+                self._forward(decision)
+            case Respond():
+                self._respond(decision)
+            case Later():
+                self._waits = True
+                decision.start(self._resume)
+            case Collect():
+                self._collect(decision)
+            case _:
+                assert_never(decision)
+
+    def _resume(self, decision: Decision) -> None:
+        """The answer to a Later. It may come when nobody waits any more; a second one is ignored."""
+        if not self._waits:
+            return
+        self._waits = False
+        if not self._over:
+            self._side.guarded(lambda: self.perform(decision))
+        elif isinstance(decision, Relay) and decision.finished is not None:
+            decision.finished(0)
+
+    def _respond(self, answer: Respond) -> None:
+        self._answer(answer)
+        self._end(answer.status)
+
+    def _answer(self, answer: Respond) -> None:
+        self.status = answer.status
+        if answer.close or self._around.draining or not self._side.skip_body():
+            self.keep_alive = False
+        self.sent_bytes += self._side.own(self, answer)
+
+    def _collect(self, collect: Collect) -> None:
+        if self._block.length > collect.limit:
+            self.perform(collect.then(None))
+            return
+        self._collecting = collect
+        if self._side.received_whole:
+            self._gathered()
+            return
+        if self._block.expects:
+            self._side.write(CONTINUE)
+        self._side.pull()
+
+    def _gathered(self) -> None:
+        collect, self._collecting = self._collecting, None
+        assert collect is not None
+        self.perform(collect.then(self._collected))
+
+    # the request's way to the backend
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether the body has somewhere to go."""
+        return self._upstream is not None or self._collecting is not None
+
+    @property
+    def sent_whole(self) -> bool:
+        """Whether the request has been sent to its end."""
+        return self._side.received_whole
+
+    def upload(self, payload: bytes, *, last: bool) -> None:
+        """A part of the request's body."""
+        collecting = self._collecting
+        if collecting is not None:
+            self._collected += payload
+            if len(self._collected) > collecting.limit:
+                self._collecting, self._collected = None, b""
+                self.perform(collecting.then(None))
+            elif last:
+                self._gathered()
+        elif self._upstream is not None:
+            self._upstream.send(chunk(payload, last=last) if self._block.chunked else payload)
+
+    def _forward(self, relay: Relay) -> None:
+        pool = self._around.pools.get(relay.target)
+        self._relay = relay
+        if pool is None:
+            self._failed(BackendError(f"no backend {relay.target}", kind="unreachable"))
+            return
+        self._pool = pool
+        pool.inflight += 1
+        connection = pool.take(repeatable=self._repeatable)
+        if connection is None:
+            pool.connect(self)
+        else:
+            self._ask(connection)
+
+    @property
+    def _repeatable(self) -> bool:
+        return self.method in IDEMPOTENT and not self._block.chunked and self._block.length == 0
+
+    def connected(self, connection: BackendConnection) -> bool:
+        """The connection that was waited for."""
+        if self._over:
+            return False
+        self._side.guarded(lambda: self._ask(connection))
+        return True
+
+    def not_connected(self, error: BackendError) -> None:
+        """There is none to be had."""
+        if not self._over:
+            self._side.guarded(lambda: self._failed(error))
+
+    def _ask(self, connection: BackendConnection) -> None:
+        block = self._block
+        host = b"" if block.host is not None else b"Host: %b\r\n" % (self._pool.authority if self._pool else b"")
+        self._upstream = connection
+        if self._side.congested:
+            connection.read(on=False)
+        connection.ask(self, b"%b %b HTTP/1.1\r\n%b%b" % (self.method, self.target, host, block.forward))
+        if self._collected:
+            connection.send(chunk(self._collected, last=True) if block.chunked else self._collected)
+            self._collected = b""
+        elif block.chunked and self._side.received_whole:
+            connection.send(chunk(b"", last=True))
+        else:
+            self._side.pull()
+
+    # the response's way to the client
+
+    def interim(self, head: ResponseHead) -> None:
+        """A 1xx response (RFC 9110 section 15.2: not for a HTTP/1.0 client)."""
+        if self.http11:
+            self.write(head.ready)
+
+    def respond(self, head: ResponseHead) -> bytes:
+        """The final response has begun; gives the head for the client."""
+        self.status = head.status
+        relay = self._relay
+        assert relay is not None
+        if not (self._side.received_whole and not self._around.draining):
+            self.keep_alive = False
+        if self.keep_alive and head.framed and relay.cookie is None and self.http11:
+            return head.ready
+        return self._dressed(head, relay)
+
+    def _dressed(self, head: ResponseHead, relay: Relay) -> bytes:
+        """The head with what is about this connection, and with our cookie."""
+        parts = [head.lines]
+        if relay.cookie is not None and head.status < relay.cookie_below:
+            parts.append(b"Set-Cookie: %b\r\n" % relay.cookie)
+        if not head.framed and not self.head_only:
+            if self.http11:
+                self._chunks = True
+                parts.append(b"Transfer-Encoding: chunked\r\n")
+            else:
+                self.keep_alive = False
+        if not self.keep_alive:
+            parts.append(b"Connection: close\r\n")
+        elif not self.http11:
+            parts.append(b"Connection: keep-alive\r\n")
+        parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the client."""
+        self.sent_bytes += len(data)
+        self._side.write(data)
+
+    def payload(self, data: bytes, *, last: bool) -> None:
+        """Body for the client."""
+        if self._chunks:
+            data = chunk(data, last=last)
+        if data:
+            self.write(data)
+
+    def answered(self) -> None:
+        """The response is complete, and the backend's connection is no longer ours."""
+        self._upstream = None
+        self._end(self.status)
+
+    def backend_full(self, *, full: bool) -> None:
+        """The backend takes no more of the body, or does again."""
+        self._side.hold_upload(on=full)
+
+    def client_full(self, *, full: bool) -> None:
+        """The client takes no more of the response, or does again."""
+        if self._upstream is not None:
+            self._upstream.read(on=not full)
+
+    def switched(self, head: ResponseHead, rest: bytes) -> None:
+        """101: from here on the bytes are none of our business (RFC 9110 section 7.8)."""
+        connection, self._upstream = self._upstream, None
+        assert connection is not None
+        if self._block.upgrade is None:
+            connection.transport.abort()
+            self._failed(BackendError("it changed the protocol unasked", kind="protocol"))
+            return
+        self.status = head.status
+        self.write(head.ready)
+        self._side.hand_over(self, connection, rest)
+
+    # ends
+
+    def lost(self, error: BackendError, *, silent: bool) -> None:
+        """The backend's connection is gone too early."""
+        connection, self._upstream = self._upstream, None
+        if self._over:
+            return
+        again = silent and connection is not None and connection.reused and self._repeatable
+        if again and not self._retried and self._pool is not None:
+            self._retried = True
+            self._pool.connect(self)
+        else:
+            self._failed(error)
+
+    def _failed(self, error: BackendError) -> None:
+        relay = self._relay
+        assert relay is not None
+        self._around.observer.backend_failed(relay.target, error.kind)
+        if self.status:
+            self._end(error.status, complete=False)
+            return
+        answer = self._around.handler.backend_failed(self, relay, error)
+        self._answer(answer)
+        self._end(answer.status, finished=0)
+
+    def refuse(self, error: RequestError) -> None:
+        """The rest of the request is wrong: say so if nothing has been said yet."""
+        self._drop_backend()
+        if self.status:
+            self._end(error.status, complete=False)
+            return
+        self._answer(problem(error.status, str(error)))
+        self._end(error.status, finished=0)
+
+    def client_gone(self) -> None:
+        """The client's connection is gone."""
+        if not self._over:
+            self._drop_backend()
+            self._end(CLIENT_LEFT, complete=False)
+
+    def tunnel_over(self, sent_bytes: int) -> None:
+        """The tunnel has ended."""
+        self.sent_bytes += sent_bytes
+        self._end(self.status)
+
+    def _drop_backend(self) -> None:
+        connection, self._upstream = self._upstream, None
+        if connection is not None:
+            connection.discard()
+
+    def overdue(self, now_s: float, *, held: bool) -> None:
+        """Look at the clock. `held`: the backend waits for the client, not we for it."""
+        connection = self._upstream
+        if connection is None:
+            return
+        if held or self._side.congested:
+            connection.heard_s = now_s
+        elif now_s - connection.heard_s > self._around.rules.response_ms / 1000:
+            self._drop_backend()
+            self._failed(BackendTimeoutError("it said nothing in time", kind="response_timeout"))
+
+    def _end(self, status: int, *, complete: bool = True, finished: int | None = None) -> None:
+        """The one end."""
+        if self._over:
+            return
+        self._over = True
+        around, relay, pool = self._around, self._relay, self._pool
+        seconds = around.time() - self._started
+        observer = around.observer
+        if pool is not None:
+            pool.inflight -= 1
+        if relay is None:
+            observer.own_done(status)
+        else:
+            observer.request_done(relay.target, status, seconds)
+            if relay.finished is not None:
+                relay.finished((status if complete else 0) if finished is None else finished)
+        if observer.access is not None:
+            observer.access(self, status, self.sent_bytes, seconds, relay.target if relay else None)
+        if complete:
+            self._side.exchange_over()
+        else:
+            self._side.cut()

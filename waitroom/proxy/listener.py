@@ -1,0 +1,137 @@
+"""The public listener of a worker: what its connections share, how many there are, and how they come to an end.
+
+Law: a connection or tunnel is counted from its first byte to its last; `drained` returns when none is left.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from itertools import count
+
+import structlog
+
+from waitroom.proxy.client import ClientConnection
+from waitroom.proxy.decisions import Handler
+from waitroom.proxy.exchange import Exchange
+from waitroom.proxy.fields import Judge
+from waitroom.proxy.pool import BackendPools
+from waitroom.proxy.requesthead import Reader
+from waitroom.proxy.responsehead import ResponseReader
+from waitroom.proxy.rules import Observer, ProxyRules
+from waitroom.proxy.ticker import Ticker
+from waitroom.proxy.tunnel import Tunnel
+from waitroom.settings.addresses import BackendUrl
+
+log = structlog.get_logger(__name__)
+
+
+class Listener:
+    """All client connections of a worker. Call it to get the protocol of a new connection (`create_server`)."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        targets: Mapping[str, BackendUrl],
+        rules: ProxyRules,
+        observer: Observer,
+        next_id: Callable[[], str] | None = None,
+    ) -> None:
+        judge = Judge()
+        loop = asyncio.get_running_loop()
+        numbers = count(1)
+        self.handler = handler
+        self.rules = rules
+        self.observer = observer
+        self.ticker = Ticker()
+        self.reader = Reader(judge, rules.own_cookie)
+        self.pools = BackendPools(targets, rules, ResponseReader(judge), self.ticker)
+        self.draining = False
+        self.time = loop.time
+        self.next_id = next_id or (lambda: f"{next(numbers):x}")
+        self._connections: set[ClientConnection] = set()
+        self._tunnels: dict[Tunnel, Exchange] = {}
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.ticker.follow(self._tick)
+        self.ticker.start()
+
+    def __call__(self) -> ClientConnection:
+        """The protocol of a new connection."""
+        return ClientConnection(self)
+
+    @property
+    def connections(self) -> int:
+        """Clients connected now, tunnels included."""
+        return len(self._connections) + len(self._tunnels)
+
+    @property
+    def tunnels(self) -> int:
+        """Tunnels open now."""
+        return len(self._tunnels)
+
+    def adopt(self, rules: ProxyRules, targets: Mapping[str, BackendUrl]) -> None:
+        """Go on with other rules and backends after a reload. Running requests keep their backend."""
+        self.rules = rules
+        self.reader = Reader(self.reader.judge, rules.own_cookie)
+        self.pools.adopt(rules, targets)
+
+    def drain(self) -> None:
+        """Take no further request on any connection than one that is answered with `Connection: close`."""
+        self.draining = True
+
+    def close_tunnels(self) -> None:
+        """End all tunnels."""
+        for tunnel in list(self._tunnels):
+            tunnel.close()
+
+    async def drained(self) -> None:
+        """Wait until the last connection is gone."""
+        await self._empty.wait()
+
+    def close(self) -> None:
+        """End everything at once."""
+        self.ticker.stop()
+        self.close_tunnels()
+        for connection in list(self._connections):
+            connection.cut()
+        self.pools.close()
+
+    # the connections' side
+
+    def admit(self, connection: ClientConnection) -> bool:
+        """Whether there is room for one more connection; it is counted."""
+        self._connections.add(connection)
+        self._empty.clear()
+        return self.connections <= self.rules.connections
+
+    def leave(self, connection: ClientConnection) -> None:
+        """The connection is gone."""
+        self._connections.discard(connection)
+        self._look_whether_empty()
+
+    def dig(self, exchange: Exchange, client: asyncio.Transport, backend: asyncio.Transport) -> Tunnel:
+        """A tunnel between the two."""
+        tunnel = Tunnel(client, backend, self.ticker, self._tunnel_over)
+        self._tunnels[tunnel] = exchange
+        self._empty.clear()
+        return tunnel
+
+    def _tunnel_over(self, tunnel: Tunnel) -> None:
+        exchange = self._tunnels.pop(tunnel)
+        exchange.tunnel_over(tunnel.bytes_to_client)
+        self._look_whether_empty()
+
+    def _look_whether_empty(self) -> None:
+        if not self._connections and not self._tunnels:
+            self._empty.set()
+
+    def _tick(self, now_s: float) -> None:
+        for connection in list(self._connections):
+            try:
+                connection.tick(now_s)
+            except Exception:  # a defect in one connection must not stop the clock of the others
+                log.exception("client_connection_broke")
+                connection.cut()
+        limit_s = self.rules.tunnel_idle_ms / 1000
+        if limit_s:
+            for tunnel in [each for each in self._tunnels if now_s - each.heard_s > limit_s]:
+                tunnel.close()

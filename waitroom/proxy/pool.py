@@ -1,0 +1,212 @@
+"""Backends by name, with the connections that wait for their next request.
+
+Laws. The connection used last is used next, so that the others grow old together and go. A request that may not be sent
+twice gets a connection used within the last `FRESH_S` or a new one: servers close idle ones (Apache after 5 s), and
+what is sent into a closing connection may or may not have been processed. A name keeps its connections over a reload
+if its URL stays; otherwise the old ones end with the request they carry.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Protocol
+
+from waitroom.errors import BackendError, BackendTimeoutError
+from waitroom.proxy.responsehead import ResponseReader
+from waitroom.proxy.rules import ProxyRules
+from waitroom.proxy.ticker import Ticker
+from waitroom.proxy.upstream import BackendConnection
+from waitroom.settings.addresses import BackendUrl
+from waitroom.tasks import spawn
+
+FRESH_S = 2.0
+NAME_KEPT_S = 5.0
+"""How long a resolved name is believed: a backend that moves is followed within this."""
+ADDRESSES_TRIED = 4
+
+
+class Caller(Protocol):
+    """Who waits for a new connection."""
+
+    def connected(self, connection: BackendConnection) -> bool:
+        """The connection; False if it is no longer wanted."""
+
+    def not_connected(self, error: BackendError) -> None:
+        """There is none to be had."""
+
+
+class BackendPool:
+    """One backend."""
+
+    def __init__(self, name: str, url: BackendUrl, rules: ProxyRules, reader: ResponseReader, ticker: Ticker) -> None:
+        self.name = name
+        self.url = url
+        self.inflight = 0
+        """Requests and tunnels that are at the backend now."""
+        default_port = 443 if url.scheme == "https" else 80
+        host = f"[{url.host}]" if ":" in url.host else url.host or "localhost"
+        self.authority = (host if url.port == default_port else f"{host}:{url.port}").encode()
+        self.rules = rules
+        self._reader = reader
+        self._ticker = ticker
+        self._idle: list[BackendConnection] = []
+        self._retired = False
+        self._tls = _tls() if url.scheme == "https" else None
+        self._addresses: list[str] = []
+        self._resolved_s = -NAME_KEPT_S
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return len(self._idle)
+
+    def take(self, *, repeatable: bool) -> BackendConnection | None:
+        """An idle connection for a request, or None."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            if connection.transport.is_closing():
+                continue
+            if repeatable or self._ticker.now_s - connection.heard_s <= FRESH_S:
+                connection.reused = True
+                return connection
+            idle.append(connection)
+            return None
+        return None
+
+    def give_back(self, connection: BackendConnection) -> None:
+        """Keep a connection for the next request."""
+        if self._retired or len(self._idle) >= self.rules.backend_idle:
+            connection.discard()
+        else:
+            self._idle.append(connection)
+
+    def forget(self, connection: BackendConnection) -> None:
+        """The connection is gone."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def retire(self) -> None:
+        """Keep no connection any more."""
+        self._retired = True
+        for connection in self._idle.copy():
+            connection.discard()
+
+    def tick(self, now_s: float) -> None:
+        """Let go of what has been idle for too long."""
+        oldest_s = now_s - self.rules.backend_idle_ms / 1000
+        for connection in [each for each in self._idle if each.heard_s < oldest_s]:
+            connection.discard()
+
+    def connect(self, caller: Caller) -> None:
+        """Make a connection for the caller."""
+        spawn(self._connect(caller), name=f"connect {self.name}")
+
+    async def _connect(self, caller: Caller) -> None:
+        connection: BackendConnection | None = None
+        error: BackendError | None = None
+        try:
+            async with asyncio.timeout(self.rules.connect_ms / 1000):
+                connection = await self._reach()
+        except BackendError as failure:
+            error = failure
+        except TimeoutError:
+            error = BackendTimeoutError("no connection in time", kind="connect_timeout")
+        if connection is None:
+            caller.not_connected(error or BackendError("no connection", kind="unreachable"))
+        elif not caller.connected(connection):
+            self.give_back(connection)
+
+    async def _reach(self) -> BackendConnection:
+        """A connection to the first address that answers."""
+        failure: BackendError | None = None
+        for address in await self._resolve():
+            try:
+                return await self._open(address)
+            except ConnectionRefusedError as error:
+                failure = BackendError(str(error), kind="refused")
+            except ssl.SSLError as error:
+                failure = BackendError(str(error), kind="tls")
+            except OSError as error:
+                failure = BackendError(str(error), kind="unreachable")
+        raise failure or BackendError("its name has no address", kind="unresolved")
+
+    async def _open(self, address: str) -> BackendConnection:
+        loop = asyncio.get_running_loop()
+        name = self.url.host or "localhost" if self._tls else None
+        if self.url.unix:
+            _, connection = await loop.create_unix_connection(
+                self._new, self.url.unix, ssl=self._tls, server_hostname=name
+            )
+        else:
+            _, connection = await loop.create_connection(
+                self._new, address, self.url.port, ssl=self._tls, server_hostname=name
+            )
+        return connection
+
+    async def _resolve(self) -> list[str]:
+        if self.url.unix:
+            return [""]
+        if self._ticker.now_s - self._resolved_s < NAME_KEPT_S:
+            return self._addresses
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(self.url.host, self.url.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise BackendError(str(error), kind="unresolved") from error
+        self._addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))[:ADDRESSES_TRIED]
+        self._resolved_s = self._ticker.now_s
+        return self._addresses
+
+    def _new(self) -> BackendConnection:
+        return BackendConnection(self, self._reader, self._ticker, self.rules.header_bytes)
+
+
+class BackendPools:
+    """All backends of a worker, by the name that a Relay gives."""
+
+    def __init__(
+        self, targets: Mapping[str, BackendUrl], rules: ProxyRules, reader: ResponseReader, ticker: Ticker
+    ) -> None:
+        self._rules = rules
+        self._reader = reader
+        self._ticker = ticker
+        self._pools: dict[str, BackendPool] = {}
+        self.get = self._pools.get
+        self.replace(targets)
+        ticker.follow(self._tick)
+
+    def replace(self, targets: Mapping[str, BackendUrl]) -> None:
+        """Know these backends from now on."""
+        for name in [name for name, pool in self._pools.items() if targets.get(name) != pool.url]:
+            self._pools.pop(name).retire()
+        for name, url in targets.items():
+            if name not in self._pools:
+                self._pools[name] = BackendPool(name, url, self._rules, self._reader, self._ticker)
+
+    def adopt(self, rules: ProxyRules, targets: Mapping[str, BackendUrl]) -> None:
+        """Go on with other rules and backends."""
+        self._rules = rules
+        for pool in self._pools.values():
+            pool.rules = rules
+        self.replace(targets)
+
+    def inflight(self) -> dict[str, int]:
+        """Requests and tunnels at each backend now."""
+        return {name: pool.inflight for name, pool in self._pools.items()}
+
+    def close(self) -> None:
+        """Let go of all idle connections."""
+        self.replace({})
+
+    def _tick(self, now_s: float) -> None:
+        for pool in self._pools.values():
+            pool.tick(now_s)
+
+
+def _tls() -> ssl.SSLContext:
+    """Verifies the backend's certificate and name."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,63 @@
+"""What the listener is told once: its limits and time-outs, and whom it tells what it did.
+
+Law: every buffer, wait and count of the data path is bounded by a field here or by a named constant beside its use.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
+
+from waitroom.proxy.decisions import Request
+
+Network = IPv4Network | IPv6Network
+
+BUFFER_BYTES = 256 * 1024
+"""Unsent bytes of one connection at which its other side is no longer read. One read more (uvloop: 256,000 bytes) may
+be on its way, so that a connection holds at most twice this for each direction."""
+
+
+def is_own_cookie(name: bytes) -> bool:
+    """Whether a cookie is ours (DESIGN.md section 7), in any case a browser or an attacker may send it."""
+    return name.lower().startswith((b"wr_", b"__host-wr_", b"__secure-wr_"))
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRules:
+    """Limits and time-outs. The defaults are those of the settings."""
+
+    trusted_proxies: tuple[Network, ...] = ()
+    own_cookie: Callable[[bytes], bool] = is_own_cookie
+    header_bytes: int = 32 * 1024
+    """A message's head, request or response."""
+    body_bytes: int | None = None
+    """A request's body; None: no bound, since it is streamed."""
+    connections: int = 20_000
+    backend_idle: int = 64
+    """Idle connections kept to each backend."""
+    backend_idle_ms: int = 15_000
+    """How long: shorter than the keep-alive of usual servers that are not nginx would be safer still, but see
+    pool.py."""
+    head_ms: int = 10_000
+    idle_ms: int = 75_000
+    connect_ms: int = 5_000
+    response_ms: int = 300_000
+    body_ms: int = 60_000
+    tunnel_idle_ms: int = 0
+    """0: a tunnel may be silent for as long as it likes."""
+
+
+class Observer(Protocol):
+    """Whom the listener tells. Called on the hot path: only counts, never waits, never raises."""
+
+    access: Callable[[Request, int, int, float, str | None], None] | None
+    """(request, status, sent bytes, seconds, target or None for an answer of our own); None: no access log."""
+
+    def request_done(self, target: str, status: int, seconds: float) -> None:
+        """A relayed request has ended. 499: the client left; 502 and 504 also stand for an answer cut short."""
+
+    def own_done(self, status: int) -> None:
+        """An answer of our own has been given."""
+
+    def backend_failed(self, target: str, kind: str) -> None:
+        """A backend did not do its part (`BackendError.kind`)."""

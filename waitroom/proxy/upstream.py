@@ -1,0 +1,261 @@
+"""A connection to a backend and the responses that come over it.
+
+Laws. A connection has at most one asker; without one, any byte ends it. It is used again only after a response that was
+complete, announced nothing else, left no byte over, and answered a request that was sent whole. A response that stops
+early is told as `truncated`, never as an end.
+"""
+
+import asyncio
+from typing import Protocol, cast
+
+import httptools
+import structlog
+
+from waitroom.errors import BackendError
+from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody
+from waitroom.proxy.fields import END_OF_HEAD
+from waitroom.proxy.responsehead import NO_HEAD, ResponseHead, ResponseReader
+from waitroom.proxy.rules import BUFFER_BYTES
+from waitroom.proxy.ticker import Ticker
+
+log = structlog.get_logger(__name__)
+
+
+class Asker(Protocol):
+    """The exchange as its backend connection sees it."""
+
+    head_only: bool
+
+    @property
+    def sent_whole(self) -> bool:
+        """Whether the request has been sent to its end."""
+
+    def interim(self, head: ResponseHead) -> None:
+        """A 1xx response."""
+
+    def respond(self, head: ResponseHead) -> bytes:
+        """The final response has begun; gives the head for the client, to be passed to `write`."""
+
+    def write(self, data: bytes) -> None:
+        """Bytes for the client."""
+
+    def payload(self, data: bytes, *, last: bool) -> None:
+        """Body for the client, framed as the client needs it."""
+
+    def answered(self) -> None:
+        """The response is complete."""
+
+    def lost(self, error: BackendError, *, silent: bool) -> None:
+        """The connection is gone before the response was complete. `silent`: not a byte of it had come."""
+
+    def switched(self, head: ResponseHead, rest: bytes) -> None:
+        """The backend has changed the protocol; `rest` is of the new one. The connection is the asker's now."""
+
+    def backend_full(self, *, full: bool) -> None:
+        """The backend takes no more bytes, or does again."""
+
+
+class Home(Protocol):
+    """The pool as its connections see it."""
+
+    def give_back(self, connection: "BackendConnection") -> None:
+        """Take a connection that can be used again."""
+
+    def forget(self, connection: "BackendConnection") -> None:
+        """A connection is gone."""
+
+
+class BackendConnection(asyncio.Protocol):
+    """One connection to a backend."""
+
+    __slots__ = (
+        "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_reader", "_reading", "_ticker",
+        "heard_s", "reused", "transport",
+    )  # fmt: skip
+
+    def __init__(self, home: Home, reader: ResponseReader, ticker: Ticker, header_bytes: int) -> None:
+        self._home = home
+        self._reader = reader
+        self._ticker = ticker
+        self._header_bytes = header_bytes
+        self._asker: Asker | None = None
+        self._buffer = b""
+        self._known = NO_HEAD
+        """The last head read: servers repeat themselves."""
+        self._head: ResponseHead | None = None
+        """Set while the body is read."""
+        self._body: Body | None = None
+        """None: up to the end of the connection."""
+        self._reading = True
+        self.reused = False
+        self.heard_s = 0.0
+        """When something last happened here (coarse)."""
+        self.transport: asyncio.Transport
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self.transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        transport.set_write_buffer_limits(BUFFER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the backend."""
+        try:
+            self._received(data)
+        except BackendError as error:
+            self._fail(error)
+        except httptools.HttpParserError as error:
+            self._fail(BackendError(str(error), kind="protocol"))
+        except Exception:  # a defect of ours ends this connection, not the worker
+            log.exception("backend_connection_broke")
+            self._fail(BackendError("broken here", kind="protocol"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, by either side's doing."""
+        self._home.forget(self)
+        asker, self._asker = self._asker, None
+        if asker is None:
+            return
+        try:
+            if self._head is not None and self._body is None and exc is None:
+                asker.payload(b"", last=True)
+                asker.answered()
+            elif self._head is None and not self._buffer:
+                asker.lost(BackendError(str(exc or "closed before it answered"), kind="reset"), silent=True)
+            else:
+                asker.lost(BackendError(str(exc or "closed within its answer"), kind="truncated"), silent=False)
+        except Exception:  # as above
+            log.exception("backend_connection_broke")
+
+    def pause_writing(self) -> None:
+        """The backend reads more slowly than the client sends."""
+        if self._asker is not None:
+            self._asker.backend_full(full=True)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self._asker is not None:
+            self._asker.backend_full(full=False)
+
+    # the exchange's side
+
+    def ask(self, asker: Asker, request: bytes) -> None:
+        """Send a request's head; the asker is told what comes back."""
+        self._asker = asker
+        self.heard_s = self._ticker.now_s
+        self.transport.write(request)
+
+    def send(self, data: bytes) -> None:
+        """Send a part of the request's body."""
+        self.heard_s = self._ticker.now_s
+        self.transport.write(data)
+
+    def read(self, *, on: bool) -> None:
+        """Go on reading, or stop while the client has enough to read."""
+        if on is not self._reading and not self.transport.is_closing():
+            self._reading = on
+            if on:
+                self.heard_s = self._ticker.now_s
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+    def discard(self) -> None:
+        """End the connection; whoever asked is told nothing."""
+        self._asker = None
+        self._home.forget(self)
+        self.transport.abort()
+
+    # responses
+
+    def _received(self, data: bytes) -> None:
+        asker = self._asker
+        if asker is None:
+            self.discard()
+            return
+        self.heard_s = self._ticker.now_s
+        if self._head is not None:
+            self._more(asker, data)
+            return
+        if self._buffer:
+            data = self._buffer + data
+        while True:
+            end = data.find(END_OF_HEAD) + 4
+            if end < 4:
+                self._keep(data)
+                return
+            rest = data[end:]
+            raw = data[:end] if rest else data
+            head = self._known
+            if raw != head.raw:
+                head = self._known = self._read_head(raw)
+            if head.status >= 200:
+                break
+            if head.status == 101:
+                self._switch(asker, head, rest)
+                return
+            asker.interim(head)
+            data = rest
+        self._buffer = b""
+        length = 0 if asker.head_only else head.length
+        if length == len(rest):  # nearly always: the whole response in one read
+            asker.write(asker.respond(head) + rest)
+            self._done(asker, head, b"")
+        else:
+            self._begin(asker, head, length, rest)
+
+    def _read_head(self, raw: bytes) -> ResponseHead:
+        if len(raw) > self._header_bytes:
+            raise BackendError("its head is too large", kind="protocol")
+        return self._reader.read(raw)
+
+    def _keep(self, data: bytes) -> None:
+        """Wait for the rest of a head."""
+        if len(data) > self._header_bytes:
+            raise BackendError("its head is too large", kind="protocol")
+        self._buffer = data
+
+    def _switch(self, asker: Asker, head: ResponseHead, rest: bytes) -> None:
+        self._asker = None
+        self._home.forget(self)
+        asker.switched(head, rest)
+
+    def _begin(self, asker: Asker, head: ResponseHead, length: int | None, rest: bytes) -> None:
+        """A response of which only a part is here, or more than that."""
+        self._head = head
+        if length is not None:
+            self._body = LengthBody(length)
+        else:
+            self._body = ChunkedBody() if head.chunked else None
+        asker.write(asker.respond(head))
+        self._more(asker, rest)
+
+    def _more(self, asker: Asker, data: bytes) -> None:
+        body = self._body
+        if body is None:
+            asker.payload(data, last=False)
+            return
+        payload, rest = body.take(data)
+        if body.done:
+            head = self._head
+            assert head is not None
+            asker.payload(payload, last=True)
+            self._done(asker, head, rest)
+        else:
+            asker.payload(payload, last=False)
+
+    def _done(self, asker: Asker, head: ResponseHead, rest: bytes) -> None:
+        self._asker = self._head = self._body = None
+        if head.persistent and not rest and asker.sent_whole and not self.transport.is_closing():
+            self.read(on=True)
+            self._home.give_back(self)
+        else:
+            self.discard()
+        asker.answered()
+
+    def _fail(self, error: BackendError) -> None:
+        asker = self._asker
+        self.discard()
+        if asker is not None:
+            asker.lost(error, silent=False)
