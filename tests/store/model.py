@@ -1,7 +1,7 @@
 """The laws of admission as plainly as they can be said, to check the library against: lists, no cleverness, no store.
 
-It says who may enter and what is counted. When a visitor polls next is the library's to choose; the model takes its word
-and derives presence from it.
+It says who may enter and what is counted. When a visitor polls next is the library's to choose; the model takes its
+word and derives presence from it.
 """
 
 from dataclasses import dataclass, field
@@ -183,7 +183,7 @@ class Model:
 
     def forget(self, visitor: str) -> bool:
         places = [self.awake, self.absent, *self.lobby.values(), *self.absent_lobby.values()]
-        return any([place.pop(visitor, None) is not None for place in places])
+        return sum(place.pop(visitor, None) is not None for place in places) > 0
 
     def touch(self, touch: Touch, told: Touched, now_ms: int) -> None:
         session = self.sessions.get(touch.visitor)
@@ -221,5 +221,8 @@ class Model:
     def release(self, visitor: str, now_ms: int) -> None:
         if self.sessions.pop(visitor, None):
             self.count("released")
+        if visitor not in self.released:
+            self.awake.pop(visitor, None)
+            self.absent.pop(visitor, None)
         self.lapsed.pop(visitor, None)
         self.released.setdefault(visitor, now_ms)

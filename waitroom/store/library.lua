@@ -373,8 +373,7 @@ local function poll_ms(pool, ahead, visitor)
   else
     ms = POLL_MIN_MS + ahead * POLL_PLACE_MS
   end
-  ms = max(POLL_MIN_MS, min(POLL_MAX_MS, ms)) * (0.85 + 0.3 * jitter(visitor))
-  return floor(max(POLL_MIN_MS, min(POLL_MAX_MS, ms)))
+  return floor(max(POLL_MIN_MS / 0.8, min(POLL_MAX_MS, ms)) * (0.8 + 0.2 * jitter(visitor)))
 end
 
 -- In a lobby: rarely, and when the opening is near, after it, in the order of the line at the admission rate.
@@ -697,6 +696,7 @@ local function wr_release(keys, args)
       lived, passes[visitor] = lived + 1, nil
     elseif (tonumber(redis.call('ZSCORE', pool.left, visitor)) or 0) >= 0 then -- the first release counts
       redis.call('ZADD', pool.left, -pool.now, visitor)
+      forget_place(pool, visitor) -- who lapsed and waits again logs out: that ticket is used up
     end
   end
   save(pool)
