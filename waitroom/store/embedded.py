@@ -65,8 +65,8 @@ def server_binary() -> Path:
 def socket_path(data_dir: Path) -> Path:
     """Where the server's socket is: `store.sock` in the data folder.
 
-    If that path is too long for a socket: in a folder of this user alone below XDG_RUNTIME_DIR or /tmp, under a name made
-    from the data folder's.
+    If that path is too long for a socket: in a folder of this user alone below XDG_RUNTIME_DIR or /tmp, under a name
+    made from the data folder's.
     """
     path = data_dir / "store.sock"
     if len(os.fsencode(path)) <= SOCKET_BYTES:
@@ -140,7 +140,7 @@ class EmbeddedStore:
         give_up = asyncio.get_running_loop().time() + ORPHAN_S
         while not _try_lock(lock):
             owner = _number_in(lock)
-            if _is_alive(owner):
+            if is_alive(owner):
                 raise SettingsError(f"store.data_dir {self.data_dir} is in use by process {owner}")
             if asyncio.get_running_loop().time() > give_up:
                 raise SettingsError(f"store.data_dir {self.data_dir} is in use by a store whose parent is gone")
@@ -287,7 +287,8 @@ def _number_in(lock: FileIO) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and only waits to be noticed by its parent does not."""
     try:
         return bool(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):

@@ -1,0 +1,273 @@
+"""The client against a real Valkey: everybody is answered once, and an outage loses nothing that was promised."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from tests.store.driver import Server, rules
+from tests.support.aio import run
+from waitroom.admission.line import Life, Presence, Standing, State, Touch, Touched
+from waitroom.errors import LibraryError, StoreAwayError, StoreError
+from waitroom.store import client as limits
+from waitroom.store.client import LineStore
+from waitroom.store.keys import PoolKeys
+
+POOLS = {"p": PoolKeys(("b1", "b2"), ("x",)), "q": PoolKeys(("b1",))}
+
+
+class Desk:
+    """A client with what it reported."""
+
+    def __init__(self, server: Server) -> None:
+        self.heard: list[Touched] = []
+        self.ups: list[bool] = []
+        self.calls: list[float] = []
+        self.changed = asyncio.Event()
+        self.store = LineStore(
+            f"unix://{server.path}",
+            POOLS,
+            on_touched=self._touched,
+            on_up=self._up,
+            observe_call=self.calls.append,
+        )
+
+    def _touched(self, _pool: str, touched: Touched) -> None:
+        self.heard.append(touched)
+        self.changed.set()
+
+    def _up(self, up: bool) -> None:
+        self.ups.append(up)
+        self.changed.set()
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not true():
+                await self.changed.wait()
+                self.changed.clear()
+
+    def ask(self, pool: str, visitor: str, **more: Any) -> "asyncio.Future[Standing | StoreError]":
+        future = asyncio.get_running_loop().create_future()
+        self.store.present(pool, Presence(visitor, **more), future.set_result)
+        return future
+
+    async def one(self, visitor: str, **more: Any) -> Standing:
+        answer = await self.ask("p", visitor, **more)
+        assert isinstance(answer, Standing), answer
+        return answer
+
+    async def check(self, standing: Standing) -> Touched | StoreError:
+        future = asyncio.get_running_loop().create_future()
+        self.store.check("p", Touch(standing.visitor, standing.backend, standing.admitted_ms), future.set_result)
+        return await future
+
+
+@contextlib.asynccontextmanager
+async def desk(server: Server, *slots: int) -> AsyncIterator[Desk]:
+    server.client.flushall()
+    desk = Desk(server)
+    assert await desk.store.start()
+    if slots:
+        await desk.store.write_rules("p", rules(*slots))
+        await desk.store.write_rules("q", rules(1))
+    try:
+        yield desk
+    finally:
+        await desk.store.close()
+
+
+@pytest.fixture
+def own() -> Any:
+    """A server that a test may hurt."""
+    server = Server()
+    yield server
+    server.client.connection_pool.disconnect()
+    server.stop()
+
+
+def test_what_arrives_together_shares_a_call(server: Server) -> None:
+    """A thousand presences in two pools: a handful of round trips, answers in the order of asking."""
+
+    async def main() -> None:
+        async with desk(server, 3, 2) as it:
+            before = len(it.calls)
+            asked = [it.ask("pq"[n % 2], f"v{n:04d}") for n in range(1_000)]
+            found = await asyncio.gather(*asked)
+            assert [one.visitor for one in found if isinstance(one, Standing)] == [f"v{n:04d}" for n in range(1_000)]
+            assert len(it.calls) - before <= 4
+            assert sum(isinstance(one, Standing) and one.state is State.ADMITTED for one in found) == 6
+
+    run(main())
+
+
+def test_uses_are_told_within_a_second_and_the_latest_wins(server: Server) -> None:
+    """Ten uses of a pass are one touch."""
+
+    async def main() -> None:
+        async with desk(server, 1) as it:
+            told = await it.one("a")
+            for keep in range(10):
+                it.store.touch("p", Touch("a", told.backend, told.admitted_ms, keep))
+            await it.until(lambda: bool(it.heard))
+            assert [one.life for one in it.heard] == [Life.LIVE]
+            assert server.client.hget("wr:{p}:passes", "a").split()[1] == b"9"
+
+    run(main())
+
+
+def test_a_release_reaches_the_store_and_the_pass_is_dead(server: Server) -> None:
+    """Also when the worker goes right after it."""
+
+    async def main() -> None:
+        async with desk(server, 1) as it:
+            told = await it.one("a")
+            it.store.release("p", "a", "released")
+            answer = await it.check(told)
+            assert isinstance(answer, Touched)
+            assert answer.life is Life.RELEASED
+            await it.one("b")
+            it.store.release("p", "b", "released")
+        async with desk_again(server) as it:
+            assert (await it.store.snapshot("p")).sessions == {"b1": 0, "b2": 0}
+
+    run(main())
+
+
+@contextlib.asynccontextmanager
+async def desk_again(server: Server) -> AsyncIterator[Desk]:
+    it = Desk(server)
+    assert await it.store.start()
+    try:
+        yield it
+    finally:
+        await it.store.close()
+
+
+def test_a_store_that_is_wiped_is_set_up_again_unnoticed(server: Server) -> None:
+    """Library and rules come back, the session is rebuilt from the pass, the asker sees an answer."""
+
+    async def main() -> None:
+        async with desk(server, 1) as it:
+            told = await it.one("a")
+            server.client.flushall()
+            server.client.function_flush()
+            answer = await it.check(told)
+            assert isinstance(answer, Touched)
+            assert answer.life is Life.LIVE
+            assert (await it.store.snapshot("p")).sessions["b1"] == 1
+            assert it.ups == [True]
+
+    run(main())
+
+
+def test_without_rules_the_asker_is_told(server: Server) -> None:
+    """A typed error, and the store stays up."""
+
+    async def main() -> None:
+        async with desk(server) as it:
+            assert isinstance(await it.ask("p", "a"), LibraryError)
+            with pytest.raises(LibraryError):
+                await it.store.snapshot("p")
+            assert it.store.up
+
+    run(main())
+
+
+def test_a_store_that_hangs_fails_askers_in_bounded_time(own: Server) -> None:
+    """SIGSTOP is what a half-open connection looks like; uses and releases are told when it wakes."""
+
+    async def main() -> None:
+        async with desk(own, 2) as it:
+            first, second = await it.one("a"), await it.one("b")
+            own.client.connection_pool.disconnect()
+            own._process.send_signal(19)
+            started = asyncio.get_running_loop().time()
+            assert isinstance(await it.ask("p", "c"), StoreAwayError)
+            assert asyncio.get_running_loop().time() - started < 2.5
+            assert isinstance(await it.ask("p", "d"), StoreAwayError)
+            with pytest.raises(StoreAwayError):
+                await it.store.snapshot("p")
+            it.store.touch("p", Touch("a", first.backend, first.admitted_ms))
+            it.store.release("p", second.visitor, "released")
+            own._process.send_signal(18)
+            await it.until(lambda: it.ups[-1] and bool(it.heard))
+            assert it.ups == [True, False, True]
+            assert [(one.visitor, one.life) for one in it.heard] == [("a", Life.LIVE)]
+            assert sum((await it.store.snapshot("p")).sessions.values()) == 1
+
+    run(main())
+
+
+def test_a_caller_who_gives_up_never_gets_anothers_answer(server: Server) -> None:
+    """Cancelled waits leave the connection in step."""
+
+    async def main() -> None:
+        async with desk(server, 50) as it:
+            for n in range(50):
+                waits = asyncio.ensure_future(it.store.snapshot("p"))
+                asked = it.ask("p", f"v{n}")
+                await asyncio.sleep(0)
+                waits.cancel()
+                answer = await asked
+                assert isinstance(answer, Standing)
+                assert answer.visitor == f"v{n}"
+
+    run(main())
+
+
+def test_the_queue_is_bounded(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it askers are told at once, and those inside are served."""
+    monkeypatch.setattr(limits, "QUEUE_PRESENT", 10)
+
+    async def main() -> None:
+        async with desk(server, 1) as it:
+            found = await asyncio.gather(*[it.ask("p", f"v{n}") for n in range(15)])
+            assert sum(isinstance(one, StoreAwayError) for one in found) == 5
+            assert isinstance(await it.ask("p", "later"), Standing)
+
+    run(main())
+
+
+def test_an_asker_that_fails_harms_nobody_else(server: Server) -> None:
+    """A callback that raises is logged; the next in the batch is answered."""
+
+    def broken(_answer: object) -> None:
+        raise RuntimeError("mine")
+
+    async def main() -> None:
+        async with desk(server, 1) as it:
+            it.store.present("p", Presence("a"), broken)
+            assert (await it.one("b")).state is State.WAITING
+
+    run(main())
+
+
+def test_an_opening_is_noticed_by_a_worker_that_does_not_know_the_exam(server: Server) -> None:
+    """The store asks for the lobby's name, and the client gives it."""
+
+    async def main() -> None:
+        async with desk(server, 0) as it:
+            now_ms = (await it.one("z")).now_ms
+            lobby = await it.one("l", exam="secret", opens_ms=now_ms + 100)
+            assert lobby.state is State.LOBBY
+            async with asyncio.timeout(5):
+                while (await it.one("w", arrival_us=9**16, confirmed=True)).now_ms < now_ms + 100:
+                    pass
+            assert (await it.one("w", arrival_us=9**16, confirmed=True)).ahead == 2
+
+    run(main())
+
+
+def test_a_lease_is_held_by_one(server: Server) -> None:
+    """The conductor's baton."""
+
+    async def main() -> None:
+        async with desk(server, 1) as it:
+            assert await it.store.lease("conductor", "a", 5_000)
+            assert not await it.store.lease("conductor", "b", 5_000)
+            assert await it.store.lease("conductor", "a", 5_000)
+            assert await it.store.sweep("p") == (0, 0, 0)
+
+    run(main())
