@@ -56,12 +56,11 @@ def test_a_ticket_is_worth_nothing_in_another_pool() -> None:
 
 
 def test_keys_rotate_by_list() -> None:
-    """The first key signs, all verify, a dropped key no longer does, and old signatures are known as stale."""
+    """The first key signs, all verify, a dropped key no longer does."""
     old = SEAL.sign(Ticket("A" * 16, "", 1))
     rotated = Seal("sciences", [KEY_B, KEY_A])
     assert rotated.open(old) is not None
-    assert rotated.stale(old)
-    assert not rotated.stale(rotated.sign(Ticket("A" * 16, "", 1)))
+    assert rotated.sign(Ticket("A" * 16, "", 1)).startswith("v1.b2.")
     assert Seal("sciences", [KEY_B]).open(old) is None
 
 

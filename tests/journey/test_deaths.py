@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.aio import run
 from tests.support.backend import counting_backend
-from tests.support.product import Product, serving, until
+from tests.support.product import Product, alive, serving, until
 from tests.support.student import Student
 
 
@@ -27,9 +27,10 @@ def test_a_killed_worker_loses_no_place_and_no_session(tmp_path: Path) -> None:
     """kill -9 of every worker in turn under load: same places, same sessions, nobody over the limit."""
 
     async def main() -> None:
-        async with counting_backend() as backend, serving(
-            tmp_path, "--backend", backend.url, "--max-sessions", "3", "--workers", "2"
-        ) as product:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, "--backend", backend.url, "--max-sessions", "3", "--workers", "2") as product,
+        ):
             students = [await Student(product.public, f"s{n}").__aenter__() for n in range(10)]
             try:
                 for student in students:
@@ -55,9 +56,10 @@ def test_a_killed_store_loses_no_place_and_no_session(tmp_path: Path) -> None:
     """kill -9 of the embedded store: it comes back with everybody in it; the admitted notice nothing meanwhile."""
 
     async def main() -> None:
-        async with counting_backend() as backend, serving(
-            tmp_path, "--backend", backend.url, "--max-sessions", "3"
-        ) as product:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, "--backend", backend.url, "--max-sessions", "3") as product,
+        ):
             students = [await Student(product.public, f"s{n}").__aenter__() for n in range(10)]
             try:
                 for student in students:
@@ -89,9 +91,11 @@ def test_a_stopped_product_finishes_what_it_began(tmp_path: Path) -> None:
     """SIGTERM while a request is in flight: it is answered in full, the exit code is 0, and nothing is left running."""
 
     async def main() -> None:
-        async with counting_backend() as backend, serving(
-            tmp_path, "--backend", backend.url, "--max-sessions", "3"
-        ) as product, Student(product.public, "s") as student:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, "--backend", backend.url, "--max-sessions", "3") as product,
+            Student(product.public, "s") as student,
+        ):
             assert (await student.page()).status == 200
             children = product.children()
             slow = asyncio.ensure_future(student.page("/slow"))
@@ -106,7 +110,7 @@ def test_a_stopped_product_finishes_what_it_began(tmp_path: Path) -> None:
             answer = await slow
             assert (answer.status, answer.body) == (200, b"exam server: /slow\n")
             assert await asyncio.wait_for(stopping, 30) == 0
-            assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+            assert not [pid for pid in children if alive(pid)]
 
     run(main())
 

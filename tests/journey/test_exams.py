@@ -36,11 +36,17 @@ def test_a_pass_pins_the_backend_and_a_second_exam_gets_its_own(tmp_path: Path) 
     """URLs that name no exam follow the pass; an exam of another pool has its own line."""
 
     async def main() -> None:
-        async with counting_backend() as sci, counting_backend() as let, serving(
-            tmp_path, config=_config(sci, let)
-        ) as product, Student(product.public, "ann") as ann, Student(product.public, "bob") as bob:
+        async with (
+            counting_backend() as sci,
+            counting_backend() as let,
+            serving(tmp_path, config=_config(sci, let)) as product,
+            Student(product.public, "ann") as ann,
+            Student(product.public, "bob") as bob,
+        ):
             assert (await ann.page("/mod/quiz/view.php?cmid=4711")).status == 200
-            assert (await ann.ask("POST", "/lib/ajax/service.php", {"Sec-Fetch-Mode": "cors"}, data=b"{}")).status == 200
+            assert (
+                await ann.ask("POST", "/lib/ajax/service.php", {"Sec-Fetch-Mode": "cors"}, data=b"{}")
+            ).status == 200
             assert sci.paths == ["/mod/quiz/view.php?cmid=4711", "/lib/ajax/service.php"]
             assert let.paths == []
             assert (await bob.page("/mod/quiz/view.php?cmid=12")).status == 200
@@ -67,10 +73,16 @@ def test_hours(tmp_path: Path) -> None:
     async def main() -> None:
         now = datetime.now(UTC)
         soon, past = now + timedelta(seconds=8), now - timedelta(hours=1)
-        async with counting_backend() as sci, counting_backend() as let, serving(
-            tmp_path,
-            config=_config(sci, let, math=f"opens: {soon.isoformat()}", hist=f"closes: {past.isoformat()}"),
-        ) as product, Student(product.public, "ann") as ann, Student(product.public, "bob") as bob:
+        async with (
+            counting_backend() as sci,
+            counting_backend() as let,
+            serving(
+                tmp_path,
+                config=_config(sci, let, math=f"opens: {soon.isoformat()}", hist=f"closes: {past.isoformat()}"),
+            ) as product,
+            Student(product.public, "ann") as ann,
+            Student(product.public, "bob") as bob,
+        ):
             early = await ann.page("/mod/quiz/view.php?cmid=4711")
             assert (early.status, early.state) == (429, "lobby")
             assert b"Analyse &lt;I&gt;" in early.body
@@ -94,9 +106,13 @@ def test_bypass_and_its_tricks(tmp_path: Path) -> None:
     """A bypass rule lets through what it names and nothing that only looks like it."""
 
     async def main() -> None:
-        async with counting_backend() as sci, counting_backend() as let, serving(
-            tmp_path, config=_config(sci, let)
-        ) as product, Student(product.public, "x") as x, Student(product.public, "in") as inside:
+        async with (
+            counting_backend() as sci,
+            counting_backend() as let,
+            serving(tmp_path, config=_config(sci, let)) as product,
+            Student(product.public, "x") as x,
+            Student(product.public, "in") as inside,
+        ):
             assert (await inside.page("/")).status == 200
             before = len(let.paths)
             assert (await x.ask("POST", "/auth/saml2/acs", {"Accept": "*/*"}, data=b"SAMLResponse=1")).status == 200
@@ -109,9 +125,13 @@ def test_a_form_that_met_the_queue_is_kept(tmp_path: Path) -> None:
     """A form POST without a pass is carried by the page; a larger or multipart one is told plainly; none is relayed."""
 
     async def main() -> None:
-        async with counting_backend() as sci, counting_backend() as let, serving(
-            tmp_path, config=_config(sci, let)
-        ) as product, Student(product.public, "in") as inside, Student(product.public, "ann") as ann:
+        async with (
+            counting_backend() as sci,
+            counting_backend() as let,
+            serving(tmp_path, config=_config(sci, let)) as product,
+            Student(product.public, "in") as inside,
+            Student(product.public, "ann") as ann,
+        ):
             assert (await inside.page("/")).status == 200
             kept = await ann.ask("POST", "/login/index.php", FORM, data=b"username=ann&note=%3Cb%3E+%C3%A9")
             assert (kept.status, kept.state) == (429, "waiting")
@@ -129,9 +149,12 @@ def test_a_form_of_a_newcomer_goes_straight_in(tmp_path: Path) -> None:
     """With a place free the first request may be a form (an LTI launch): relayed with its body, pass set."""
 
     async def main() -> None:
-        async with counting_backend() as sci, counting_backend() as let, serving(
-            tmp_path, config=_config(sci, let)
-        ) as product, Student(product.public, "ann") as ann:
+        async with (
+            counting_backend() as sci,
+            counting_backend() as let,
+            serving(tmp_path, config=_config(sci, let)) as product,
+            Student(product.public, "ann") as ann,
+        ):
             launch = await ann.ask("POST", "/lti/launch", FORM, data=b"id_token=abc&state=1")
             assert (launch.status, launch.state) == (200, None)
             assert let.bodies == [b"id_token=abc&state=1"]

@@ -24,7 +24,10 @@ def test_the_sixth_visitor_waits_and_comes_in(tmp_path: Path) -> None:
     """Five get the server's own answer; the sixth gets 429 and the page, and enters when one releases."""
 
     async def main() -> None:
-        async with counting_backend() as backend, serving(tmp_path, config=RELEASE.replace("URL", backend.url)) as product:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, config=RELEASE.replace("URL", backend.url)) as product,
+        ):
             students = [await Student(product.public, f"s{n}").__aenter__() for n in range(6)]
             try:
                 for student in students[:5]:
@@ -61,9 +64,12 @@ def test_programs_are_told_in_their_own_words(tmp_path: Path) -> None:
     """Without a pass a script, an upload and a WebSocket get problem+json: never HTML, never a 2xx."""
 
     async def main() -> None:
-        async with counting_backend() as backend, serving(
-            tmp_path, "--backend", backend.url, "--max-sessions", "1"
-        ) as product, Student(product.public, "inside") as inside, Student(product.public, "program") as program:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, "--backend", backend.url, "--max-sessions", "1") as product,
+            Student(product.public, "inside") as inside,
+            Student(product.public, "program") as program,
+        ):
             assert (await inside.page()).status == 200
             upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
             for method, headers in (("GET", SCRIPT), ("POST", SCRIPT), ("PUT", PAGE), ("GET", upgrade)):
@@ -91,9 +97,10 @@ def test_two_hundred_together(tmp_path: Path, workers: int) -> None:
     arrivals: dict[str, int] = {}
 
     async def main() -> None:
-        async with counting_backend() as backend, serving(
-            tmp_path, "--workers", str(workers), config=RELEASE.replace("URL", backend.url)
-        ) as product:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, "--workers", str(workers), config=RELEASE.replace("URL", backend.url)) as product,
+        ):
             await asyncio.gather(*(visit(Student(product.public, f"s{n:03}"), backend) for n in range(200)))
             assert backend.most_inside <= 5
             assert len(backend.entered) == 200
@@ -109,28 +116,31 @@ def test_a_flood_without_cookies_holds_nothing(tmp_path: Path) -> None:
     """1,000 cookieless page loads hold no slot for longer than 30 s and push nobody in the line back."""
 
     async def main() -> None:
-        async with counting_backend() as backend, serving(
-            tmp_path, "--backend", backend.url, "--max-sessions", "2"
-        ) as product, Student(product.public, "first") as first, Student(product.public, "second") as second:
-            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as flood:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, "--backend", backend.url, "--max-sessions", "2") as product,
+            Student(product.public, "first") as first,
+            Student(product.public, "second") as second,
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as flood,
+        ):
 
-                async def load() -> int:
-                    async with flood.get(product.public, headers=PAGE) as answer:
-                        await answer.read()
-                        return answer.status
+            async def load() -> int:
+                async with flood.get(product.public, headers=PAGE) as answer:
+                    await answer.read()
+                    return answer.status
 
-                await asyncio.gather(load(), load())
-                assert (await first.page()).status == 429
-                assert (await first.poll())["position"] == 1
-                statuses = await asyncio.gather(*(load() for _ in range(1_000)))
-                assert set(statuses) == {429}
-                assert (await first.poll())["position"] == 1, "the flood came later and stands behind"
+            await asyncio.gather(load(), load())
+            assert (await first.page()).status == 429
+            assert (await first.poll())["position"] == 1
+            statuses = await asyncio.gather(*(load() for _ in range(1_000)))
+            assert set(statuses) == {429}
+            assert (await first.poll())["position"] == 1, "the flood came later and stands behind"
 
-                async def turn() -> bool:
-                    return (await first.poll())["state"] == "admitted"
+            async def turn() -> bool:
+                return (await first.poll())["state"] == "admitted"
 
-                await until(turn, within_s=35, what="the slot that a cookieless client held")
-                assert (await first.page()).status == 200
-                assert (await second.enter(every_s=0.5)) >= 0
+            await until(turn, within_s=35, what="the slot that a cookieless client held")
+            assert (await first.page()).status == 200
+            assert (await second.enter(every_s=0.5)) >= 0
 
     run(main())

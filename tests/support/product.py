@@ -89,7 +89,15 @@ async def serving(tmp_path: Path, *arguments: str, config: str | None = None) ->
     log = tmp_path / "serve.log"
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "waitroom", "serve", *flags, stdout=sink, stderr=sink, cwd=tmp_path, env=_environment()
+            sys.executable,
+            "-m",
+            "waitroom",
+            "serve",
+            *flags,
+            stdout=sink,
+            stderr=sink,
+            cwd=tmp_path,
+            env=_environment(),
         )
     product = Product(process, f"http://127.0.0.1:{public}", f"http://127.0.0.1:{admin}", tmp_path / "var", log)
     try:
@@ -115,6 +123,11 @@ async def _ready(product: Product) -> bool:
         async with aiohttp.ClientSession() as client, client.get(f"{product.admin}/readyz") as answer:
             return answer.status == 200
     return False
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there."""
+    return Path(f"/proc/{pid}").exists()
 
 
 def _environment() -> dict[str, str]:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from yarl import URL
 
 PAGE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html,*/*;q=0.8"}
 SCRIPT = {"Sec-Fetch-Mode": "cors", "Accept": "application/json"}
@@ -40,12 +41,16 @@ class Student:
         )
         return self
 
-    async def __aexit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
         await self.client.close()
 
     async def ask(self, method: str, path: str, headers: dict[str, str], **more: Any) -> Answer:
         """Any request."""
-        async with self.client.request(method, self.base + path, headers=headers, allow_redirects=False, **more) as got:
+        async with self.client.request(
+            method, URL(self.base + path, encoded=True), headers=headers, allow_redirects=False, **more
+        ) as got:
             return Answer(got.status, dict(got.headers), await got.read())
 
     async def page(self, path: str = "/") -> Answer:

@@ -3,10 +3,10 @@
 Law: never a fake countdown (DESIGN.md law 12). The turn of a visitor with `ahead` people before them comes with the
 (ahead + 1)-th admission from now. Admissions come from two taps:
 
-- free slots, let in at the configured rate: arithmetic, no guess;
-- slots given back by those who leave: a measured flow. With `a` departures seen in `w` seconds, the time to the k-th next
-  one is about k w / a; its logarithm is off by about sqrt(1/k + 1/a) (a Poisson process whose rate is itself measured),
-  so the range is that estimate times exp(+-1.4 of it), which holds 84 % of waits of the model, kept above 80 % by the rest.
+- free slots, let in at the configured rate: arithmetic, no guess; - slots given back by those who leave: a measured
+  flow. With `a` departures seen in `w` seconds, the time to the k-th next one is about k w / a; its logarithm is off
+  by about sqrt(1/k + 1/a) (a Poisson process whose rate is itself measured), so the range is that estimate times
+  exp(+-1.4 of it), which holds 84 % of waits of the model, kept above 80 % by the rest.
 """
 
 from collections.abc import Sequence

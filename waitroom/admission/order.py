@@ -1,8 +1,9 @@
 """Order keys: the place of a ticket, computed from the ticket alone.
 
-Law: order within a lane is the order key, a pure function of the ticket (DESIGN.md law 2), so a place that the store lost is
-rebuilt exactly by whoever shows the ticket. The store keeps it as the score of a sorted set, a double: whole numbers up to
-2^53 = 9.007e15 are exact. A lane is worth 3e15, and an arrival in microseconds stays below that until the year 2065.
+Law: order within a lane is the order key, a pure function of the ticket (DESIGN.md law 2), so a place that the store
+lost is rebuilt exactly by whoever shows the ticket. The store keeps it as the score of a sorted set, a double: whole
+numbers up to 2^53 = 9.007e15 are exact. A lane is worth 3e15, and an arrival in microseconds stays below that until
+the year 2065.
 """
 
 from waitroom.admission.line import Lane

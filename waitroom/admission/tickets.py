@@ -100,10 +100,6 @@ class Seal:
             return None
         return _ticket(parts[2])
 
-    def stale(self, value: str) -> bool:
-        """Whether `value` was signed with a key that no longer signs, and so wants renewing."""
-        return not value.startswith(f"v1.{self._signer}.")
-
 
 def cookie_name(pool: str, *, secure: bool) -> str:
     """The cookie's name; behind TLS the `__Host-` prefix pins it to this host and Path=/ (RFC 6265bis 4.1.3.2)."""
@@ -138,6 +134,4 @@ def _ticket(payload: str) -> Ticket | None:
     if match is None:
         return None
     visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation = match.groups()
-    return Ticket(
-        visitor, exam, int(arrival_us), Lane(int(lane)), identity, backend, int(admitted_ms), int(generation)
-    )
+    return Ticket(visitor, exam, int(arrival_us), Lane(int(lane)), identity, backend, int(admitted_ms), int(generation))

@@ -1,8 +1,9 @@
 """Who gets what: one request in, one decision out.
 
-Law (DESIGN.md section 4): a valid pass is relayed whatever happens to the store; a page asks for a place; nobody without a
-pass gets a byte to a backend, except by `bypass`. The admitted path is: cookie seen before, exam of the target seen before,
-two comparisons, a decision made earlier. Everything that asks the store is a `Later`, answered by its callback.
+Law (DESIGN.md section 4): a valid pass is relayed whatever happens to the store; a page asks for a place; nobody
+without a pass gets a byte to a backend, except by `bypass`. The admitted path is: cookie seen before, exam of the
+target seen before, two comparisons, a decision made earlier. Everything that asks the store is a `Later`, answered by
+its callback.
 """
 
 from collections.abc import Callable
@@ -141,9 +142,7 @@ class Gate:
             return held.relay
         return Later(lambda resume: self._verify(request, held, exam, resume))
 
-    def _verify(
-        self, request: Request, held: Credential, exam: str | None, resume: Callable[[Decision], None]
-    ) -> None:
+    def _verify(self, request: Request, held: Credential, exam: str | None, resume: Callable[[Decision], None]) -> None:
         def answered(answer: Touched | StoreError) -> None:
             assert held.relay is not None
             if isinstance(answer, StoreError) or answer.life is Life.LIVE:
@@ -212,9 +211,7 @@ class Gate:
     ) -> Decision:
         if body is None:
             return self._screens.form_page(request, self._bystander(entrance, ticket, exam), None)
-        return self._ask(
-            request, entrance, ticket, exam, lambda view: self._screens.form_page(request, view, body)
-        )
+        return self._ask(request, entrance, ticket, exam, lambda view: self._screens.form_page(request, view, body))
 
     def _ask(
         self,
@@ -242,4 +239,3 @@ class Gate:
             )
 
         return Later(start)
-

@@ -33,8 +33,6 @@ class Credential:
     pool: str
     touch: Touch | None = None
     relay: Relay | None = None
-    renew: bool = False
-    """Signed with a key that no longer signs."""
     verified_tick: int = -1
     """Second in which the store last said that the session lives."""
     touched_tick: int = -1
@@ -112,12 +110,10 @@ class Jars:
         if credential is not None:
             return credential
         text = value.decode("latin-1")
-        seal = self._seals[pool]
-        ticket = seal.open(text)
+        ticket = self._seals[pool].open(text)
         if ticket is None:
             return None
         credential = self._make(pool, ticket)
-        credential.renew = seal.stale(text)
         if len(self._by_value) >= CREDENTIALS_REMEMBERED:
             self._by_value.clear()
         self._by_value[key] = credential

@@ -1,8 +1,8 @@
 """What kind of request this is, which decides the form of an answer that is not the exam server's own.
 
-Law (DESIGN.md section 4): HTML goes only where a person is looking at a whole page that is being loaded. Everything else
-gets an answer that no script can mistake for success: Moodle's autosave stops for good after a 2xx that is not JSON, and
-XHR follows redirects by itself.
+Law (DESIGN.md section 4): HTML goes only where a person is looking at a whole page that is being loaded. Everything
+else gets an answer that no script can mistake for success: Moodle's autosave stops for good after a 2xx that is not
+JSON, and XHR follows redirects by itself.
 """
 
 from enum import Enum, auto

@@ -1,7 +1,7 @@
 """The line as a gate sees it: visitors in, passes or views out, with or without the store.
 
-Law: the store decides; while it is away nobody's place changes. A newcomer is then stamped with this machine's clock and
-their signed ticket keeps that stamp, so the line is whole again as soon as the store is (DESIGN.md law 9).
+Law: the store decides; while it is away nobody's place changes. A newcomer is then stamped with this machine's clock
+and their signed ticket keeps that stamp, so the line is whole again as soon as the store is (DESIGN.md law 9).
 """
 
 from collections.abc import Callable

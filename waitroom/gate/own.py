@@ -15,6 +15,12 @@ from waitroom.gate.line import Line
 from waitroom.gate.view import Screens, View
 from waitroom.proxy.decisions import Decision, Later, Request, Respond
 
+_ALLOWED: dict[bytes, tuple[bytes, ...]] = {
+    b"status": (b"GET", b"HEAD"),
+    b"refresh": (b"GET", b"HEAD"),
+    b"leave": (b"POST",),
+}
+
 
 class OwnEndpoints:
     """Answers `{prefix}status`, `{prefix}refresh` and `{prefix}leave`."""
@@ -28,21 +34,18 @@ class OwnEndpoints:
     def decide(self, request: Request, jar: Jar) -> Decision:
         """The answer to a request under the prefix."""
         name, _, query = request.target[len(self._prefix) :].partition(b"?")
+        allowed = _ALLOWED.get(name)
+        if allowed is None:
+            return self._screens.not_found(request)
+        if request.method not in allowed:
+            return self._screens.method_not_allowed(request, b", ".join(allowed))
         match name:
             case b"status":
-                if request.method not in (b"GET", b"HEAD"):
-                    return self._screens.method_not_allowed(request, b"GET, HEAD")
                 return self._status(request, jar, query)
-            case b"refresh":
-                if request.method not in (b"GET", b"HEAD"):
-                    return self._screens.method_not_allowed(request, b"GET, HEAD")
-                return self._screens.choice(request, query)
             case b"leave":
-                if request.method != b"POST":
-                    return self._screens.method_not_allowed(request, b"POST")
                 return self._leave(request, jar, query)
             case _:
-                return self._screens.not_found(request)
+                return self._screens.choice(request, query)
 
     def _status(self, request: Request, jar: Jar, query: bytes) -> Decision:
         held = self._asked_for(jar, query)
@@ -106,9 +109,7 @@ class OwnEndpoints:
 
 
 def _closed(entrance: Entrance, ticket: Ticket) -> View:
-    return View(
-        State.CLOSED, entrance.name, ticket.exam, ticket.visitor, ticket.arrival_us, next_poll_ms=30_000
-    )
+    return View(State.CLOSED, entrance.name, ticket.exam, ticket.visitor, ticket.arrival_us, next_poll_ms=30_000)
 
 
 def _admitted(entrance: Entrance, ticket: Ticket, cookies: tuple[bytes, ...]) -> View:

@@ -62,7 +62,7 @@ class Conductor:
         spawn(self.write_rules(), name="rules")
 
     async def write_rules(self) -> None:
-        """Put our rules in force where the store has older ones. Away: the client writes them when the store is back."""
+        """Put our rules in force where the store has older ones; the client repeats it for a store that was away."""
         for pool, rules in self._rules.items():
             try:
                 await self._store.write_rules(pool, rules)

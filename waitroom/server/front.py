@@ -1,7 +1,7 @@
 """The public listener of one worker with everything behind it: store client, gate, screens, proxy, conductor.
 
-Law: a reload is prepared whole before anything changes, and switching over cannot fail. The handler is looked up once per
-request, so a request is decided by one set of settings.
+Law: a reload is prepared whole before anything changes, and switching over cannot fail. The handler is looked up once
+per request, so a request is decided by one set of settings.
 """
 
 import asyncio

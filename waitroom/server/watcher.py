@@ -1,6 +1,7 @@
 """Counts and logs what the listener did: the one place where requests become metrics and access lines.
 
-Law: counting a request is a look-up and three additions. Nothing personal leaves here: a path without its query, no address.
+Law: counting a request is a look-up and three additions. Nothing personal leaves here: a path without its query, no
+address.
 """
 
 from collections.abc import Callable, Iterable
@@ -43,7 +44,9 @@ class Watcher:
         self.access = self._note if access else None
         for pool, backend in backends:
             target = f"{pool}/{backend}"
-            self._codes[target] = {code: self._counters.counter("requests_total", pool, backend, code) for code in CODES}
+            self._codes[target] = {
+                code: self._counters.counter("requests_total", pool, backend, code) for code in CODES
+            }
             self._durations[target] = self._counters.histogram("request_duration_seconds", pool, backend)
             self._inflight[target] = self._counters.gauge("inflight", pool, backend)
 
