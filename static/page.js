@@ -9,6 +9,7 @@ const locale = (navigator.languages || []).find(l => l.toLowerCase().split('-')[
 const MARKS = [1000, 500, 200, 100, 50, 20, 10, 5, 3, 2, 1];
 const FORMS = {2: ['one', 'other'], 6: ['zero', 'one', 'two', 'few', 'many', 'other']};
 const plural = new Intl.PluralRules(lang);
+const nav = performance.getEntriesByType('navigation')[0], reloaded = !!nav && nav.type === 'reload';
 const ANSWER_MS = 15000, LONGEST_MS = 30000, GAP_MS = 1000, STUCK_MS = 20000;
 let state = body.dataset.state, shown = null, last = null, timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false;
 let sent = false, lost = state === 'down' ? 'lostdown' : 'lost', paused = false, best = 0, spoken = 0, cut = false, skew = 0, notice = first.message && first.message.text;
@@ -171,8 +172,7 @@ function load() { if (location.hash) location.reload(); else location.replace(lo
 
 // The page came with a ticket. If the first question after a reload shows none, cookies are not kept here.
 function refused() {
-  const nav = performance.getEntriesByType('navigation')[0];
-  if (mode || (polls === 1 && nav && nav.type === 'reload')) {
+  if (mode || (polls === 1 && reloaded)) {
     warn('warn.cookies');
     root.classList.add('stuck');
     soon(LONGEST_MS);
@@ -234,13 +234,16 @@ addEventListener('pageshow', event => {
 });
 setInterval(until, 10000);
 instants();
-// Whoever holds no ticket has nothing to ask for.
+const patience = first.next_poll_ms * (1 + Math.random());
 if (first.code) {
   show(first);
-  // A page that says "down" has just knocked at the exam server: not again at once.
-  soon(state === 'down' ? first.next_poll_ms * (.5 + Math.random()) : Math.random() * 1000);
+  // A page that says "down" has just knocked at the exam server, and one that came when this one entered was told "not
+  // yet": neither asks again at once, so that no fault of ours can turn a thousand pages into a storm of reloads.
+  soon(state === 'down' || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
 } else {
+  // Without a ticket there is nothing to ask for; but a newcomer whom the server failed is to get in when it is back.
   until();
   at('net').parentNode.hidden = true;
+  if (state !== 'closed' && !mode) setTimeout(load, Math.max(5000, patience));
 }
 })();

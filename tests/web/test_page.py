@@ -182,6 +182,38 @@ def test_down_does_not_hammer(site: Site, open_tab: OpenTab) -> None:
     assert site.polls == []
 
 
+def test_a_newcomer_whom_the_server_failed_tries_again(site: Site, open_tab: OpenTab) -> None:
+    """Without a ticket there is nothing to poll for; the page is loaded again, gently."""
+    page = open_tab().page
+    page.clock.install()
+    site.view = view(State.DOWN, visitor="", ahead=None, eta=Unknown.NO_DATA, next_poll_ms=8_000)
+    page.goto(site.url + URL)
+    expect(page.locator("h1")).to_contain_text("not answering")
+    page.clock.fast_forward(7_900)
+    assert len(site.loads) == 1
+    site.inside = True
+    page.clock.fast_forward(8_200)
+    expect(page.locator("h1")).to_have_text("The exam itself")
+    assert site.polls == []
+
+
+def test_turned_away_after_admission(site: Site, open_tab: OpenTab) -> None:
+    """Told to enter and met by the page again, it asks at the interval given, not at once: no storm of reloads."""
+    page = open_tab().page
+    site.answers.append(view(State.ADMITTED, ahead=0))
+    page.goto(site.url + URL)
+    site.view = view(next_poll_ms=60_000)
+    with page.expect_navigation():
+        page.evaluate("dispatchEvent(new Event('online'))")
+    site.inside = False
+    page.goto(site.url + URL, referer=site.url + URL)
+    asked = len(site.polls)
+    page.clock.install()
+    page.clock.fast_forward(20_000)
+    expect(page.locator("h1")).to_contain_text("You are in line")
+    assert len(site.polls) == asked
+
+
 def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
     """An exam's title is shown as it was written, whatever it contains."""
     page = open_tab().page
