@@ -17,7 +17,7 @@ from waitroom.web.forms import KeptForm
 from waitroom.web.languages import LANGUAGES, pick
 from waitroom.web.status import status_body
 from waitroom.web.stillness import choice_url
-from waitroom.web.templates import Library
+from waitroom.web.templates import KINDS, Library, page_key
 from waitroom.web.view import PageView
 from waitroom.web.wording import slots
 
@@ -25,7 +25,7 @@ LEAST_REFRESH_S = 10
 """Without script the whole page is loaded: not as often as the script may ask at the head of the line."""
 
 UNAVAILABLE = 503
-_UNAVAILABLE_STATES = frozenset({State.HELD, State.CLOSED, State.DOWN})
+_UNAVAILABLE_STATES = (State.HELD, State.CLOSED, State.DOWN)
 
 
 class Lost(Enum):
@@ -63,10 +63,10 @@ class Pages:
             for language in LANGUAGES
         }
         self._heads = {
-            (language, state, kept): self._head(language, state, kept=kept)
+            page_key(language, state, kind): self._head(language, state, kind)
             for language in LANGUAGES
             for state in State
-            for kept in (False, True)
+            for kind in KINDS
         }
 
     def page(
@@ -81,38 +81,39 @@ class Pages:
         cookies: tuple[bytes, ...] = (),
     ) -> Respond:
         """The page for one visitor. `target` is the request's; `still`: the browser asked for no automatic loading."""
-        kept = isinstance(form, KeptForm)
-        headers = self._heads[language, view.state, kept]
+        kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
+        key = page_key(language, view.state, kind)
         retry = (b"Retry-After", b"%d" % max(1, -(-view.next_poll_ms // 1000)))
         status = UNAVAILABLE if view.state in _UNAVAILABLE_STATES else self._queue_status
-        body = b"" if head_only else self._body(view, language, target, form, still=still)
-        return Respond(status, (*headers, retry, *((b"Set-Cookie", cookie) for cookie in cookies)), body)
+        body = b""
+        if not head_only:
+            values = self._values(view, language)
+            if isinstance(form, KeptForm):
+                values["charset"], values["fields"] = form.charset, form.fields()
+            elif not form:
+                self._add_refresh(values, view, language, choice_url(self._prefix, target, auto=still))
+            body = self._library.pages[key].fill(values)
+        return Respond(status, (*self._heads[key], retry, *((b"Set-Cookie", cookie) for cookie in cookies)), body)
 
-    def _body(
-        self, view: PageView, language: str, target: bytes, form: KeptForm | Lost | None, *, still: bool
-    ) -> bytes:
-        words = self._library.catalogues[language]
-        values = slots(words, view, self._titles.get((view.exam, language), ""))
+    def _values(self, view: PageView, language: str) -> dict[str, str]:
+        values = slots(self._library.catalogues[language], view, self._titles.get((view.exam, language), ""))
         values["first"] = status_body(view).decode("ascii")
         values["status_url"] = f"{self._prefix}status?pool={view.pool}"
-        if isinstance(form, KeptForm):
-            kind = "kept"
-            values["charset"], values["fields"] = form.charset, form.fields()
-        elif form:
-            kind = "lost"
-        else:
-            kind = "still" if still else ""
-            every_s = max(LEAST_REFRESH_S, -(-view.next_poll_ms // 1000))
-            values["every"], values["every_said"] = str(every_s), words.count("plain.auto", every_s)
-            values["choice"] = choice_url(self._prefix, target, auto=still)
-        return self._library.pages[language, view.state, kind].fill(values)
+        return values
 
-    def _head(self, language: str, state: State, *, kept: bool) -> tuple[Header, ...]:
+    def _add_refresh(self, values: dict[str, str], view: PageView, language: str, choice: str) -> None:
+        """What a browser without script needs. Not on a page with a form or in place of one: refreshed, it is lost."""
+        every_s = max(LEAST_REFRESH_S, -(-view.next_poll_ms // 1000))
+        values["every"] = str(every_s)
+        values["every_said"] = self._library.catalogues[language].count("plain.auto", every_s)
+        values["choice"] = choice
+
+    def _head(self, language: str, state: State, kind: str) -> tuple[Header, ...]:
         return (
             (b"Content-Type", b"text/html; charset=utf-8"),
             (b"Content-Language", language.encode()),
             (b"Cache-Control", b"no-store"),
-            (b"Content-Security-Policy", self._library.policy_with_form if kept else self._library.policy),
+            (b"Content-Security-Policy", self._library.policy_with_form if kind == "kept" else self._library.policy),
             (b"X-Content-Type-Options", b"nosniff"),
             (b"Referrer-Policy", b"same-origin"),
             (b"X-Waitroom", state.encode()),

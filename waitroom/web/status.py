@@ -14,6 +14,8 @@ from waitroom.web.view import Notice, PageView
 
 REMEMBERED_TEXTS = 4_096
 
+REMEMBERED_MINUTES = 1_024
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _HEADERS = (
@@ -48,7 +50,14 @@ def _number(value: int | None) -> str:
 def _instant(us: int) -> str:
     if not us:
         return "null"
-    return f'"{(_EPOCH + timedelta(milliseconds=us // 1000)).isoformat(timespec="milliseconds")[:-6]}Z"'
+    minute, rest_us = divmod(us, 60_000_000)
+    return f'"{_minute(minute)}{rest_us // 1_000_000:02}.{rest_us // 1_000 % 1_000:03}Z"'
+
+
+@lru_cache(maxsize=REMEMBERED_MINUTES)
+def _minute(minutes: int) -> str:
+    """The part of an instant that thousands of visitors share: ISO 8601 up to the seconds."""
+    return f"{_EPOCH + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:}"
 
 
 def _notice(notice: Notice | None) -> str:

@@ -80,7 +80,7 @@ class Library:
         self._help = help_line
         self.catalogues = {language: catalogue.read(static / "locale" / f"{language}.po") for language in LANGUAGES}
         self.pages = {
-            (language, state, kind): self._render(self.catalogues[language], state, kind)
+            page_key(language, state, kind): self._render(self.catalogues[language], state, kind)
             for language in LANGUAGES
             for state in State
             for kind in KINDS
@@ -112,6 +112,11 @@ class Library:
         """The messages that the script uses, as JSON that cannot end its element."""
         said = {key: words.messages[key] for key in script_keys(self._js)}
         return json.dumps(said, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def page_key(language: str, state: State, kind: str) -> str:
+    """A page's name: text, because an enum member is hashed in Python and this is done for every visitor."""
+    return f"{language} {state} {kind}"
 
 
 def state_words(state: State, kind: str) -> str:

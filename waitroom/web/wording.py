@@ -13,7 +13,7 @@ from waitroom.web.catalogue import Catalogue
 from waitroom.web.templates import rail_share
 from waitroom.web.view import PageView
 
-IN_LINE = frozenset({State.WAITING, State.RETURNING, State.HELD, State.DOWN})
+IN_LINE = (State.WAITING, State.RETURNING, State.HELD, State.DOWN)
 
 LONG_MIN = 90
 """Beyond this many minutes a range is said in hours."""
