@@ -20,13 +20,20 @@ from playwright.async_api import Error as BrowserError
 from tests.real.learner import CHROMIUM, Learner, chromium, learner
 from tests.real.platform import Kolibri, NotPossibleError, install
 from tests.real.room import SEATS, waiting_room
-from tests.real.watch import OWN, Watch
+from tests.real.watch import OWN, Watch, same
 from tests.support.product import Product
 
 OUT = Path(__file__).parents[2] / "out" / "real"
 
 COME_IN_MS = 60_000
 """The head of the line polls every 2 s or so; a minute means it never came in."""
+
+SCRIPTED = (
+    ("GET", "/learn/api/state", {"Accept": "application/json, text/plain, */*", "X-Requested-With": "XMLHttpRequest"}),
+    ("PUT", "/api/logger/trackprogress/0/", {"Accept": "application/json, text/plain, */*"}),
+    ("GET", "/content/storage/f/6/f6.perseus", {"Accept": "*/*"}),
+)
+"""How Kolibri's scripts ask: axios with its mark, axios without it, and a plain XMLHttpRequest for a file."""
 
 THINK_S = 11.0
 """Kolibri's server (Cheroot) closes a connection that was idle for 10 s: the next save must not go to a dead one."""
@@ -82,6 +89,7 @@ async def without(kolibri: Kolibri, browser: Browser, url: str) -> Watch:
         await one.submit()
         await submitted(kolibri, ada)
         await one.sign_out()
+        await one.settle()
     promise(not one.watch.scripts_given_html(), "directly: no script was given HTML")
     tell(f"directly: {len(one.watch.exchanges)} exchanges; its pages complain of: {one.watch.complaints or 'nothing'}")
     tell(f"directly: WebSockets {one.watch.sockets or 'none'}, service workers {one.watch.workers or 'none'}")
@@ -95,7 +103,7 @@ async def through(kolibri: Kolibri, browser: Browser, product: Product, direct: 
         async with learner(browser, ben, product.public, kolibri.school) as first:
             await takes_the_seat(first)
             await waits(second, product)
-            await finishes(kolibri, first, second)
+            await finishes(kolibri, product, first, second)
         unharmed(first, direct)
         await takes_the_quiz(kolibri, second)
     unharmed(second, direct)
@@ -126,23 +134,38 @@ async def waits(second: Learner, product: Product) -> None:
     promise((await second.page.locator("#pos").inner_text()).strip() == "1", "first in line on the page")
     await second.picture(OUT / "queue.png")
     tell("the queue page is in out/real/queue.png")
+    await scripts_are_refused(second)
     metrics = await product.metrics()
     promise(total(metrics, "waitroom_sessions{") == SEATS, f"{SEATS} session by the metrics")
     promise(total(metrics, "waitroom_waiting{") == 1, "1 waiting by the metrics")
 
 
-async def finishes(kolibri: Kolibri, first: Learner, second: Learner) -> None:
+async def scripts_are_refused(waiting: Learner) -> None:
+    """What Kolibri's scripts ask in their three ways gets an answer they can tell from a page."""
+    for method, path, headers in SCRIPTED:
+        answer = await waiting.page.request.fetch(waiting.base + path, method=method, headers=headers)
+        got = (answer.status, answer.headers.get("content-type"))
+        promise(got == (429, "application/problem+json"), f"without a pass {method} {path} gets {got}")
+        promise(answer.headers["retry-after"].isdecimal(), "with Retry-After in whole seconds, as Kolibri reads it")
+
+
+async def finishes(kolibri: Kolibri, product: Product, first: Learner, second: Learner) -> None:
     """The first learner hands in and signs out; the second comes in without touching anything."""
     await first.think(THINK_S)
     await first.answer_from(2)
     await first.submit()
     await submitted(kolibri, first.name)
     promise(await second.page.locator("#pos").is_visible(), f"{second.name} still waits")
-    left = time.monotonic()
     async with second.page.expect_navigation(url="**/auth/**", timeout=COME_IN_MS):
         landing = await first.sign_out()
-        tell(f"{first.name} signed out and got {landing.status}, X-Waitroom: {state_of(landing) or '-'}")
-    promise(True, f"{second.name}'s page came in by itself after {time.monotonic() - left:.1f} s")
+        left = time.monotonic()
+    empty_s = time.monotonic() - left
+    promise(True, f"{second.name}'s page came in by itself, {empty_s:.1f} s after {first.name} signed out")
+    where, state = same(landing.url), state_of(landing)
+    promise((landing.status, state) == (200, None), f"{first.name} sees Kolibri's own sign-in page ({where})")
+    await first.settle()
+    metrics = await product.metrics()
+    promise(total(metrics, "waitroom_waiting{") == 0, f"{first.name} stands in no line")
 
 
 async def takes_the_quiz(kolibri: Kolibri, second: Learner) -> None:
@@ -156,13 +179,17 @@ async def takes_the_quiz(kolibri: Kolibri, second: Learner) -> None:
     await second.submit()
     await submitted(kolibri, second.name)
     await second.sign_out()
+    await second.settle()
 
 
 async def submitted(kolibri: Kolibri, name: str) -> None:
     """Kolibri's own database has the quiz as handed in, every answer right."""
     attempt = (await kolibri.attempts()).get(name)
-    whole = attempt is not None and attempt.submitted and len(attempt.marks) == len(kolibri.school.questions)
-    promise(whole and set(attempt.marks.values()) == {1.0}, f"{name}'s quiz is in the database: {attempt}")
+    right = {question.id: 1.0 for question in kolibri.school.questions}
+    promise(
+        attempt is not None and attempt.submitted and attempt.marks == right,
+        f"{name}'s quiz is in the database: {attempt}",
+    )
 
 
 def unharmed(one: Learner, direct: Watch) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Browser, Page, Playwright, Response
+from playwright.async_api import Browser, Page, Playwright, Response, ViewportSize
 
 from tests.real.platform import School
 from tests.real.watch import Watch
@@ -28,7 +28,7 @@ FLAGS = [
 PATIENCE_MS = 20_000
 """For anything a page should do at once, on a loaded machine."""
 
-SCREEN = {"width": 1280, "height": 900}
+SCREEN = ViewportSize(width=1280, height=900)
 
 
 @contextlib.asynccontextmanager
@@ -105,9 +105,11 @@ class Learner:
         await page.get_by_role("button", name="Open site navigation").click()
         async with page.expect_response(_landed) as landing:
             await page.get_by_text("Sign out").last.click()
-        response = await landing.value
-        await page.wait_for_load_state("networkidle")
-        return response
+        return await landing.value
+
+    async def settle(self) -> None:
+        """Until the page has asked for all it needs."""
+        await self.page.wait_for_load_state("networkidle")
 
     async def picture(self, path: Path) -> None:
         """What the learner sees now."""

@@ -16,8 +16,16 @@ pools:
       main-1: {{url: "{url}", max_sessions: {seats}}}
     # Kolibri's pages send a heartbeat every 4 minutes, and every 8 from a hidden tab.
     session: {{idle_timeout: 20m}}
-# Kolibri's log-out is a page: GET /en/logout/ -> 302 /en/redirectuser/ -> 302 /en/auth/
+
+# Kolibri's log-out is a page: GET /en/logout/ -> 302 /en/redirectuser/ -> 302 /en/auth/, the sign-in page.
 release: [{{method: GET, path: "/*/logout/"}}]
+
+# Whoever has signed out sees that sign-in page without a place in the line, and with it what it is made of.
+bypass:
+  - {{method: GET, path: "/*/redirectuser/"}}
+  - {{method: GET, path: "/*/auth/"}}
+  - {{method: GET, path: "/static/*"}}
+  - {{path: "/api/auth/*"}}
 """
 
 
