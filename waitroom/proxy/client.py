@@ -7,6 +7,7 @@ the reset would take the answer with it.
 """
 
 import asyncio
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from waitroom.proxy.requesthead import (
     NO_BLOCK,
     REQUEST_LINE,
     Block,
-    Reader,
+    RequestReader,
     aim,
     check_beginning,
     leading_empty_lines,
@@ -57,7 +58,7 @@ not lost to the race of a request and a close that cross."""
 class Home(Surroundings, Protocol):
     """The listener as its connections see it."""
 
-    reader: Reader
+    reader: RequestReader
 
     def admit(self, connection: "ClientConnection") -> bool:
         """Whether there is room for one more connection; it is counted."""
@@ -192,35 +193,40 @@ class ClientConnection(asyncio.Protocol):
     def _next_request(self) -> bool:
         """Start the exchange of the next request; False if its head is not here yet."""
         data = self._buffer
-        end = data.find(END_OF_HEAD) + 4
-        if end < 4:
-            self._await_head(data)
-            return False
-        head = data[:end]
-        line = REQUEST_LINE.match(head)
-        if line is None:
-            self._buffer = without_empty_lines(data)
-            return True
-        self._buffer = data[end:]
-        method, target, minor = line.groups()
-        raw = head[line.end() :]
+        line = REQUEST_LINE.match(data)
         block = self._block
-        if raw != block.raw or minor == b"0":
-            block = self._read_block(head, raw, http10=minor == b"0")
-        if not target.startswith(b"/"):
-            target = aim(method, target, block)
+        if line is not None and line[3] == b"1" and data.startswith(block.raw, line.end()):
+            end = line.end() + len(block.raw)  # nearly always: the fields of the request before
+        else:
+            end = data.find(END_OF_HEAD) + 4
+            if end < 4:
+                self._await_head(data)
+                return False
+            if line is None:
+                self._buffer = without_empty_lines(data)
+                return True
+            block = self._read_block(data[line.end() : end], http10=line[3] == b"0")
+        if end > self._home.rules.header_bytes:
+            raise too_large(data, self._home.rules.header_bytes)
+        self._buffer = data[end:]
         self._heading, self._served = False, True
-        exchange = Exchange(self._home, self, method, target, block, http11=minor == b"1")
+        self._start(line, block)
+        return True
+
+    def _start(self, line: re.Match[bytes], block: Block) -> None:
+        """Start the exchange of a request whose head is complete."""
+        method, target, minor = line.groups()
+        opening = line[0]
+        if minor == b"0" or not target.startswith(b"/"):
+            target = aim(method, target, block)
+            opening = b"%b %b HTTP/1.1\r\n" % (method, target)
+        exchange = Exchange(self._home, self, method, target, opening, block=block, http11=minor == b"1")
         if block.length or block.chunked:
             self._expect_body(block)
         self._exchange = exchange
         exchange.perform(self._home.handler.decide(exchange))
-        return True
 
-    def _read_block(self, head: bytes, raw: bytes, *, http10: bool) -> Block:
-        rules = self._home.rules
-        if len(head) > rules.header_bytes:
-            raise too_large(head, rules.header_bytes)
+    def _read_block(self, raw: bytes, *, http10: bool) -> Block:
         block = self._home.reader.read(raw, self._origin, http10=http10)
         self._block = NO_BLOCK if http10 else block  # the two versions read the same block differently
         return block

@@ -87,14 +87,33 @@ class ClientSide(Protocol):
 class Exchange:
     """One request and its answer. To the handler it is the `Request`."""
 
-    __slots__ = (
-        "_around", "_block", "_chunks", "_collected", "_collecting", "_id", "_over", "_pool", "_relay", "_retried",
-        "_side", "_started", "_upstream", "_waits", "client", "head_only", "headers", "http11", "keep_alive", "method",
-        "scheme", "sent_bytes", "status", "target",
-    )  # fmt: skip
+    # What most exchanges never change stands on the class: beginning one is on the hot path.
+    status = 0
+    """Of the final response whose head was sent."""
+    sent_bytes = 0
+    _relay: Relay | None = None
+    _pool: BackendPool | None = None
+    _upstream: BackendConnection | None = None
+    _collecting: Collect | None = None
+    _collected = b""
+    _chunks = False
+    """The answer's body goes out in chunks."""
+    _retried = False
+    _over = False
+    _waits = False
+    """For the answer to a Later."""
+    _id = ""
 
     def __init__(
-        self, around: Surroundings, side: ClientSide, method: bytes, target: bytes, block: Block, *, http11: bool
+        self,
+        around: Surroundings,
+        side: ClientSide,
+        method: bytes,
+        target: bytes,
+        opening: bytes,
+        *,
+        block: Block,
+        http11: bool,
     ) -> None:
         self.method = method
         self.target = target
@@ -105,24 +124,11 @@ class Exchange:
         self.head_only = method == b"HEAD"
         self.keep_alive = not block.close if http11 else block.keep_alive
         """Whether the client wants its connection kept; False once we have said that it is not."""
-        self.status = 0
-        """Of the final response whose head was sent."""
-        self.sent_bytes = 0
+        self._opening = opening
+        """The request line for the backend."""
         self._around = around
         self._side = side
         self._block = block
-        self._relay: Relay | None = None
-        self._pool: BackendPool | None = None
-        self._upstream: BackendConnection | None = None
-        self._collecting: Collect | None = None
-        self._collected = b""
-        self._chunks = False
-        """The answer's body goes out in chunks."""
-        self._retried = False
-        self._over = False
-        self._waits = False
-        """For the answer to a Later."""
-        self._id = ""
         self._started = around.time()
 
     # the handler's side
@@ -262,11 +268,13 @@ class Exchange:
 
     def _ask(self, connection: BackendConnection) -> None:
         block = self._block
-        host = b"" if block.host is not None else b"Host: %b\r\n" % (self._pool.authority if self._pool else b"")
+        opening = self._opening
+        if block.host is None and self._pool is not None:  # HTTP/1.0
+            opening += b"Host: %b\r\n" % self._pool.authority
         self._upstream = connection
         if self._side.congested:
             connection.read(on=False)
-        connection.ask(self, b"%b %b HTTP/1.1\r\n%b%b" % (self.method, self.target, host, block.forward))
+        connection.ask(self, opening + block.forward)
         if self._collected:
             connection.send(chunk(self._collected, last=True) if block.chunked else self._collected)
             self._collected = b""

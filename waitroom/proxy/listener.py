@@ -12,9 +12,8 @@ import structlog
 from waitroom.proxy.client import ClientConnection
 from waitroom.proxy.decisions import Handler
 from waitroom.proxy.exchange import Exchange
-from waitroom.proxy.fields import Judge
 from waitroom.proxy.pool import BackendPools
-from waitroom.proxy.requesthead import Reader
+from waitroom.proxy.requesthead import RequestReader
 from waitroom.proxy.responsehead import ResponseReader
 from waitroom.proxy.rules import Observer, ProxyRules
 from waitroom.proxy.ticker import Ticker
@@ -35,15 +34,14 @@ class Listener:
         observer: Observer,
         next_id: Callable[[], str] | None = None,
     ) -> None:
-        judge = Judge()
         loop = asyncio.get_running_loop()
         numbers = count(1)
         self.handler = handler
         self.rules = rules
         self.observer = observer
         self.ticker = Ticker()
-        self.reader = Reader(judge, rules.own_cookie)
-        self.pools = BackendPools(targets, rules, ResponseReader(judge), self.ticker)
+        self.reader = RequestReader(rules.own_cookie)
+        self.pools = BackendPools(targets, rules, ResponseReader(), self.ticker)
         self.draining = False
         self.time = loop.time
         self.next_id = next_id or (lambda: f"{next(numbers):x}")
@@ -71,7 +69,7 @@ class Listener:
     def adopt(self, rules: ProxyRules, targets: Mapping[str, BackendUrl]) -> None:
         """Go on with other rules and backends after a reload. Running requests keep their backend."""
         self.rules = rules
-        self.reader = Reader(self.reader.judge, rules.own_cookie)
+        self.reader = RequestReader(rules.own_cookie)
         self.pools.adopt(rules, targets)
 
     def drain(self) -> None:

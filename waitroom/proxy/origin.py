@@ -14,52 +14,64 @@ FORWARDING = frozenset({
     b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port",
     b"x-forwarded-server", b"x-forwarded-scheme", b"x-forwarded-ssl", b"x-forwarded-prefix", b"x-real-ip",
 })  # fmt: skip
-"""Fields by which proxies speak for a client."""
+"""Fields by which proxies speak for a client, and all others that begin with X-Forwarded."""
 
-_OURS = frozenset({b"x-forwarded-for", b"forwarded"})
-"""Dropped even from a trusted proxy: the first is written anew, the second would say the same a second time."""
+_NOT_EVEN_TRUSTED = frozenset({b"x-forwarded-for", b"forwarded"})
+"""The first is written anew, the second would say the same a second time."""
 
 HOPS = 32
 """Addresses of one X-Forwarded-For that are looked at, from the right."""
 
 
+def is_forwarding(key: bytes) -> bool:
+    """Whether a field (lower-case name) speaks for a client."""
+    return key in FORWARDING or key.startswith(b"x-forwarded-")
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One connection's peer. `address` is empty for a unix socket, whose peer is trusted: it is on this machine."""
+    """One connection's peer. `address` is empty for a unix socket, whose peer is trusted: it is on this machine.
+
+    `introduction` is what a backend is told about an untrusted peer, up to the host.
+    """
 
     address: str
     scheme: bytes
     trusted: bool
     networks: tuple[Network, ...]
+    introduction: bytes
 
     @classmethod
     def of_peer(cls, peername: object, scheme: bytes, networks: tuple[Network, ...]) -> "Origin":
         """The origin of a connection with this peer name (uvloop: a tuple, or a string for a unix socket)."""
         if not isinstance(peername, tuple):
-            return cls("", scheme, trusted=True, networks=networks)
+            return cls("", scheme, trusted=True, networks=networks, introduction=b"")
         address = _plain(str(peername[0])) or str(peername[0])
-        return cls(address, scheme, trusted=_is_in(address, networks), networks=networks)
+        introduction = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b" % (address.encode(), scheme)
+        return cls(address, scheme, _is_in(address, networks), networks, introduction)
 
-    def of(self, by_name: dict[bytes, list[bytes]]) -> tuple[str, bytes]:
-        """The client's address and scheme in a request with these fields."""
-        if not self.trusted:
-            return self.address, self.scheme
-        return self._client(by_name.get(b"x-forwarded-for", [])), self._scheme(by_name)
-
-    def drops(self, name: bytes) -> bool:
-        """Whether a forwarding field (lower-case name) is not passed on as it came."""
-        return name in _OURS or not self.trusted
-
-    def vouch(self, by_name: dict[bytes, list[bytes]], host: bytes | None) -> list[bytes]:
-        """The lines that tell a backend who asks."""
-        before = by_name.get(b"x-forwarded-for", []) if self.trusted else []
-        chain = [value for value in (*before, self.address.encode()) if value]
-        lines = [b"X-Forwarded-For: " + b", ".join(chain)] if chain else []
-        if not self.trusted or b"x-forwarded-proto" not in by_name:
-            lines.append(b"X-Forwarded-Proto: " + self.scheme)
-        if host and not (self.trusted and b"x-forwarded-host" in by_name):
+    def speak(self, values: dict[bytes, list[bytes]], host: bytes | None, lines: list[bytes]) -> tuple[str, bytes]:
+        """The client's address and scheme; `lines` are given what the backend is told about them."""
+        if self.trusted:
+            self._pass_on(values, host, lines)
+            return self._client(values.get(b"x-forwarded-for", [])), self._scheme(values)
+        lines.append(self.introduction)
+        if host is not None:
             lines.append(b"X-Forwarded-Host: " + host)
-        return lines
+        return self.address, self.scheme
+
+    def _pass_on(self, values: dict[bytes, list[bytes]], host: bytes | None, lines: list[bytes]) -> None:
+        """What a trusted proxy says, with its own address in the chain."""
+        chain = [value for value in (*values.get(b"x-forwarded-for", ()), self.address.encode()) if value]
+        if chain:
+            lines.append(b"X-Forwarded-For: " + b", ".join(chain))
+        for key, said in values.items():
+            if is_forwarding(key) and key not in _NOT_EVEN_TRUSTED:
+                lines.extend(key.title() + b": " + value for value in said)
+        if b"x-forwarded-proto" not in values:
+            lines.append(b"X-Forwarded-Proto: " + self.scheme)
+        if b"x-forwarded-host" not in values and host is not None:
+            lines.append(b"X-Forwarded-Host: " + host)
 
     def _client(self, chain: list[bytes]) -> str:
         client = self.address
@@ -73,8 +85,8 @@ class Origin:
                 break
         return client
 
-    def _scheme(self, by_name: dict[bytes, list[bytes]]) -> bytes:
-        said = by_name.get(b"x-forwarded-proto")
+    def _scheme(self, values: dict[bytes, list[bytes]]) -> bytes:
+        said = values.get(b"x-forwarded-proto")
         scheme = said[-1].lower() if said else b""
         return scheme if scheme in (b"http", b"https") else self.scheme
 

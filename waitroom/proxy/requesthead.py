@@ -9,12 +9,20 @@ repeats it.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from waitroom.errors import RequestError
 from waitroom.proxy.decisions import Header
-from waitroom.proxy.fields import HOP_BY_HOP, NEVER_UNNAMED, Judge, is_chunked, length_of, split, tokens
-from waitroom.proxy.origin import FORWARDING, Origin
+from waitroom.proxy.fields import (
+    CRLF,
+    HOP_BY_HOP,
+    FieldError,
+    Lines,
+    by_name,
+    connection_options,
+    framing,
+    passed,
+)
+from waitroom.proxy.origin import FORWARDING, Origin, is_forwarding
 
 REQUEST_LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-~\x80-\xff]++) HTTP/1\.([01])\r\n"  # RFC 9112 section 3; no fragment
@@ -27,8 +35,12 @@ _IMITATED = FORWARDING | {b"content-length", b"transfer-encoding", b"host", b"co
 `X-Forwarded-For`."""
 
 
-class Block(NamedTuple):
-    """A header block, read. `forward` is the block that a backend gets, with the empty line."""
+@dataclass(slots=True, eq=False)
+class Block:
+    """A header block, read; a value that nobody changes (freezing it would cost a microsecond a head).
+
+    `forward` is the block that a backend gets, with the empty line.
+    """
 
     raw: bytes
     headers: list[Header]
@@ -45,84 +57,79 @@ class Block(NamedTuple):
     forward: bytes
 
 
-NO_BLOCK = Block(b"", [], {}, None, 0, False, False, False, None, False, "", b"", b"")
+NO_BLOCK = Block(b"\0", [], {}, None, 0, *(False,) * 3, None, False, "", b"", b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class RequestReader:
     """Reads header blocks of requests. One a worker."""
 
-    judge: Judge
-    own_cookie: Callable[[bytes], bool]
+    def __init__(self, own_cookie: Callable[[bytes], bool]) -> None:
+        self._own_cookie = own_cookie
+        self._lines = Lines(self._passing)
 
     def read(self, raw: bytes, origin: Origin, *, http10: bool) -> Block:
         """The block, or RequestError for one that may not pass."""
-        lines, headers, by_name = split(raw)
-        connection = tokens(by_name[b"connection"]) if b"connection" in by_name else set()
-        refusal = self.judge.refusal(raw, by_name)
-        if refusal is not None:
-            raise RequestError(refusal)
-        length, chunked = _framing(by_name, http10=http10)
-        host = _host(by_name, http10=http10)
-        upgrade = None if http10 else _upgrade(by_name, connection)
+        try:
+            lines = self._lines.read(raw)
+            values = by_name(lines)
+            length, chunked = framing(values)
+        except FieldError as error:
+            raise RequestError(str(error)) from None
+        if chunked and http10:
+            raise RequestError("Transfer-Encoding is not of HTTP/1.0")  # RFC 9112 section 6.1
+        connection = connection_options(values)
+        host = _host(values, http10=http10)
+        upgrade = _upgrade(values) if b"upgrade" in connection and not http10 else None
         if upgrade is not None and (length or chunked):
             raise RequestError("a request to change the protocol has no body here")
-        client, scheme = origin.of(by_name)
-        kept = self._kept(lines, origin, connection, http10=http10)
-        kept += origin.vouch(by_name, host)
+        if http10 and b"expect" in values:
+            lines = [line for line in lines if line.key != b"expect"]  # RFC 9110 section 10.1.1: to be ignored
+        kept = passed(lines, connection)
+        client, scheme = origin.speak(values, host, kept)
         if chunked:
             kept.append(b"Transfer-Encoding: chunked")
         if upgrade is not None:
             kept += (b"Connection: Upgrade", b"Upgrade: " + upgrade)
         kept += (b"", b"")
         return Block(
-            raw=raw,
-            headers=headers,
-            by_name=by_name,
-            host=host,
-            length=length,
-            chunked=chunked,
-            close=b"close" in connection,
-            keep_alive=b"keep-alive" in connection,
-            upgrade=upgrade,
-            expects=not http10 and [value.lower() for value in by_name.get(b"expect", ())] == [b"100-continue"],
-            client=client,
-            scheme=scheme,
-            forward=b"\r\n".join(kept),
+            raw,
+            [line.field for line in lines],
+            values,
+            host,
+            length or 0,
+            chunked,
+            b"close" in connection,
+            b"keep-alive" in connection,
+            upgrade,
+            b"expect" in values and not http10 and values[b"expect"][0].lower() == b"100-continue",
+            client,
+            scheme,
+            CRLF.join(kept),
         )
 
-    def _kept(self, lines: list[bytes], origin: Origin, connection: set[bytes], *, http10: bool) -> list[bytes]:
-        """The lines that pass, as they came."""
-        kept = []
-        dropped = HOP_BY_HOP | (connection - NEVER_UNNAMED) if connection else HOP_BY_HOP
-        for line in lines:
-            key = line[: line.index(b":")].lower()
-            if key in dropped or (b"_" in key and key.replace(b"_", b"-") in _IMITATED):
-                continue
-            if key == b"cookie":
-                cleaned = self._without_ours(line)
-                if cleaned:
-                    kept.append(cleaned)
-            elif key == b"expect":
-                if not http10:  # RFC 9110 section 10.1.1: there it is to be ignored
-                    kept.append(line)
-            elif not ((key in FORWARDING or key.startswith(b"x-forwarded-")) and origin.drops(key)):
-                kept.append(line)
-        return kept
+    def _passing(self, key: bytes, line: bytes) -> bytes | None:
+        """What goes on of a line, whatever else the request says. Who asks is for the Origin to tell."""
+        if key == b"cookie":
+            return self._without_ours(line)
+        if key in HOP_BY_HOP or key.replace(b"_", b"-") in _IMITATED - {key} or is_forwarding(key):
+            return None
+        return line
 
-    def _without_ours(self, line: bytes) -> bytes:
-        """A Cookie line without our cookies; untouched if none is ours, empty if all are."""
+    def _without_ours(self, line: bytes) -> bytes | None:
+        """A Cookie line without our cookies; untouched if none is ours."""
         name, _, value = line.partition(b":")
         pairs = value.split(b";")
-        others = [pair for pair in pairs if not self.own_cookie(pair.partition(b"=")[0].strip(b' \t"'))]
+        others = [pair for pair in pairs if not self._own_cookie(pair.partition(b"=")[0].strip(b' \t"'))]
         if len(others) == len(pairs):
             return line
         rest = b";".join(others).strip(b" \t")
-        return name + b": " + rest if rest else b""
+        return name + b": " + rest if rest else None
 
 
 def aim(method: bytes, target: bytes, block: Block) -> bytes:
-    """The target in the form that goes on, for any that does not start with a slash (RFC 9112 section 3.2)."""
+    """The target in the form that goes on: a path as it came (RFC 9112 section 3.2)."""
+    if target.startswith(b"/"):
+        return target
     if method == b"CONNECT":
         raise RequestError("CONNECT is for proxies that a client has chosen", status=405)
     if target == b"*" and method == b"OPTIONS":
@@ -178,18 +185,8 @@ def too_large(data: bytes, bound: int) -> RequestError:
     return RequestError(f"a request's URL has at most {bound} bytes here", status=414)
 
 
-def _framing(by_name: dict[bytes, list[bytes]], *, http10: bool) -> tuple[int, bool]:
-    """The body's length and whether it is chunked."""
-    chunked = is_chunked(by_name)
-    if chunked is None:
-        raise RequestError("the only transfer coding taken here is one final chunked")
-    if chunked and http10:
-        raise RequestError("Transfer-Encoding is not of HTTP/1.0")  # RFC 9112 section 6.1
-    return length_of(by_name) or 0, chunked
-
-
-def _host(by_name: dict[bytes, list[bytes]], *, http10: bool) -> bytes | None:
-    hosts = by_name.get(b"host", [])
+def _host(values: dict[bytes, list[bytes]], *, http10: bool) -> bytes | None:
+    hosts = values.get(b"host", [])
     if not hosts and http10:
         return None
     if len(hosts) != 1:
@@ -199,10 +196,7 @@ def _host(by_name: dict[bytes, list[bytes]], *, http10: bool) -> bytes | None:
     return hosts[0]
 
 
-def _upgrade(by_name: dict[bytes, list[bytes]], connection: set[bytes]) -> bytes | None:
+def _upgrade(values: dict[bytes, list[bytes]]) -> bytes | None:
     """The protocols asked for. h2c is not passed on: behind it every request would be out of our sight."""
-    values = by_name.get(b"upgrade")
-    if values is None or b"upgrade" not in connection:
-        return None
-    offers = [offer.strip(b" \t") for value in values for offer in value.split(b",")]
+    offers = [offer.strip(b" \t") for value in values.get(b"upgrade", ()) for offer in value.split(b",")]
     return b", ".join(offer for offer in offers if offer and offer.lower() != b"h2c") or None

@@ -21,6 +21,10 @@ from waitroom.proxy.ticker import Ticker
 log = structlog.get_logger(__name__)
 
 
+PROVISIONALS = 32
+"""1xx responses to one request."""
+
+
 class Asker(Protocol):
     """The exchange as its backend connection sees it."""
 
@@ -69,8 +73,8 @@ class BackendConnection(asyncio.Protocol):
     """One connection to a backend."""
 
     __slots__ = (
-        "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_reader", "_reading", "_ticker",
-        "heard_s", "reused", "transport",
+        "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_provisionals", "_reader",
+        "_reading", "_ticker", "heard_s", "reused", "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home, reader: ResponseReader, ticker: Ticker, header_bytes: int) -> None:
@@ -87,6 +91,7 @@ class BackendConnection(asyncio.Protocol):
         self._body: Body | None = None
         """None: up to the end of the connection."""
         self._reading = True
+        self._provisionals = 0
         self.reused = False
         self.heard_s = 0.0
         """When something last happened here (coarse)."""
@@ -143,6 +148,7 @@ class BackendConnection(asyncio.Protocol):
     def ask(self, asker: Asker, request: bytes) -> None:
         """Send a request's head; the asker is told what comes back."""
         self._asker = asker
+        self._provisionals = 0
         self.heard_s = self._ticker.now_s
         self.transport.write(request)
 
@@ -180,23 +186,19 @@ class BackendConnection(asyncio.Protocol):
             return
         if self._buffer:
             data = self._buffer + data
-        while True:
+        head = self._known
+        if data.startswith(head.raw):  # very often: the head of the response before
+            rest = data[len(head.raw) :]
+        else:
             end = data.find(END_OF_HEAD) + 4
             if end < 4:
                 self._keep(data)
                 return
             rest = data[end:]
-            raw = data[:end] if rest else data
-            head = self._known
-            if raw != head.raw:
-                head = self._known = self._read_head(raw)
-            if head.status >= 200:
-                break
-            if head.status == 101:
-                self._switch(asker, head, rest)
-                return
-            asker.interim(head)
-            data = rest
+            head = self._known = self._read_head(data[:end])
+        if head.status < 200:
+            self._provisional(asker, head, rest)
+            return
         self._buffer = b""
         length = 0 if asker.head_only else head.length
         if length == len(rest):  # nearly always: the whole response in one read
@@ -204,6 +206,21 @@ class BackendConnection(asyncio.Protocol):
             self._done(asker, head, b"")
         else:
             self._begin(asker, head, length, rest)
+
+    def _provisional(self, asker: Asker, head: ResponseHead, rest: bytes) -> None:
+        """A 1xx: the final response is still to come, and may be in `rest`."""
+        self._buffer = b""
+        if head.status == 101:
+            self._asker = None
+            self._home.forget(self)
+            asker.switched(head, rest)
+            return
+        self._provisionals += 1
+        if self._provisionals > PROVISIONALS:
+            raise BackendError("it does not come to an answer", kind="protocol")
+        asker.interim(head)
+        if rest and self._asker is asker:
+            self._received(rest)
 
     def _read_head(self, raw: bytes) -> ResponseHead:
         if len(raw) > self._header_bytes:
@@ -215,11 +232,6 @@ class BackendConnection(asyncio.Protocol):
         if len(data) > self._header_bytes:
             raise BackendError("its head is too large", kind="protocol")
         self._buffer = data
-
-    def _switch(self, asker: Asker, head: ResponseHead, rest: bytes) -> None:
-        self._asker = None
-        self._home.forget(self)
-        asker.switched(head, rest)
 
     def _begin(self, asker: Asker, head: ResponseHead, length: int | None, rest: bytes) -> None:
         """A response of which only a part is here, or more than that."""
