@@ -41,7 +41,7 @@ def test_a_header_says_what_the_body_takes(name: str) -> None:
     else:
         assert "pool_of" not in body
     if each := re.search(r"then of each \w+: (.+)", header["argv"], re.DOTALL):
-        names = re.sub(r"\(.*?\)", "", each[1], flags=re.DOTALL).split(",")
+        names = re.sub(r"\([^()]*\)", "", each[1]).split(",")
         steps = re.search(r"for at = pool\.first, #args(?:, (\d))? do", body)
         assert steps is not None
         assert len(names) == int(steps[1] or 1)

@@ -43,8 +43,7 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
             exams[one.exam] = one.opens_ms
         own += (
             one.visitor,
-            one.arrival_us,
-            one.order_us,
+            f"{one.arrival_us}:{one.order_us}" if one.order_us else one.arrival_us,
             one.confirmed * _CONFIRMED
             + one.hidden * _HIDDEN
             + one.may_enter * _MAY_ENTER

@@ -61,6 +61,7 @@ local DECODED = 64               -- rules texts remembered
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN = 0, 1, 2, 3, 4, 5
 local LIVE, LAPSED, RELEASED = 0, 1, 2
+local TOLD_BEFORE = 16
 
 local floor, max, min, byte -- taken at the first call: while a library loads, Valkey 9 shows it no standard functions
 
@@ -386,32 +387,17 @@ local function lobby_poll_ms(pool, exam, ahead, visitor)
 end
 
 -- The next poll and the deadline that goes with it.
-local function heartbeat(pool, ticket, ms)
-  if not ticket.confirmed then
-    return min(ms, floor(CONFIRM_POLL_MS * (0.6 + 0.4 * jitter(ticket.visitor)))), pool.now + UNCONFIRMED_MS
+local function heartbeat(pool, visitor, kind, ms)
+  if not kind.confirmed then
+    return min(ms, floor(CONFIRM_POLL_MS * (0.6 + 0.4 * jitter(visitor)))), pool.now + UNCONFIRMED_MS
   end
-  return ms, pool.now + ms + max(SLACK_MS, ms) + (ticket.hidden and HIDDEN_MS or 0)
+  return ms, pool.now + ms + max(SLACK_MS, ms) + (kind.hidden and HIDDEN_MS or 0)
 end
 
 -- The next arrival: later than every one before, even when the clock went back.
 local function stamp(pool)
   pool.arrival = max(pool.now_us, pool.arrival + 1)
   return pool.arrival
-end
-
-local function by_ticket(names, values)
-  local found = {}
-  for index, name in ipairs(names) do found[name] = values[index] or nil end
-  return found
-end
-
--- What is known of a batch's tickets, in one command a key instead of one a ticket.
-local function fetch(pool, visitors)
-  pool.pass_texts = by_ticket(visitors, redis.call('HMGET', pool.passes, unpack(visitors)))
-  pool.awake_keys = by_ticket(visitors, redis.call('ZMSCORE', pool.awake, unpack(visitors)))
-  pool.line_keys = by_ticket(visitors, redis.call('ZMSCORE', pool.line, unpack(visitors)))
-  pool.ends = by_ticket(visitors, redis.call('ZMSCORE', pool.left, unpack(visitors)))
-  pool.waiting, pool.deadlines = redis.call('ZCARD', pool.awake), {}
 end
 
 -- Takes a ticket out of the line, wherever it stands.
@@ -425,18 +411,12 @@ local function admit(pool, ticket, way)
   local backend, visitor = quietest(pool), ticket.visitor
   redis.call('ZADD', backend.key, pool.now + PROVISIONAL_MS, visitor)
   write_pass(pool, visitor, {admitted = pool.now, keep = 0, backend = backend.name})
-  pool.pass_texts[visitor] = string.format('%.0f 0 %s', pool.now, backend.name)
-  if pool.awake_keys[visitor] or pool.line_keys[visitor] or pool.deadlines[visitor] then
-    if pool.awake_keys[visitor] then pool.waiting = pool.waiting - 1 end
-    forget_place(pool, visitor)
-    pool.awake_keys[visitor], pool.line_keys[visitor], pool.deadlines[visitor] = nil, nil, nil
-  end
-  if pool.ends[visitor] then
-    redis.call('ZREM', pool.left, visitor)
-    pool.ends[visitor] = nil
-  end
+  if ticket.awake_key then pool.waiting = pool.waiting - 1 end
+  if ticket.awake_key or ticket.line_key then forget_place(pool, visitor) end
+  redis.call('ZREM', pool.left, visitor)
   backend.used, pool.free = backend.used + 1, pool.free - 1
   pool.tokens = pool.tokens - ONE_TOKEN
+  pool.room = may_enter(pool)
   count_admission(pool, way)
   return {state = ADMITTED, backend = backend.index, admitted = pool.now, ahead = 0, poll = POLL_MIN_MS}
 end
@@ -444,108 +424,158 @@ end
 -- Gives a ticket its order key. A newcomer is stamped. A ticket whose session was released has been used up: it stands
 -- where it would as a newcomer.
 local function place(pool, ticket)
-  local base, visitor = ticket.lane * LANE_WIDTH, ticket.visitor
-  local known = tonumber(pool.awake_keys[visitor])
-  if ticket.exam and ticket.arrival == 0 and not known and ticket.exam.opens > pool.now then
-    known = tonumber(redis.call('ZSCORE', ticket.exam.lobby, visitor))
+  local base, arrival, known = ticket.kind.base, ticket.arrival, ticket.awake_key
+  local key = arrival > 0 and base + (ticket.order > 0 and ticket.order or arrival)
+  local used = false
+  if key and known ~= key then
+    used = (tonumber(redis.call('ZSCORE', pool.left, ticket.visitor)) or 0) < 0
+    if used then known = known or ticket.line_key end
+  elseif not key and not known and ticket.kind.lobby then
+    known = tonumber(redis.call('ZSCORE', ticket.kind.exam.lobby, ticket.visitor))
   end
-  local used = (tonumber(pool.ends[visitor]) or 0) < 0 and ticket.arrival > 0
-  if used then known = known or tonumber(pool.line_keys[visitor]) end
-  if (ticket.arrival == 0 or used) and known then
+  if key and not used then
+    ticket.key = key
+    if arrival < pool.born * 1000 then prove_loss(pool) end
+    if arrival <= pool.now_us then pool.arrival = max(pool.arrival, arrival) end
+  elseif known then -- a newcomer whose answer was lost, or a used ticket that has its new place already
     ticket.key, ticket.arrival = known, known - floor(known / LANE_WIDTH) * LANE_WIDTH
-    return
-  end
-  if ticket.arrival == 0 or used then
-    count(pool, 't:arrivals', used and 0 or 1)
-    ticket.new, ticket.arrival, ticket.order = true, stamp(pool), used and 0 or ticket.order
   else
-    if ticket.arrival < pool.born * 1000 then prove_loss(pool) end
-    if ticket.arrival <= pool.now_us then pool.arrival = max(pool.arrival, ticket.arrival) end
+    count(pool, 't:arrivals', used and 0 or 1)
+    ticket.new, ticket.arrival = true, stamp(pool)
+    ticket.key = base + (ticket.order > 0 and not used and ticket.order or ticket.arrival)
   end
-  ticket.key = base + (ticket.order > 0 and ticket.order or ticket.arrival)
 end
 
 local function stand_in_line(pool, ticket)
-  if ticket.confirmed and tonumber(pool.line_keys[ticket.visitor]) ~= ticket.key then
+  if ticket.kind.confirmed and ticket.line_key ~= ticket.key then
     redis.call('ZADD', pool.line, ticket.key, ticket.visitor)
-    pool.line_keys[ticket.visitor] = ticket.key
   end
 end
 
 local function wait_in_lobby(pool, ticket)
-  local exam, visitor = ticket.exam, ticket.visitor
-  if pool.awake_keys[visitor] then -- the opening was moved to later
+  local exam, visitor = ticket.kind.exam, ticket.visitor
+  if ticket.awake_key then -- the opening was moved to later
     redis.call('ZREM', pool.awake, visitor)
     redis.call('ZREM', pool.due, visitor)
-    pool.awake_keys[visitor], pool.deadlines[visitor], pool.waiting = nil, nil, pool.waiting - 1
+    pool.waiting = pool.waiting - 1
   end
   expect_opening(pool, exam)
   redis.call('ZADD', exam.lobby, ticket.key, visitor)
   stand_in_line(pool, ticket)
   local ahead = redis.call('ZRANK', exam.lobby, visitor)
-  local poll, deadline = heartbeat(pool, ticket, lobby_poll_ms(pool, exam, ahead, visitor))
+  local poll, deadline = heartbeat(pool, visitor, ticket.kind, lobby_poll_ms(pool, exam, ahead, visitor))
   redis.call('ZADD', exam.due, deadline, visitor)
   local state = pool.rules.held == 1 and HELD or LOBBY
   return {state = state, ahead = ahead, waiting = redis.call('ZCARD', exam.lobby), poll = poll}
 end
 
+local function waiting_word(pool, kind)
+  if pool.rules.held == 1 then return HELD end
+  if not pool.open then return DOWN end
+  return kind.lane == 0 and RETURNING or WAITING
+end
+
+-- Deadlines are written in one command at the end of the call.
+local function set_deadline(pool, visitor, deadline)
+  local list = pool.deadlines
+  list[#list + 1], list[#list + 2] = deadline, visitor
+end
+
+local function save_deadlines(pool)
+  if #pool.deadlines > 0 then redis.call('ZADD', pool.due, unpack(pool.deadlines)) end
+  pool.deadlines = {}
+end
+
 local function wait_in_line(pool, ticket)
-  local visitor = ticket.visitor
-  local known = tonumber(pool.awake_keys[visitor])
-  if known ~= ticket.key then
+  local visitor, kind = ticket.visitor, ticket.kind
+  if ticket.awake_key ~= ticket.key then
     redis.call('ZADD', pool.awake, ticket.key, visitor)
-    if not known then pool.waiting = pool.waiting + 1 end
-    pool.awake_keys[visitor] = ticket.key
+    if not ticket.awake_key then pool.waiting = pool.waiting + 1 end
+    ticket.awake_key = ticket.key
   end
   local ahead = redis.call('ZRANK', pool.awake, visitor)
-  if not ticket.new and ticket.may_enter and ahead < may_enter(pool) then
-    return admit(pool, ticket, ticket.lane == 0 and 'return' or 'line')
+  if not ticket.new and kind.may_enter and ahead < pool.room then
+    return admit(pool, ticket, kind.lane == 0 and 'return' or 'line')
   end
   stand_in_line(pool, ticket)
-  local poll, deadline = heartbeat(pool, ticket, poll_ms(pool, ahead, visitor))
-  pool.deadlines[visitor] = deadline
-  local state = ticket.lane == 0 and RETURNING or WAITING
-  if pool.rules.held == 1 then state = HELD elseif not pool.open then state = DOWN end
-  return {state = state, ahead = ahead, poll = poll}
+  local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
+  set_deadline(pool, visitor, deadline)
+  return {state = waiting_word(pool, kind), ahead = ahead, poll = poll}
 end
 
 local function present_one(pool, ticket)
-  local pass = pass_of(pool.pass_texts[ticket.visitor])
+  local pass = pass_of(ticket.pass_text)
   local backend = pass and pool.backend[pass.backend]
   if backend and backend.limit then
     ticket.arrival = ticket.arrival > 0 and ticket.arrival or pass.admitted * 1000
     return {
-      state = ADMITTED, backend = backend.index, admitted = pass.admitted, ahead = 0, poll = POLL_MIN_MS, again = true,
+      state = ADMITTED + TOLD_BEFORE, backend = backend.index, admitted = pass.admitted, ahead = 0, poll = POLL_MIN_MS,
     }
   end
   place(pool, ticket)
-  if ticket.exam and ticket.exam.opens > pool.now then return wait_in_lobby(pool, ticket) end
-  if ticket.new and ticket.may_enter and pool.waiting == 0 and may_enter(pool) > 0 then
-    return admit(pool, ticket, ticket.lane == 0 and 'return' or 'direct')
+  pool.room = may_enter(pool) -- placing may have proved a loss
+  if ticket.kind.lobby then return wait_in_lobby(pool, ticket) end
+  if ticket.new and ticket.kind.may_enter and pool.waiting == 0 and pool.room > 0 then
+    return admit(pool, ticket, ticket.kind.lane == 0 and 'return' or 'direct')
   end
   return wait_in_line(pool, ticket)
 end
 
-local function ticket_at(pool, args, at)
-  local mix = tonumber(args[at + 3])
-  local flags = mix % 16
-  return {
-    visitor = args[at], arrival = tonumber(args[at + 1]), order = tonumber(args[at + 2]),
-    lane = floor(mix / 16) % 4, exam = pool.exams[floor(mix / 64)],
-    confirmed = flags % 2 == 1, hidden = floor(flags / 2) % 2 == 1, may_enter = floor(flags / 4) % 2 == 1,
+-- What a ticket's third argument says; few differ within a call, so each is read once.
+local function kind_of(pool, mix)
+  local kind = pool.kinds[mix]
+  if kind then return kind end
+  local number = tonumber(mix)
+  local lane, exam = floor(number / 16) % 4, pool.exams[floor(number / 64)]
+  kind = {
+    lane = lane, base = lane * LANE_WIDTH, exam = exam, lobby = exam and exam.opens > pool.now,
+    confirmed = number % 2 == 1, hidden = floor(number / 2) % 2 == 1, may_enter = floor(number / 4) % 2 == 1,
   }
+  kind.beats = kind.confirmed and not kind.lobby
+  pool.kinds[mix] = kind
+  return kind
 end
 
-local function save_deadlines(pool)
-  local list = {}
-  for visitor, deadline in pairs(pool.deadlines) do list[#list + 1], list[#list + 2] = deadline, visitor end
-  if #list > 0 then redis.call('ZADD', pool.due, unpack(list)) end
+-- What is known of a batch's tickets, in one command a key instead of one a ticket. A visitor who is in the batch again
+-- is looked up when their turn comes.
+local function fetch(pool, visitors)
+  pool.pass_texts = redis.call('HMGET', pool.passes, unpack(visitors))
+  pool.awake_keys = redis.call('ZMSCORE', pool.awake, unpack(visitors))
+  pool.line_keys = redis.call('ZMSCORE', pool.line, unpack(visitors))
+  pool.waiting, pool.deadlines, pool.kinds, pool.seen = redis.call('ZCARD', pool.awake), {}, {}, {}
+  pool.room = may_enter(pool)
+end
+
+local function look_again(pool, index, visitor)
+  save_deadlines(pool)
+  pool.pass_texts[index] = redis.call('HGET', pool.passes, visitor)
+  pool.awake_keys[index] = redis.call('ZSCORE', pool.awake, visitor)
+  pool.line_keys[index] = redis.call('ZSCORE', pool.line, visitor)
+end
+
+-- The common case, a waiting ticket's heartbeat that changes nothing but its deadline: how many are ahead. Else nil.
+local function beat(pool, index, visitor, kind, arrival)
+  if not (kind.beats and arrival) or pool.pass_texts[index] then return nil end
+  local key = kind.base + arrival
+  if tonumber(pool.awake_keys[index]) ~= key or tonumber(pool.line_keys[index]) ~= key then return nil end
+  local ahead = redis.call('ZRANK', pool.awake, visitor)
+  if ahead < pool.room and kind.may_enter then return nil end
+  return ahead
+end
+
+local function ticket_of(pool, index, visitor, kind, place_text)
+  local arrival, order = string.match(place_text, '^(%d+):?(%d*)$')
+  return {
+    visitor = visitor, kind = kind, arrival = tonumber(arrival), order = tonumber(order) or 0,
+    pass_text = pool.pass_texts[index], awake_key = tonumber(pool.awake_keys[index]),
+    line_key = tonumber(pool.line_keys[index]),
+  }
 end
 
 --[[ wr_present: a batch of visitors shows up: newcomers join, tickets beat, whoever's turn it is enters.
 KEYS   the pool's
-ARGV   the pool's, then of each ticket: visitor, arrival_us, order_us, mix (1 confirmed + 2 hidden + 4 may enter +
-       16 * lane + 64 * position of its exam in ARGV, 0 for none)
+ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us, if there is
+       one), mix (1 confirmed + 2 hidden + 4 may enter + 16 * lane + 64 * position of its exam in ARGV, 0 for none)
 Reply  0, now_ms, then of each ticket: state (+ 16: told before), arrival_us, position of its backend in ARGV or 0,
        admitted_ms, ahead, waiting, next_poll_ms ]]
 local function wr_present(keys, args)
@@ -559,18 +589,30 @@ local function wr_present(keys, args)
   expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_PASSING)
   fill_bucket(pool)
   count_free(pool)
-  local visitors = {}
-  for at = pool.first, #args, 4 do visitors[#visitors + 1] = args[at] end
-  local reply = {0, pool.now}
+  local visitors, reply, n, index = {}, {0, pool.now}, 2, 0
+  for at = pool.first, #args, 3 do visitors[#visitors + 1] = args[at] end
   if #visitors == 0 then return reply end
   fetch(pool, visitors)
-  local before, n = pool.arrival, 2
-  for at = pool.first, #args, 4 do
-    local ticket = ticket_at(pool, args, at)
-    local told = present_one(pool, ticket)
-    reply[n + 1], reply[n + 2] = told.state + (told.again and 16 or 0), ticket.arrival
-    reply[n + 3], reply[n + 4] = told.backend or 0, told.admitted or 0
-    reply[n + 5], reply[n + 6], reply[n + 7] = told.ahead, told.waiting or pool.waiting, told.poll
+  local before, seen = pool.arrival, pool.seen
+  for at = pool.first, #args, 3 do
+    index = index + 1
+    local visitor, kind = args[at], kind_of(pool, args[at + 2])
+    if seen[visitor] then look_again(pool, index, visitor) end
+    seen[visitor] = true
+    local arrival = tonumber(args[at + 1])
+    local ahead = beat(pool, index, visitor, kind, arrival)
+    if ahead then
+      local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
+      set_deadline(pool, visitor, deadline)
+      reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = waiting_word(pool, kind), arrival, 0, 0
+      reply[n + 5], reply[n + 6], reply[n + 7] = ahead, pool.waiting, poll
+    else
+      local ticket = ticket_of(pool, index, visitor, kind, args[at + 1])
+      local told = present_one(pool, ticket)
+      reply[n + 1], reply[n + 2], reply[n + 3] = told.state, ticket.arrival, told.backend or 0
+      reply[n + 4], reply[n + 5], reply[n + 6] = told.admitted or 0, told.ahead, told.waiting or pool.waiting
+      reply[n + 7] = told.poll
+    end
     n = n + 7
   end
   save_deadlines(pool)
