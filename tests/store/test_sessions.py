@@ -146,3 +146,18 @@ def test_a_pass_for_another_backend_than_the_session_is_not_live(line: Line) -> 
     other = "b2" if told.backend == "b1" else "b1"
     assert line.touch(Touch("a", other, told.admitted_ms))[0].life is Life.LAPSED
     assert line.use(told).life is Life.LIVE
+
+
+def test_a_session_left_behind_on_another_backend_ends_alone(line: Line) -> None:
+    """Who was let in elsewhere by a worker with other settings keeps the new session when the old entry runs out."""
+    line.write(rules(1, 2))
+    told = line.one("a")
+    assert told.backend == "b1"
+    other = Line(line.client, backends=("b2",), pool=line.pool)
+    moved = other.again(told)
+    assert (moved.state, moved.backend) == (State.ADMITTED, "b2")
+    for _ in range(4):
+        line.advance(10_000)
+        assert line.use(moved).life is Life.LIVE
+    assert line.snapshot().sessions == {"b1": 0, "b2": 1}
+    assert line.snapshot().departures_total == {}
