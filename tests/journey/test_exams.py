@@ -161,3 +161,26 @@ def test_a_form_of_a_newcomer_goes_straight_in(tmp_path: Path) -> None:
             assert (await ann.page("/next")).status == 200
 
     run(main())
+
+
+def test_a_form_that_no_page_can_carry_still_takes_a_place(tmp_path: Path) -> None:
+    """Its sender is told that it was lost, and stands in line; with a place free an upload goes straight in."""
+
+    async def main() -> None:
+        async with (
+            counting_backend() as sci,
+            counting_backend() as let,
+            serving(tmp_path, config=_config(sci, let)) as product,
+            Student(product.public, "in") as inside,
+            Student(product.public, "ann") as ann,
+        ):
+            upload = PAGE | {"Content-Type": "multipart/form-data; boundary=x"}
+            body = b"--x\r\n" + b"y" * 200_000
+            assert (await inside.ask("POST", "/hand-in", upload, data=body)).status == 200
+            assert let.bodies == [body]
+            lost = await ann.ask("POST", "/hand-in", upload, data=body)
+            assert (lost.status, lost.state) == (429, "waiting")
+            assert (await ann.poll())["position"] == 1
+            assert let.bodies == [body]
+
+    run(main())

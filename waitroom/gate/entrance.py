@@ -10,11 +10,15 @@ from waitroom.admission.estimate import Eta, Regime, Unknown, regime
 from waitroom.admission.line import Snapshot, State, Touch
 from waitroom.admission.tickets import Seal, Ticket, cookie_name, set_cookie
 from waitroom.gate.jar import Credential
+from waitroom.gate.view import View
 from waitroom.proxy.decisions import Relay
 from waitroom.settings.model import Exam, Pool
 
 TICKET_MAX_AGE_S = 24 * 3_600
 """How long a browser keeps a ticket: longer than any exam day, so that a crash or a flat battery loses nothing."""
+
+ADMITTED_POLL_MS = 2_000
+"""When a page that was told of its admission and is still there asks again."""
 
 
 @dataclass(slots=True)
@@ -70,6 +74,19 @@ class Entrance:
     def cookie_names(self) -> tuple[str, str]:
         """Both names that our cookie may have."""
         return cookie_name(self.name, secure=False), cookie_name(self.name, secure=True)
+
+    def inside(self, ticket: Ticket, cookies: tuple[bytes, ...] = ()) -> View:
+        """The view of somebody who has been admitted."""
+        return View(
+            State.ADMITTED,
+            self.name,
+            ticket.exam,
+            visitor=ticket.visitor,
+            arrival_us=ticket.arrival_us,
+            ahead=0,
+            next_poll_ms=ADMITTED_POLL_MS,
+            cookies=cookies,
+        )
 
     def learn(self, snapshot: Snapshot) -> None:
         """Take in the pool's state: estimates and the choice of a backend are made from it."""

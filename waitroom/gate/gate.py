@@ -15,7 +15,7 @@ from waitroom.admission.tickets import Ticket
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar, Jars
-from waitroom.gate.kinds import Kind, kind_of
+from waitroom.gate.kinds import Kind, content_length, kind_of
 from waitroom.gate.line import Line
 from waitroom.gate.own import OwnEndpoints
 from waitroom.gate.view import Screens, View
@@ -174,18 +174,21 @@ class Gate:
         if self._rules.bypass.fits(request):
             return self._bypass(jar, exam)
         ticket = held.ticket.place() if held is not None and not held.dead else None
-        entrance = self._entrances[self._pool(exam, held)]
+        ask = Ask(
+            request,
+            self._entrances[self._pool(exam, held)],
+            ticket.for_exam(exam) if ticket and exam else ticket,
+            exam or (ticket.exam if ticket else ""),
+        )
         match kind_of(request):
             case Kind.PAGE:
-                return self._ask(request, entrance, ticket, exam, lambda view: self._screens.page(request, view))
-            case Kind.FORM:
-                return Collect(
-                    self._rules.form_bytes, lambda body: self._ask_with_form(request, entrance, ticket, exam, body)
-                )
-            case Kind.UPLOAD:
-                return self._screens.form_page(request, self._bystander(entrance, ticket, exam), None)
+                return self._enter(ask, lambda view: self._screens.page(request, view))
+            case Kind.FORM if content_length(request) <= self._rules.form_bytes:
+                return Collect(self._rules.form_bytes, lambda body: self._enter_with_form(ask, body))
+            case Kind.FORM | Kind.UPLOAD:
+                return self._enter(ask, lambda view: self._screens.form_page(request, view, None))
             case Kind.PROGRAM:
-                return self._screens.refusal(request, self._bystander(entrance, ticket, exam))
+                return self._screens.refusal(request, self._bystander(ask))
 
     def _bypass(self, jar: Jar, exam: str | None) -> Relay:
         latest = jar.by_pool.get(self._rules.pool_of_exam[exam]) if exam else jar.latest()
@@ -194,48 +197,55 @@ class Gate:
         entrance = self._entrances[self._pool(exam, latest)]
         return Relay(entrance.target(entrance.quietest()))
 
-    def _bystander(self, entrance: Entrance, ticket: Ticket | None, exam: str | None) -> View:
+    def _bystander(self, ask: "Ask") -> View:
         """The view of a request that does not ask for a place."""
-        name = exam or (ticket.exam if ticket else "")
+        ticket, entrance = ask.ticket, ask.entrance
         return View(
-            entrance.resting_state(name, self._line.now_ms()),
+            entrance.resting_state(ask.exam, self._line.now_ms()),
             entrance.name,
-            name,
+            ask.exam,
             visitor=ticket.visitor if ticket else "",
             arrival_us=ticket.arrival_us if ticket else 0,
-            opens_ms=entrance.opens_ms(name),
+            opens_ms=entrance.opens_ms(ask.exam),
         )
 
-    def _ask_with_form(
-        self, request: Request, entrance: Entrance, ticket: Ticket | None, exam: str | None, body: bytes | None
-    ) -> Decision:
+    def _enter_with_form(self, ask: "Ask", body: bytes | None) -> Decision:
+        """A form was collected. One that outgrew the bound (it came in chunks) is partly read and can only be lost."""
         if body is None:
-            return self._screens.form_page(request, self._bystander(entrance, ticket, exam), None)
-        return self._ask(request, entrance, ticket, exam, lambda view: self._screens.form_page(request, view, body))
+            return self._enter(ask, lambda view: self._screens.form_page(ask.request, view, None), may_relay=False)
+        return self._enter(ask, lambda view: self._screens.form_page(ask.request, view, body))
 
-    def _ask(
-        self,
-        request: Request,
-        entrance: Entrance,
-        ticket: Ticket | None,
-        exam: str | None,
-        show: Callable[[View], Respond],
-    ) -> Decision:
+    def _enter(self, ask: "Ask", show: Callable[[View], Respond], *, may_relay: bool = True) -> Decision:
         """Ask for entry: relayed if admitted, shown a page otherwise."""
-        name = exam or (ticket.exam if ticket else "")
-        if entrance.is_closed(name, self._line.now_ms()):
-            return show(self._bystander(entrance, ticket, exam))
-        secure = request.scheme == b"https"
+        entrance = ask.entrance
+        if entrance.is_closed(ask.exam, self._line.now_ms()):
+            return show(self._bystander(ask))
 
         def start(resume: Callable[[Decision], None]) -> None:
+            def admitted(mine: Ticket, cookie: bytes) -> None:
+                if may_relay:
+                    resume(Relay(entrance.target(mine.backend), cookie=cookie))
+                else:
+                    resume(show(entrance.inside(mine, (cookie,))))
+
             self._line.present(
                 entrance,
-                ticket.for_exam(name) if ticket else None,
-                exam=name,
-                secure=secure,
+                ask.ticket,
+                exam=ask.exam,
+                secure=ask.request.scheme == b"https",
                 hidden=False,
-                admitted=lambda mine, cookie: resume(Relay(entrance.target(mine.backend), cookie=cookie)),
+                admitted=admitted,
                 waits=lambda view: resume(show(view)),
             )
 
         return Later(start)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request without a pass that wants something of a pool."""
+
+    request: Request
+    entrance: Entrance
+    ticket: Ticket | None
+    exam: str

@@ -36,6 +36,12 @@ def kind_of(request: Request) -> Kind:
     return Kind.FORM if media_type == FORM_TYPE else Kind.UPLOAD
 
 
+def content_length(request: Request) -> int:
+    """The announced length of the body; 0 where it comes in chunks or not at all."""
+    value = request.first(b"content-length")
+    return int(value) if value is not None and value.isdigit() else 0
+
+
 def _is_navigation(request: Request) -> bool:
     """`Sec-Fetch-Mode: navigate`; from a client that sends no Fetch Metadata, an Accept that names text/html.
 

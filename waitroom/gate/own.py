@@ -67,7 +67,7 @@ class OwnEndpoints:
                 secure=secure,
                 hidden=b"hidden=1" in query,
                 admitted=lambda passed, cookie: resume(
-                    self._screens.status(request, _admitted(entrance, passed, (cookie,)))
+                    self._screens.status(request, entrance.inside(passed, (cookie,)))
                 ),
                 waits=lambda view: resume(self._screens.status(request, view)),
             )
@@ -83,7 +83,7 @@ class OwnEndpoints:
                     held.dead = True
                     resume(self._screens.no_ticket(request))
                 else:
-                    resume(self._screens.status(request, _admitted(entrance, held.ticket, ())))
+                    resume(self._screens.status(request, entrance.inside(held.ticket)))
 
             self._line.check(held, answered)
 
@@ -110,16 +110,3 @@ class OwnEndpoints:
 
 def _closed(entrance: Entrance, ticket: Ticket) -> View:
     return View(State.CLOSED, entrance.name, ticket.exam, ticket.visitor, ticket.arrival_us, next_poll_ms=30_000)
-
-
-def _admitted(entrance: Entrance, ticket: Ticket, cookies: tuple[bytes, ...]) -> View:
-    return View(
-        State.ADMITTED,
-        entrance.name,
-        ticket.exam,
-        ticket.visitor,
-        ticket.arrival_us,
-        ahead=0,
-        next_poll_ms=2_000,
-        cookies=cookies,
-    )
