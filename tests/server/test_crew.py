@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,6 +72,19 @@ def test_a_start_that_cannot_succeed_ends(tmp_path: Path, monkeypatch: pytest.Mo
     async def main() -> None:
         async with crew_of_one(tmp_path) as crew:
             with pytest.raises(StartError, match=f"worker 0 died {START_TRIES} times"):
+                await crew.start()
+            assert crew.living == []
+
+    run(main())
+
+
+def test_a_machine_that_can_start_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that cannot even be made counts as one that died: tried again, then told, and nothing is left of it."""
+
+    async def main() -> None:
+        async with crew_of_one(tmp_path) as crew:
+            monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+            with pytest.raises(StartError, match="worker 0 died"):
                 await crew.start()
             assert crew.living == []
 

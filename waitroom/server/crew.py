@@ -185,7 +185,8 @@ async def _ended(member: Member, grace: Grace) -> None:
 async def _within(event: asyncio.Event, within_s: float) -> bool:
     """Whether the event comes in time."""
     try:
-        await asyncio.wait_for(event.wait(), within_s)
+        async with asyncio.timeout(within_s):  # unlike wait_for of Python 3.11 it never swallows a cancellation
+            await event.wait()
     except TimeoutError:
         return False
     return True

@@ -16,6 +16,7 @@ import structlog
 
 from waitroom import clock
 from waitroom.errors import WaitroomError
+from waitroom.metrics.counters import Memory
 from waitroom.metrics.totals import Totals
 from waitroom.server.channel import Channel, Message
 from waitroom.server.orders import Orders, write_orders
@@ -47,7 +48,7 @@ class Member:
         self.problem: str | None = None
         """Why it could not begin, if it said so."""
         self._totals = totals
-        self._memory = totals.attach()
+        self._memory: Memory | None = None
         self._replies: dict[int, asyncio.Future[Message]] = {}
         self._numbers = count(1)
         self._process: asyncio.subprocess.Process | None = None
@@ -72,30 +73,42 @@ class Member:
 
     async def start(self, doors: Sequence[socket.socket], orders: Orders) -> None:
         """Start the process and give it its orders; `ready` is set once it accepts. Must not be cancelled half way."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                *_command(self.slot, theirs.fileno(), self._memory.fd, [door.fileno() for door in doors]),
-                pass_fds=(theirs.fileno(), self._memory.fd, *(door.fileno() for door in doors)),
-                stdin=asyncio.subprocess.DEVNULL,
-                env={name: value for name, value in os.environ.items() if name != ENVIRONMENT},
-            )
-        self._channel = await Channel.over(ours)
+        try:
+            self._memory = self._totals.attach()
+            self._channel = await self._launch(self._memory, [door.fileno() for door in doors])
+        except OSError as error:  # no memory, no descriptors, no processes left: as good as dead at birth
+            log.error("worker_not_started", worker=self.slot, problem=str(error))  # noqa: TRY400 - says it all
+            self._end()
+            return
         self._channel.send("begin", **write_orders(orders))
         spawn(self._listen(), name=f"worker-{self.slot} channel")
         spawn(self._reap(), name=f"worker-{self.slot} exit")
         if self._doomed:
             self.kill()
 
+    async def _launch(self, memory: Memory, doors: list[int]) -> Channel:
+        ours, theirs = socket.socketpair()
+        with theirs, contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
+            self._process = await asyncio.create_subprocess_exec(
+                *_command(self.slot, theirs.fileno(), memory.fd, doors),
+                pass_fds=(theirs.fileno(), memory.fd, *doors),
+                stdin=asyncio.subprocess.DEVNULL,
+                env={name: value for name, value in os.environ.items() if name != ENVIRONMENT},
+            )
+            undo.pop_all()
+        return await Channel.over(ours)
+
     async def ask(self, kind: str, within_s: float, **fields: object) -> Message:
         """Send a message and wait for its reply. Raises MemberError."""
         assert self._channel is not None
         number = next(self._numbers)
-        reply = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._replies[number] = reply
         self._channel.send(kind, id=number, **fields)
         try:
-            return await asyncio.wait_for(reply, within_s)
+            async with asyncio.timeout(within_s):
+                return await reply
         except TimeoutError:
             raise MemberError(f"worker {self.slot} did not answer within {within_s:g} s") from None
         finally:
@@ -150,15 +163,20 @@ class Member:
 
     async def _reap(self) -> None:
         assert self._process is not None
-        assert self._channel is not None
         code = await self._process.wait()
-        self._totals.fold(self._memory)
-        self._channel.close()
+        self._end()
+        log.info("worker_ended", worker=self.slot, pid=self._process.pid, code=code, age_ms=self.age_ms)
+
+    def _end(self) -> None:
+        """It is dead: keep what it counted, answer whoever waits for it."""
+        if self._memory is not None:
+            self._totals.fold(self._memory)
+        if self._channel is not None:
+            self._channel.close()
         self._forsake()
         self.settled.set()
         self.leaving.set()
         self.dead.set()
-        log.info("worker_ended", worker=self.slot, pid=self._process.pid, code=code, age_ms=self.age_ms)
 
 
 def _command(slot: int, control: int, counters: int, doors: Sequence[int]) -> tuple[str, ...]:
