@@ -1,0 +1,1 @@
+"""What the product costs, beside nginx, in one run on one machine."""
