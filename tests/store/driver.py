@@ -108,9 +108,9 @@ class Line:
     def write(self, wanted: Rules) -> int:
         return int(self.call("wr_rules", codec.rules_arguments(wanted), {}, self.backends)[2])
 
-    def sweep(self) -> list[int]:
+    def sweep(self) -> dict[str, int]:
         exams = dict.fromkeys(self.exams, AS_REMEMBERED)
-        return [int(n) for n in self.call("wr_sweep", (), exams, self.backends)[2:]]
+        return codec.departures(self.call("wr_sweep", (), exams, self.backends))
 
     def snapshot(self) -> Snapshot:
         return codec.snapshot(self.call("wr_snapshot", (), {}, self.backends))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from waitroom.admission.line import Lane, Presence, Rules, Standing, State, Touch, Touched
 from waitroom.admission.order import order_key
 
-PROVISIONAL_MS, UNCONFIRMED_MS, SLACK_MS, HIDDEN_MS = 30_000, 10_000, 5_000, 90_000
+PROVISIONAL_MS, UNCONFIRMED_MS, SLACK_MS, HIDDEN_MS = 30_000, 15_000, 5_000, 90_000
 
 
 @dataclass

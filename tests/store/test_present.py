@@ -54,7 +54,7 @@ def test_a_batch_is_decided_as_one_by_one(line: Line) -> None:
 
 
 def test_a_thousand_cookieless_requests_hold_nothing(line: Line) -> None:
-    """Slots they took are free after 30 s, places after 10 s, and nobody is pushed back for longer (law 10)."""
+    """Slots they took are free after 30 s, places after 15 s, and nobody is pushed back for longer (law 10)."""
     opened(line, 5)
     honest = line.one("honest-1")
     assert honest.state is State.ADMITTED
@@ -67,6 +67,8 @@ def test_a_thousand_cookieless_requests_hold_nothing(line: Line) -> None:
     line.advance(3_000)
     late = line.again(late)
     line.advance(8_000)
+    late = line.again(late)
+    line.advance(5_000)
     late = line.again(late)
     assert (late.ahead, late.waiting) == (0, 1)
     line.advance(20_000)
@@ -121,7 +123,7 @@ def test_polls_lengthen_with_the_distance_and_differ(line: Line) -> None:
 
 
 def test_polls_follow_the_measured_flow(line: Line) -> None:
-    """With 10 people a second getting in, 50 back asks again well within 5 s, 200 back well within 20 s."""
+    """With 10 people a second getting in, 50 back asks again within 2.5 s, and a slow flow never beyond 20 ms a place."""
     opened(line, 1_000)
     for second in range(60):
         line.advance(1_000)
@@ -129,7 +131,7 @@ def test_polls_follow_the_measured_flow(line: Line) -> None:
     line.write(rules(0, version=2))
     found = [line.again(one) for one in line.present(*[Presence(f"w{n:03d}") for n in range(200)])]
     assert 2_000 <= found[50].next_poll_ms <= 2_500
-    assert 6_000 <= found[199].next_poll_ms <= 8_100
+    assert 4_700 <= found[199].next_poll_ms <= 6_000
 
 
 def test_a_used_ticket_stands_where_a_newcomer_would(line: Line) -> None:

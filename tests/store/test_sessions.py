@@ -161,3 +161,14 @@ def test_a_session_left_behind_on_another_backend_ends_alone(line: Line) -> None
         assert line.use(moved).life is Life.LIVE
     assert line.snapshot().sessions == {"b1": 0, "b2": 1}
     assert line.snapshot().departures_total == {}
+
+
+def test_each_departure_is_told_once(pool: Line) -> None:
+    """Whoever ends a session, a sweep tells it, and no second sweep tells it again: totals need no other source."""
+    pool.one("a")
+    pool.release("a")
+    pool.one("b")
+    assert pool.sweep() == {"released": 1}
+    assert pool.sweep() == {}
+    pool.advance(31_000)
+    assert pool.snapshot().departures_total == {"released": 1, "lapsed": 1}

@@ -34,6 +34,7 @@ class Presence:
 
     `arrival_us` 0 means newcomer: the store stamps the arrival. `order_us` is the place within the lane (order.py); 0
     means "the arrival". `opens_ms` 0 means the exam is open. `confirmed`: the browser has sent our cookie back.
+    `page`: a whole page was loaded, whose next heartbeat may be the next whole page.
     """
 
     visitor: str
@@ -45,6 +46,7 @@ class Presence:
     confirmed: bool = False
     hidden: bool = False
     may_enter: bool = True
+    page: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,10 @@ class Ticket:
         """The place in line behind a pass, for one whose backend is gone from the configuration."""
         return replace(self, backend="", admitted_ms=0) if self.backend else self
 
+    def returning(self) -> "Ticket":
+        """The place of somebody who was admitted before and whose session has lapsed: ahead of who never was."""
+        return replace(self.place(), lane=Lane.RETURN)
+
     def for_exam(self, exam: str) -> "Ticket":
         """The same place, asked for by another exam of the pool."""
         return self if self.exam == exam else replace(self, exam=exam)

@@ -95,7 +95,8 @@ class Gate:
         held = self._held(exam, jar)
         if held is not None and held.relay is not None and not held.dead:
             return self._with_pass(request, held, exam)
-        return self._without_pass(request, jar, held, exam)
+        ticket = held.ticket.place() if held is not None and not held.dead else None
+        return self._without_pass(request, jar, self._pool(exam, held), ticket, exam)
 
     def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
         """The answer to somebody whose backend failed before it answered. Their place is kept."""
@@ -136,9 +137,7 @@ class Gate:
             self._line.touch(held)
         if self._releases(request):
             return self._relay_and_release(request, held)
-        if tick - held.verified_tick <= VERIFY_TICKS and held.verified_tick >= 0:
-            return held.relay
-        if not self._line.up:
+        if tick - held.verified_tick <= VERIFY_TICKS or not self._line.up:
             return held.relay
         return Later(lambda resume: self._verify(request, held, exam, resume))
 
@@ -150,13 +149,11 @@ class Gate:
                     held.verified_tick = self._tick
                 resume(held.relay)
                 return
-            held.dead = True
-            resume(self._without_pass(request, Jar(), None, exam or self._exam_of(held)))
+            held.dead = answer.life is Life.RELEASED
+            ticket = None if held.dead else held.ticket.returning()
+            resume(self._without_pass(request, Jar(), held.pool, ticket, exam))
 
         self._line.check(held, answered)
-
-    def _exam_of(self, held: Credential) -> str | None:
-        return held.ticket.exam if held.ticket.exam in self._rules.pool_of_exam else None
 
     def _relay_and_release(self, request: Request, held: Credential) -> Relay:
         assert held.relay is not None
@@ -170,13 +167,12 @@ class Gate:
         farewell = entrance.farewell(secure=request.scheme == b"https")
         return Relay(held.relay.target, cookie=farewell, finished=finished, cookie_below=500)
 
-    def _without_pass(self, request: Request, jar: Jar, held: Credential | None, exam: str | None) -> Decision:
+    def _without_pass(self, request: Request, jar: Jar, pool: str, ticket: Ticket | None, exam: str | None) -> Decision:
         if self._rules.bypass.fits(request):
             return self._bypass(jar, exam)
-        ticket = held.ticket.place() if held is not None and not held.dead else None
         ask = Ask(
             request,
-            self._entrances[self._pool(exam, held)],
+            self._entrances[pool],
             ticket.for_exam(exam) if ticket and exam else ticket,
             exam or (ticket.exam if ticket else ""),
         )
@@ -233,7 +229,7 @@ class Gate:
                 ask.ticket,
                 exam=ask.exam,
                 secure=ask.request.scheme == b"https",
-                hidden=False,
+                page=True,
                 admitted=admitted,
                 waits=lambda view: resume(show(view)),
             )

@@ -25,6 +25,10 @@ COOKIES_TRIED = 8
 """Cookies of our name that are looked at in one request: more than two is somebody trying."""
 
 
+NEVER = -1_000_000
+"""A second so long ago that nothing depends on it."""
+
+
 @dataclass(slots=True, eq=False)
 class Credential:
     """A verified ticket or pass, with what this worker knows of its session."""
@@ -33,11 +37,11 @@ class Credential:
     pool: str
     touch: Touch | None = None
     relay: Relay | None = None
-    verified_tick: int = -1
+    verified_tick: int = NEVER
     """Second in which the store last said that the session lives."""
-    touched_tick: int = -1
+    touched_tick: int = NEVER
     dead: bool = False
-    """The store said that the session has ended."""
+    """The store said that the session was ended by its holder or by staff: this pass will never count again."""
 
     @property
     def rank(self) -> tuple[bool, int]:

@@ -14,7 +14,7 @@ from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
-from waitroom.gate.jar import Credential
+from waitroom.gate.jar import NEVER, Credential
 from waitroom.gate.meters import GateMeters
 from waitroom.gate.view import View
 
@@ -86,10 +86,8 @@ class Line:
         held = self._used.pop((pool, answer.visitor), None)
         if held is None:
             return
-        if answer.life is Life.LIVE:
-            held.verified_tick = tick
-        else:
-            held.dead = True
+        held.verified_tick = tick if answer.life is Life.LIVE else NEVER
+        held.dead = answer.life is Life.RELEASED
 
     def check(self, held: Credential, done: Callable[[Touched | StoreError], None]) -> None:
         """Ask whether a pass's session lives."""
@@ -98,12 +96,10 @@ class Line:
 
     def release(self, held: Credential) -> None:
         """A pass's session ends because its holder logged out or handed in."""
-        self._meters.departed(held.pool, "released")
         self._store.release(held.pool, held.ticket.visitor, "released")
 
     def leave(self, entrance: Entrance, ticket: Ticket) -> None:
         """A visitor gives up their place in line."""
-        self._meters.departed(entrance.name, "left")
         self._store.leave(entrance.name, ticket.visitor)
 
     def present(
@@ -113,7 +109,8 @@ class Line:
         *,
         exam: str,
         secure: bool,
-        hidden: bool,
+        page: bool = False,
+        hidden: bool = False,
         admitted: Admitted,
         waits: Waits,
     ) -> None:
@@ -130,6 +127,7 @@ class Line:
             opens_ms=entrance.opens_ms(mine.exam),
             confirmed=ticket is not None,
             hidden=hidden,
+            page=page,
         )
 
         def answered(answer: Standing | StoreError) -> None:
@@ -137,7 +135,7 @@ class Line:
                 self._answer_alone(entrance, ticket, mine, secure=secure, admitted=admitted, waits=waits)
                 return
             self.heard(answer.now_ms)
-            stamped = mine if mine.arrival_us else replace(mine, arrival_us=answer.arrival_us)
+            stamped = mine if mine.arrival_us == answer.arrival_us else replace(mine, arrival_us=answer.arrival_us)
             if ticket is None:
                 self._meters.arrived(entrance.name)
             if answer.state is State.ADMITTED:

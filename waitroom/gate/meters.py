@@ -5,7 +5,7 @@ from waitroom.metrics.counters import Counters
 
 
 class GateMeters:
-    """Arrivals, admissions and departures of every pool."""
+    """Arrivals and admissions of every pool; departures are counted where they are swept."""
 
     def __init__(self, counters: Counters, pools: list[str]) -> None:
         self._arrivals = {pool: counters.counter("arrivals_total", pool) for pool in pools}
@@ -13,11 +13,6 @@ class GateMeters:
             (pool, way): counters.counter("admissions_total", pool, way)
             for pool in pools
             for way in ("direct", "line", "return")
-        }
-        self._departures = {
-            (pool, reason): counters.counter("departures_total", pool, reason)
-            for pool in pools
-            for reason in ("released", "left")
         }
         self._waits = {pool: counters.histogram("wait_seconds", pool) for pool in pools}
         self._refused = {pool: counters.counter("cookies_refused_total", pool) for pool in pools}
@@ -32,10 +27,6 @@ class GateMeters:
             return
         self._admissions[pool, way].inc()
         self._waits[pool].observe(max(0.0, standing.now_ms - standing.arrival_us / 1000) / 1000)
-
-    def departed(self, pool: str, reason: str) -> None:
-        """A session or a place ended by its holder's own act."""
-        self._departures[pool, reason].inc()
 
     def refused(self, pool: str) -> None:
         """A cookie of our name did not verify."""

@@ -6,7 +6,7 @@ Law: everything under the prefix is ours, and nothing of it ever reaches a backe
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
-from waitroom.admission.line import State, Touched
+from waitroom.admission.line import Life, State, Touched
 from waitroom.admission.tickets import Ticket
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
@@ -54,7 +54,9 @@ class OwnEndpoints:
         entrance = self._entrances[held.pool]
         if held.relay is not None:
             return self._status_of_pass(request, held, entrance)
-        ticket = held.ticket.place()
+        return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=b"hidden=1" in query)
+
+    def _status_of_ticket(self, request: Request, ticket: Ticket, entrance: Entrance, *, hidden: bool) -> Decision:
         if entrance.is_closed(ticket.exam, self._line.now_ms()):
             return self._screens.status(request, _closed(entrance, ticket))
         secure = request.scheme == b"https"
@@ -65,7 +67,7 @@ class OwnEndpoints:
                 ticket,
                 exam=ticket.exam,
                 secure=secure,
-                hidden=b"hidden=1" in query,
+                hidden=hidden,
                 admitted=lambda passed, cookie: resume(
                     self._screens.status(request, entrance.inside(passed, (cookie,)))
                 ),
@@ -79,11 +81,13 @@ class OwnEndpoints:
 
         def start(resume: Callable[[Decision], None]) -> None:
             def answered(answer: Touched | StoreError) -> None:
-                if isinstance(answer, Touched) and answer.life != "live":
+                if isinstance(answer, StoreError) or answer.life is Life.LIVE:
+                    resume(self._screens.status(request, entrance.inside(held.ticket)))
+                elif answer.life is Life.LAPSED:
+                    resume(self._status_of_ticket(request, held.ticket.returning(), entrance, hidden=False))
+                else:
                     held.dead = True
                     resume(self._screens.no_ticket(request))
-                else:
-                    resume(self._screens.status(request, entrance.inside(held.ticket)))
 
             self._line.check(held, answered)
 

@@ -33,17 +33,17 @@ class Store(Protocol):
     async def write_rules(self, pool: str, rules: Rules) -> int:
         """Put rules in force unless newer ones are; the version in force."""
 
-    async def sweep(self, pool: str) -> tuple[int, int, int]:
-        """Sessions that lapsed, tickets that became absent, absent ones that left the line."""
+    async def sweep(self, pool: str) -> dict[str, int]:
+        """Departures since the sweep before, by reason."""
 
 
 class Conductor:
     """One worker's share in the periodic work: all of it while the lease is here, none otherwise."""
 
-    def __init__(self, store: Store, rules: Mapping[str, Rules], swept: Callable[[str, int, int], None]) -> None:
+    def __init__(self, store: Store, rules: Mapping[str, Rules], departed: Callable[[str, str, int], None]) -> None:
         self._store = store
         self._rules = rules
-        self._swept = swept
+        self._departed = departed
         self._owner = secrets.token_hex(8)
         self._task: asyncio.Task[None] | None = None
         self._leads = False
@@ -85,5 +85,5 @@ class Conductor:
         if not leads:
             return
         for pool in tuple(self._rules):
-            lapsed, _late, gone = await self._store.sweep(pool)
-            self._swept(pool, lapsed, gone)
+            for reason, number in (await self._store.sweep(pool)).items():
+                self._departed(pool, reason, number)

@@ -16,6 +16,7 @@ from waitroom import clock
 from waitroom.admission.line import Touched
 from waitroom.errors import SettingsError, StoreError
 from waitroom.logs import request_ids
+from waitroom.metrics.catalogue import REASONS
 from waitroom.metrics.counters import Counters
 from waitroom.proxy.decisions import Decision, Relay, Request, Respond
 from waitroom.proxy.listener import Listener
@@ -69,7 +70,7 @@ class ExamFront:
             observe_call=counters.histogram("store_call_seconds").observe,
         )
         self._brain = build_brain(settings, secrets, self._store, counters)
-        self._conductor = Conductor(self._store, line_rules(settings, clock.now_ms()), self._swept)
+        self._conductor = Conductor(self._store, line_rules(settings, clock.now_ms()), self._departed)
         self._watcher = Watcher(counters, _backends(settings), access=settings.logging.access)
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
         self._listener: Listener | None = None
@@ -137,12 +138,10 @@ class ExamFront:
     def _touched(self, pool: str, answer: Touched) -> None:
         self._brain.gate.touched(pool, answer)
 
-    def _swept(self, pool: str, lapsed: int, absent: int) -> None:
-        """What the line ended by itself."""
-        if lapsed:
-            self._counters.counter("departures_total", pool, "lapsed").inc(lapsed)
-        if absent:
-            self._counters.counter("departures_total", pool, "absent").inc(absent)
+    def _departed(self, pool: str, reason: str, number: int) -> None:
+        """Sessions and places that ended, as the line tells them."""
+        if reason in REASONS:
+            self._counters.counter("departures_total", pool, reason).inc(number)
 
     def _second(self, _now_s: float) -> None:
         assert self._listener is not None

@@ -173,10 +173,9 @@ class LineStore:
         """The pool as it is."""
         return codec.snapshot(await self._pool_job(pool, "wr_snapshot"))
 
-    async def sweep(self, pool: str) -> tuple[int, int, int]:
-        """The conductor's second: sessions that lapsed, tickets that became absent, absent ones that left the line."""
-        lapsed, late, gone = (await self._pool_job(pool, "wr_sweep"))[2:5]
-        return lapsed, late, gone
+    async def sweep(self, pool: str) -> dict[str, int]:
+        """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
+        return codec.departures(await self._pool_job(pool, "wr_sweep"))
 
     async def write_rules(self, pool: str, rules: Rules) -> int:
         """Put rules in force, now and whenever the store has lost them; returns the version that is in force."""

@@ -23,7 +23,7 @@ from waitroom.store.keys import Argument
 OK, NO_RULES, NAME_THESE = 0, 1, 2
 """First element of a reply of every function that works on a pool."""
 
-_CONFIRMED, _HIDDEN, _MAY_ENTER, _LANE, _EXAM = 1, 2, 4, 16, 64
+_CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
 _TOLD_BEFORE = 16
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
@@ -47,6 +47,7 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
             one.confirmed * _CONFIRMED
             + one.hidden * _HIDDEN
             + one.may_enter * _MAY_ENTER
+            + one.page * _PAGE
             + one.lane * _LANE
             + position * _EXAM,
         )
@@ -136,6 +137,11 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
         admissions_total=_below(total, "admissions:"),
         departures_total=_below(total, "departures:"),
     )
+
+
+def departures(reply: list[bytes | int]) -> dict[str, int]:
+    """The reply of `wr_sweep`."""
+    return _counts(reply[2:], 2, 1)
 
 
 def _whole(value: object) -> int:

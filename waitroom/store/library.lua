@@ -14,7 +14,7 @@ What the keys hold:
 
   rules    hash: version, text (JSON of wr_rules), retired (backends of before that may still have sessions)
   state    hash: seen (ms of the last call), mercy (nothing expires before), freeze (nobody is admitted before), born
-           (ms of the first call), arrival (us of the last arrival), flow (admissions in 1,000 s), opens (earliest pending
+           (ms of the first call), told:<reason> (departures that a sweep has told), arrival (us of the last arrival), flow (admissions in 1,000 s), opens (earliest pending
            opening), pull (1: deadlines lie too far ahead), open:<exam> (opening ms of an exam with a lobby)
   bucket   hash: tokens (millionths of an admission), at (ms)
   flow     hash: a:<slot> and e:<slot> (people admitted, sessions ended in a slot of 10 s), t:<total>
@@ -36,13 +36,14 @@ local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
 local UNLIMITED = 1e15
 local PROVISIONAL_MS = 30000     -- law 10: a session nobody has used yet
-local UNCONFIRMED_MS = 10000     -- law 10: a ticket whose cookie has not come back
+local UNCONFIRMED_MS = 15000     -- law 10: a ticket whose cookie has not come back; a page without script loads in 10 s
 local CONFIRM_POLL_MS = 4000     -- soon enough that an honest browser confirms within UNCONFIRMED_MS
 local POLL_MIN_MS = 2000         -- law 11
 local POLL_MAX_MS = 30000
 local POLL_PART = 0.4            -- of the time until the turn may come
 local POLL_PLACE_MS = 20         -- a place back, where flow is unknown: 30 s from 1,400 back
 local SLACK_MS = 5000            -- a poll may be this late at least
+local PAGE_MS = 12000            -- after a whole page: without script it is loaded anew after 10 s, not after 2 s
 local HIDDEN_MS = 90000          -- browsers run a hidden tab's timers once a minute
 local OPENING_MILLI = 200000     -- polls in 1,000 s after an opening where no rate is configured: 200 a second
 local DUE_MAX_MS = 2 * (2 * POLL_MAX_MS + 1000) + HIDDEN_MS
@@ -276,9 +277,9 @@ end
 -- Tickets whose heartbeat is overdue stop being present. Confirmed ones keep their order as absent ones; the others are
 -- gone, and come back with their cookie.
 local function expire_presence(pool, due, present, bound)
-  if pool.now < pool.mercy then return 0 end
+  if pool.now < pool.mercy then return end
   local late = redis.call('ZRANGEBYSCORE', due, 0, '(' .. pool.now, 'LIMIT', 0, bound)
-  if #late == 0 then return 0 end
+  if #late == 0 then return end
   redis.call('ZREM', present, unpack(late))
   local confirmed = redis.call('ZMSCORE', pool.line, unpack(late))
   local absent, gone = {}, {}
@@ -291,7 +292,6 @@ local function expire_presence(pool, due, present, bound)
   end
   if #absent > 0 then redis.call('ZADD', due, unpack(absent)) end
   if #gone > 0 then redis.call('ZREM', due, unpack(gone)) end
-  return #late
 end
 
 local function pass_of(text)
@@ -306,7 +306,7 @@ end
 
 -- Sessions whose time is over end. An entry whose visitor has moved to another backend since just goes.
 local function expire_sessions(pool, bound)
-  if pool.now < pool.mercy then return 0 end
+  if pool.now < pool.mercy then return end
   local ended = 0
   for _, backend in ipairs(pool.backends) do
     local late = redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
@@ -324,7 +324,6 @@ local function expire_sessions(pool, bound)
     end
   end
   count_ends(pool, 'lapsed', ended)
-  return ended
 end
 
 -- Free slots of the backends that this call may send somebody to.
@@ -366,14 +365,9 @@ end
 
 -- When to ask again: a part of the time until the turn may come, 2 s at the head to 30 s far back.
 local function poll_ms(pool, ahead, visitor)
-  local ms
-  local milli = pool.flow_milli
+  local ms, milli = POLL_MIN_MS + ahead * POLL_PLACE_MS, pool.flow_milli
   if pool.free > ahead then milli = max(milli, pool.rules.rate_milli) end
-  if milli > 0 and pool.rules.held ~= 1 then
-    ms = (ahead + 1) * 1e6 / milli * POLL_PART
-  else
-    ms = POLL_MIN_MS + ahead * POLL_PLACE_MS
-  end
+  if milli > 0 and pool.rules.held ~= 1 then ms = min(ms, (ahead + 1) * 1e6 / milli * POLL_PART) end
   return floor(max(POLL_MIN_MS / 0.8, min(POLL_MAX_MS, ms)) * (0.8 + 0.2 * jitter(visitor)))
 end
 
@@ -391,7 +385,7 @@ local function heartbeat(pool, visitor, kind, ms)
   if not kind.confirmed then
     return min(ms, floor(CONFIRM_POLL_MS * (0.6 + 0.4 * jitter(visitor)))), pool.now + UNCONFIRMED_MS
   end
-  return ms, pool.now + ms + max(SLACK_MS, ms) + (kind.hidden and HIDDEN_MS or 0)
+  return ms, pool.now + ms + max(SLACK_MS, ms) + (kind.hidden and HIDDEN_MS or kind.page and PAGE_MS or 0)
 end
 
 -- The next arrival: later than every one before, even when the clock went back.
@@ -530,6 +524,7 @@ local function kind_of(pool, mix)
   kind = {
     lane = lane, base = lane * LANE_WIDTH, exam = exam, lobby = exam and exam.opens > pool.now,
     confirmed = number % 2 == 1, hidden = floor(number / 2) % 2 == 1, may_enter = floor(number / 4) % 2 == 1,
+    page = floor(number / 8) % 2 == 1,
   }
   kind.beats = kind.confirmed and not kind.lobby
   pool.kinds[mix] = kind
@@ -575,7 +570,7 @@ end
 --[[ wr_present: a batch of visitors shows up: newcomers join, tickets beat, whoever's turn it is enters.
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us, if there is
-       one), mix (1 confirmed + 2 hidden + 4 may enter + 16 * lane + 64 * position of its exam in ARGV, 0 for none)
+       one), mix (1 confirmed + 2 hidden + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in ARGV, 0 for none)
 Reply  0, now_ms, then of each ticket: state (+ 16: told before), arrival_us, position of its backend in ARGV or 0,
        admitted_ms, ahead, waiting, next_poll_ms ]]
 local function wr_present(keys, args)
@@ -823,13 +818,12 @@ end
 -- Absent tickets whose grace is over leave the line.
 local function forget_absent(pool, due)
   local long = -(pool.now - pool.rules.grace_ms)
-  if pool.now < pool.mercy or long >= 0 then return 0 end
+  if pool.now < pool.mercy or long >= 0 then return end
   local gone = redis.call('ZRANGEBYSCORE', due, string.format('%.0f', long), '(0', 'LIMIT', 0, EXPIRED_IN_SWEEP)
-  if #gone == 0 then return 0 end
+  if #gone == 0 then return end
   redis.call('ZREM', due, unpack(gone))
   redis.call('ZREM', pool.line, unpack(gone))
   count(pool, 't:departures:absent', #gone)
-  return #gone
 end
 
 local function forget_ended(pool)
@@ -885,10 +879,28 @@ local function drop_retired(pool)
   if #still < #pool.retired then redis.call('HSET', pool.rules_key, 'retired', table.concat(still, ' ')) end
 end
 
+-- Departures that no sweep has told yet, so that each is counted once whoever ended it: reason, number, ...
+local function untold_departures(pool)
+  local untold = {}
+  local fields = redis.call('HGETALL', pool.flow)
+  for at = 1, #fields, 2 do
+    local reason = string.match(fields[at], '^t:departures:(.*)$')
+    if reason then
+      local total = tonumber(fields[at + 1])
+      local told = tonumber(redis.call('HGET', pool.state, 'told:' .. reason)) or 0
+      if total ~= told then
+        redis.call('HSET', pool.state, 'told:' .. reason, total)
+        untold[#untold + 1], untold[#untold + 2] = reason, total - told
+      end
+    end
+  end
+  return untold
+end
+
 --[[ wr_sweep: the conductor's second: opens, expires, forgets, measures. Bounded; the next one does what is left over.
 KEYS   the pool's
 ARGV   the pool's, nothing more
-Reply  0, now_ms, sessions that lapsed, tickets that became absent or went, absent tickets that left the line ]]
+Reply  0, now_ms, then of each reason for which sessions or places have ended since the last sweep: reason, number ]]
 local function wr_sweep(keys, args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
@@ -897,18 +909,18 @@ local function wr_sweep(keys, args)
   read_state(pool)
   settle_openings(pool)
   if redis.call('HGET', pool.state, 'pull') == '1' then pull_in_all(pool) end
-  local lapsed = expire_sessions(pool, EXPIRED_IN_SWEEP)
-  local late = expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_SWEEP)
-  local gone = forget_absent(pool, pool.due)
+  expire_sessions(pool, EXPIRED_IN_SWEEP)
+  expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_SWEEP)
+  forget_absent(pool, pool.due)
   for _, exam in ipairs(pool.exams) do
-    late = late + expire_presence(pool, exam.due, exam.lobby, EXPIRED_IN_SWEEP)
-    gone = gone + forget_absent(pool, exam.due)
+    expire_presence(pool, exam.due, exam.lobby, EXPIRED_IN_SWEEP)
+    forget_absent(pool, exam.due)
   end
   forget_ended(pool)
   drop_retired(pool)
   measure_flow(pool)
   save(pool)
-  return {0, pool.now, lapsed, late, gone}
+  return {0, pool.now, unpack(untold_departures(pool))}
 end
 
 local function flow_of(pool)
