@@ -36,7 +36,7 @@ WARM_UP_S = 1.0
 LIKE_A_PASS = f"wr_main={'x' * 150}"
 """For nginx, so that it reads and relays as many bytes as we do."""
 
-WIDTH = 118
+WIDTH = 128
 OUT = ROOT / "out" / "bench.json"
 
 
@@ -150,6 +150,8 @@ class Bench:
 
 
 def _cpu(what: str, theirs: list[Round], mine: list[Round], bar: float, note: str = "") -> Bar:
+    store = f"store {median(each.store_us for each in mine):.1f} of it"
+    note = f"{store}; {note}" if note else store
     return _bar(what, "us", [each.cpu_us for each in theirs], [each.cpu_us for each in mine], bar, note=note)
 
 
@@ -235,6 +237,8 @@ def main() -> int:
         )  # fmt: skip
         bars = _measure(bench, backend, arguments.only)
     console.print(table(bars))
+    if arguments.only and arguments.out == OUT:  # a part never overwrites the whole
+        arguments.out = OUT.with_name(f"bench-{arguments.only}.json")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(report(bars, bench, load), indent=2) + "\n")
     console.print(f"Written to {arguments.out}")

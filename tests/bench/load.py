@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.contestants import BIG_BYTES, Contestant
-from tests.bench.procs import cpu_s
+from tests.bench.procs import cpu_s, stores
 
 SCRIPT = Path(__file__).with_name("load.lua")
 CONNECTIONS = 64
@@ -24,6 +24,8 @@ class Round:
     requests: int
     cpu_us: float
     """CPU per request, all processes of the contestant."""
+    store_us: float
+    """The embedded store's part of it."""
     per_s: float
     p50_us: int
     p99_us: int
@@ -38,19 +40,21 @@ def drive(contestant: Contestant, requests: Sequence[bytes], seconds: float, fol
         raise SystemExit("wrk is missing: apt-get install nginx-light wrk")
     file = folder / "requests"
     file.write_bytes(b"".join(request + b"--next--\n" for request in requests))
-    before_s = cpu_s(contestant.pids())
+    pids = contestant.pids()
+    before_s, store_before_s = cpu_s(pids), cpu_s(stores(pids))
     ran = subprocess.run(
         [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency", "-s", str(SCRIPT),
          f"http://127.0.0.1:{contestant.port}/", "--", str(file), str(pause_ms)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    used_s = cpu_s(contestant.pids()) - before_s
+    used_s, store_s = cpu_s(pids) - before_s, cpu_s(stores(pids)) - store_before_s
     said = json.loads(ran.stdout.rpartition("RESULT ")[2])
     if said["broken"] or not said["requests"]:
         raise SystemExit(f"{contestant.name}: {said['broken']} broken of {said['requests']} requests\n{ran.stdout}")
     return Round(
         requests=said["requests"],
         cpu_us=used_s / said["requests"] * 1e6,
+        store_us=store_s / said["requests"] * 1e6,
         per_s=said["requests"] / said["duration_us"] * 1e6,
         p50_us=said["p50_us"],
         p99_us=said["p99_us"],

@@ -27,6 +27,11 @@ def cpu_s(pids: list[int]) -> float:
     return total * TICK_S
 
 
+def stores(pids: list[int]) -> list[int]:
+    """Those of them that are a store: its share of the cost is told apart."""
+    return [pid for pid in pids if b"valkey" in Path(f"/proc/{pid}/comm").read_bytes()]
+
+
 def rss_kib(pids: list[int]) -> int:
     """Resident memory of processes, pages that they share counted once: proportional set size."""
     return sum(_field(pid, "smaps_rollup", "Pss") for pid in pids)
