@@ -123,7 +123,7 @@ def test_polls_lengthen_with_the_distance_and_differ(line: Line) -> None:
 
 
 def test_polls_follow_the_measured_flow(line: Line) -> None:
-    """With 10 people a second getting in, 50 back asks again within 2.5 s, and a slow flow never beyond 20 ms a place."""
+    """With 10 people a second getting in, 50 back asks again within 2.5 s; never later than 20 ms a place."""
     opened(line, 1_000)
     for second in range(60):
         line.advance(1_000)
