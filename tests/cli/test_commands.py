@@ -66,6 +66,20 @@ def test_serve_with_keys_that_others_can_read(tmp_path: Path) -> None:
     assert len(served.stderr.splitlines()) == 1
 
 
+def test_serve_with_a_bad_certificate(tmp_path: Path) -> None:
+    """What a worker cannot begin with is told in one line, like any other fault of the settings."""
+    (tmp_path / "cert.pem").write_text("nonsense")
+    (tmp_path / "waitroom.yaml").write_text(
+        f"listen: {{public: [{{address: '127.0.0.1:{free_port()}', tls: {{cert: cert.pem, key: cert.pem}}}}],\n"
+        f"         admin: '127.0.0.1:{free_port()}'}}\n"
+        "pools: {main: {backends: {main-1: {url: 'http://127.0.0.1:9', max_sessions: 1}}}}\n"
+    )
+    served = waitroom("serve", "waitroom.yaml", cwd=tmp_path)
+    assert served.returncode == 1
+    assert served.stderr.splitlines()[-1].startswith("waitroom: cert.pem, cert.pem: not a certificate with its key")
+    assert "Traceback" not in served.stderr
+
+
 def test_version_and_help(tmp_path: Path) -> None:
     """`--version` is the package's; the help lists every command; another word is a usage error."""
     assert waitroom("--version", cwd=tmp_path).stdout == f"waitroom {version('waitroom')}\n"

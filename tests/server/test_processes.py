@@ -157,6 +157,27 @@ def test_stop_finishes_what_is_in_flight(tmp_path: Path) -> None:
     run(main())
 
 
+def test_stop_under_load_resets_nobody(tmp_path: Path) -> None:
+    """SIGTERM under load: who was in time is answered, backlog included; who was late is refused; nobody is reset."""
+
+    async def main() -> None:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, "--backend", backend.url, *PLENTY, "--workers", "2") as product,
+            new_connections(product.public, 32) as load,
+        ):
+
+            async def busy() -> bool:
+                return load.done > 200
+
+            await until(busy, what="load")
+            assert await product.stop() == 0
+        assert set(load.failures) == {"ConnectionRefusedError"}
+        assert load.answers.total() > 200
+
+    run(main())
+
+
 def test_asked_twice_ends_at_once(tmp_path: Path) -> None:
     """A second signal does not wait for the request in flight."""
 

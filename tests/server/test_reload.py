@@ -8,8 +8,10 @@ from typing import Any
 
 from tests.support.aio import run
 from tests.support.backend import counting_backend
-from tests.support.load import one_request
+from tests.support.load import new_connections, one_request
 from tests.support.product import Product, serving, until
+from tests.support.student import Student
+from waitroom.settings.secrets import rotate
 
 SUCCESS, WHEN = "waitroom_config_reload_success", "waitroom_config_last_reload_timestamp_seconds"
 
@@ -87,5 +89,36 @@ def test_a_reload_brings_new_series_and_keeps_old_totals(tmp_path: Path) -> None
             await until(whole, what="two replacements")
             await one_request(product.public)
             assert (await product.metrics())['waitroom_arrivals_total{pool="main"}'] == 6
+
+    run(main())
+
+
+def test_reloads_under_load_lose_nothing(tmp_path: Path) -> None:
+    """Reloads one after another while new connections come in: every request is answered."""
+
+    async def main() -> None:
+        async with counting_backend() as backend, serving(tmp_path, config=config(backend.url)) as product:
+            async with new_connections(product.public, 4) as load:
+                for status in (429, 503, 429, 503, 429):
+                    seen = await reloaded(product, config(backend.url, queue_status=status))
+                    assert seen[SUCCESS] == 1
+            assert load.failures.total() == 0
+            assert load.answers.total() > 20
+
+    run(main())
+
+
+def test_a_rotated_key_signs_after_a_reload(tmp_path: Path) -> None:
+    """`rotate` puts a new key first; from the next SIGHUP on it signs, in every worker."""
+
+    async def main() -> None:
+        async with counting_backend() as backend, serving(tmp_path, config=config(backend.url)) as product:
+            new = rotate(product.data_dir / "secrets").keys[0].id
+            assert (await reloaded(product, config(backend.url)))[SUCCESS] == 1
+            for number in range(8):
+                async with Student(product.public, f"s{number}") as student:
+                    await student.page()
+                    (cookie,) = student.client.cookie_jar
+                    assert cookie.value.startswith(f"v1.{new}.")
 
     run(main())

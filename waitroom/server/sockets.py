@@ -5,9 +5,13 @@ every TCP address (SO_REUSEPORT: the kernel spreads connections), and it stays o
 what waits in the backlog waits for the replacement. A unix address has one socket that all workers share.
 """
 
+import asyncio
 import contextlib
+import ctypes
 import errno
+import select
 import socket
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +22,17 @@ from waitroom.settings.model import PublicListen
 
 BACKLOG = 4_096
 """Connections that may wait for a worker; the kernel cuts it to net.core.somaxconn (4096 since Linux 5.4)."""
+
+SO_ATTACH_FILTER = 26
+"""asm-generic/socket.h; Python does not name it."""
+
+DROP_SYN = (
+    (0x30, 0, 0, 13),  # load the byte at 13: the flags (RFC 9293 section 3.1)
+    (0x45, 0, 1, 0x02),  # SYN?
+    (0x06, 0, 0, 0),  # yes: keep nothing of the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # no: keep all
+)
+"""Instructions of a socket filter: code, jump if true, jump if false, operand (linux/bpf_common.h)."""
 
 UNIX_MODE = 0o666
 """Anyone on the machine may connect to a unix address, as anyone can to a port; a folder's mode can narrow it."""
@@ -39,6 +54,17 @@ class Doors:
     addresses: tuple[str, ...]
     unix_paths: tuple[Path, ...] = ()
 
+    def shut(self) -> None:
+        """Let nobody new in; who waits in a backlog can still be answered.
+
+        A newcomer's SYN is dropped by a filter on the socket, and refused when it is sent again a second later. Closing
+        at once would reset whoever came between the last accept and the close.
+        """
+        for row in self.slots:
+            for each in row:
+                if each.family != socket.AF_UNIX:
+                    _drop_newcomers(each)
+
     def close(self) -> None:
         """Let go of our copies. The kernel refuses newcomers as soon as the workers have let go of theirs."""
         for row in self.slots:
@@ -49,6 +75,17 @@ class Doors:
         """Take unix sockets out of the file system."""
         for path in self.unix_paths:
             path.unlink(missing_ok=True)
+
+
+async def empty_backlog(doors: Sequence[socket.socket]) -> None:
+    """Give the loop its turns until it has accepted all that waits; it accepts one connection a turn (libuv)."""
+    poller = select.poll()
+    for each in doors:
+        poller.register(each.fileno(), select.POLLIN)
+    for _ in range(BACKLOG * len(doors)):
+        if not poller.poll(0):
+            return
+        await asyncio.sleep(0)
 
 
 def open_doors(listens: Sequence[PublicListen], workers: int) -> Doors:
@@ -117,6 +154,14 @@ def _bound(family: int, at: At, *, shared: bool) -> socket.socket:
         made.close()
         raise
     return made
+
+
+def _drop_newcomers(door: socket.socket) -> None:
+    """Attach the filter (socket(7), SO_ATTACH_FILTER). A handshake that is under way can still be finished."""
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in DROP_SYN))
+    program = struct.pack("HP", len(DROP_SYN), ctypes.addressof(code))
+    with contextlib.suppress(OSError):  # a kernel without it: then a few newcomers are reset instead
+        door.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 def _unix(path: str, copies: int) -> tuple[list[socket.socket], str]:

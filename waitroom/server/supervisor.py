@@ -156,6 +156,7 @@ class Supervisor:
         notify("STOPPING=1")
         log.info("stopping", workers=len(crew.living))
         assert self.doors is not None
+        self.doors.shut()
         self.doors.close()
         hurry = spawn(self._kill_on_hurry(crew), name="hurry")
         await crew.drain(Grace.of(self.settings))

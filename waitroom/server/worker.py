@@ -24,6 +24,7 @@ from waitroom.server.channel import Channel, Message
 from waitroom.server.duty import Front, Grace, die_with
 from waitroom.server.front import build
 from waitroom.server.orders import Orders, read_orders
+from waitroom.server.sockets import empty_backlog
 from waitroom.tasks import spawn
 
 log = structlog.get_logger(__name__)
@@ -81,6 +82,7 @@ class Worker:
                 case "ping":
                     self._channel.send("pong", re=message["id"])
                 case "drain":
+                    await empty_backlog(self._doors if self._front else ())
                     self._leave()
                 case other:
                     raise WaitroomError(f"no such message: {other}")
