@@ -108,6 +108,23 @@ def test_any_goodbye_clears_the_stage(tmp_path: Path, name: signal.Signals) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_process_that_dies_ends_the_play(tmp_path: Path) -> None:
+    """If the waiting room itself is killed, the demonstration says so, ends the rest and exits with 2."""
+
+    async def main() -> tuple[int | None, str, str]:
+        process = await demo(tmp_path)
+        assert process.stdout is not None
+        while b" | exam server: " not in await asyncio.wait_for(process.stdout.readline(), WITHIN_S):
+            pass
+        os.kill(_children(process.pid)[1], signal.SIGKILL)
+        return await ended(process)
+
+    code, _, complained = run(main())
+    assert code == 2
+    assert complained.startswith("waitroom demo: waitroom serve ended by itself with -9")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_taken_port_is_said(tmp_path: Path) -> None:
     """Two demonstrations on one machine: the second one names the port and the option, and starts nothing."""
 

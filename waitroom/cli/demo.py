@@ -73,10 +73,10 @@ def demo(students: int, listen: str | None, port_base: int, max_sessions: int | 
 
 
 async def _play(plan: Plan, console: Console) -> Result:
-    interrupted = asyncio.Event()
+    ended = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(name, interrupted.set)
-    return await play(plan, console, interrupted)
+        asyncio.get_running_loop().add_signal_handler(name, ended.set)
+    return await play(plan, console, ended)
 
 
 def _introduce(plan: Plan, console: Console) -> None:
@@ -89,6 +89,7 @@ def _introduce(plan: Plan, console: Console) -> None:
             f"Open the first in {full + 1} private windows: the last one waits and enters when another logs out.\n"
             "Or send a crowd: waitroom demo --students 200\nStop with Ctrl-C.",
             highlight=False,
+            soft_wrap=True,
         )
     if plan.students and plan.with_waiting_room:
         console.print("\nOpen the first address while the crowd is there: you are the next in line.", highlight=False)

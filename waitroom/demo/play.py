@@ -7,7 +7,7 @@ play (the last student, the time, Ctrl-C, a process that died), the stage is cle
 import asyncio
 import contextlib
 import resource
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -54,8 +54,8 @@ class Result:
     seconds: float
 
 
-async def play(plan: Plan, console: Console, interrupted: asyncio.Event) -> Result:
-    """The whole play. Raises StageError."""
+async def play(plan: Plan, console: Console, ended: asyncio.Event) -> Result:
+    """The whole play; `ended` may be set to end it early. Raises StageError."""
     _allow_files(plan.students * FILES_A_STUDENT + 200)
     loop = asyncio.get_running_loop()
     scenery = stage(
@@ -64,18 +64,16 @@ async def play(plan: Plan, console: Console, interrupted: asyncio.Event) -> Resu
     async with scenery as running, _watching(plan) as watch:
         started_s = loop.time()
         crowd = _crowd(plan)
-        board = spawn(_show(plan, running, watch, crowd, console), name="board")
-        main = spawn(_sit(plan, crowd), name="crowd")
-        stopper = spawn(interrupted.wait(), name="interrupt")
+        sitting = spawn(_sit(plan, crowd), name="crowd")
+        sitting.add_done_callback(lambda _task: ended.set())
         try:
-            await asyncio.wait([board, main, stopper], return_when=asyncio.FIRST_COMPLETED)
+            await _show(running, watch, lambda seconds: _scene(plan, watch, crowd, seconds), console, ended)
         finally:
-            for task in (main, stopper, board):
-                await stop(task)
+            await stop(sitting)
             if crowd is not None:
                 await crowd.go_home()
-        if board.done() and not board.cancelled() and (error := board.exception()) is not None:
-            raise error
+        if not sitting.cancelled():
+            sitting.result()
         await watch.look()
         return Result(plan, crowd.tally() if crowd else None, watch, loop.time() - started_s)
 
@@ -106,30 +104,37 @@ async def _watching(plan: Plan) -> AsyncIterator[Watch]:
         await watch.client.close()
 
 
-async def _show(plan: Plan, running: Stage, watch: Watch, crowd: Crowd | None, console: Console) -> None:
-    """Look and draw, until stopped; fails if a process of the stage has ended by itself."""
+async def _show(
+    running: Stage, watch: Watch, scene_at: Callable[[float], Scene], console: Console, ended: asyncio.Event
+) -> None:
+    """Look and draw until it has ended; fails if a process of the stage has ended by itself."""
     loop = asyncio.get_running_loop()
     started_s, said_s = loop.time(), -LINE_S
-
-    def scene() -> Scene:
-        seconds, tally = loop.time() - started_s, crowd.tally() if crowd else None
-        max_sessions = plan.max_sessions if plan.with_waiting_room else None
-        return Scene(_title(plan), seconds, watch, tally, max_sessions)
-
     with contextlib.ExitStack() as stack:
-        live = None
-        if console.is_terminal:
-            live = stack.enter_context(Live(draw(scene()), console=console, auto_refresh=False))
-        while True:
+        live = stack.enter_context(Live(console=console, auto_refresh=False)) if console.is_terminal else None
+        over = False
+        while not over:
+            over = await _wait(ended, 0.0 if not watch.history else LOOK_S)
             running.check()
             await watch.look()
-            now = scene()
+            scene = scene_at(loop.time() - started_s)
             if live is not None:
-                live.update(draw(now), refresh=True)
-            elif now.seconds >= said_s + LINE_S:
-                console.print(line(now), highlight=False, soft_wrap=True)
-                said_s = now.seconds
-            await pause(LOOK_S)
+                live.update(draw(scene), refresh=True)
+            elif over or scene.seconds >= said_s + LINE_S:
+                console.print(line(scene), highlight=False, soft_wrap=True)
+                said_s = scene.seconds
+
+
+async def _wait(ended: asyncio.Event, seconds: float) -> bool:
+    """Whether it has ended within so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), seconds)
+    return ended.is_set()
+
+
+def _scene(plan: Plan, watch: Watch, crowd: Crowd | None, seconds: float) -> Scene:
+    tally = crowd.tally() if crowd else None
+    return Scene(_title(plan), seconds, watch, tally, plan.max_sessions if plan.with_waiting_room else None)
 
 
 def links(plan: Plan) -> tuple[tuple[str, str], ...]:
