@@ -72,6 +72,19 @@ def test_flow_is_measured_over_the_shortest_window_that_saw_enough() -> None:
     assert (found.ended, found.window_s) == (60, 60.0)
 
 
+def test_the_time_before_the_first_departure_says_nothing_of_the_flow() -> None:
+    """An exam that began 40 s ago, and 12 people who left in the last 10 s: 1.2 a second, not 0.24."""
+    now = 1_000_000
+    flow = [Flow(now - 10_000 * n, 10, 12 if n == 1 else 0) for n in range(1, 6)]
+    found = regime(snapshot(now, flow))
+    assert (found.ended, found.window_s) == (12, 10.0)
+
+
+def test_two_departures_are_not_a_flow() -> None:
+    """A range that spans everything is no answer."""
+    assert make(ended=2).eta(10) is Unknown.NO_FLOW
+
+
 def snapshot(now_ms: int, flow: list[Flow]) -> Snapshot:
     """A full pool with this flow."""
     return Snapshot(

@@ -6,7 +6,7 @@ Law: never a fake countdown (DESIGN.md law 12). The turn of a visitor with `ahea
 - free slots, let in at the configured rate: arithmetic, no guess; - slots given back by those who leave: a measured
   flow. With `a` departures seen in `w` seconds, the time to the k-th next one is about k w / a; its logarithm is off
   by about sqrt(1/k + 1/a) (a Poisson process whose rate is itself measured), so the range is that estimate times
-  exp(+-1.4 of it), which holds 84 % of waits of the model, kept above 80 % by the rest.
+  exp(+-1.4 of it), which holds 84 % of the waits of a steady flow.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,12 @@ WINDOWS_S = (60, 180, 600)
 
 ENOUGH = 20
 """Departures that make a window trustworthy: their own error is then about 22 %."""
+
+FEWEST = 3
+"""With fewer departures than this a range would span a factor of ten: nobody knows yet."""
+
+DRIFT = 0.03
+"""Variance for what a Poisson process has not: the flow itself changes while one waits, by some 17 %."""
 
 POLL_SLACK_S = 5
 """A turn is noticed at the next poll, which comes every 2 s near the head."""
@@ -69,10 +75,10 @@ class Regime:
         after_free = turn - self.free
         if after_free <= 0:
             return _range(paced_s, 0.1)
-        if not self.ended:
+        if self.ended < FEWEST:
             return Unknown.NO_FLOW
         flow_s = after_free * self.window_s / self.ended
-        error = sqrt(1 / after_free + 1 / self.ended)
+        error = sqrt(1 / after_free + 1 / self.ended + DRIFT)
         low, high = flow_s * exp(-SPREAD * error), flow_s * exp(SPREAD * error)
         eta = Eta(int(max(low, paced_s * 0.9)), _up(max(high, paced_s * 1.1) + POLL_SLACK_S))
         return eta if eta.low_s <= LONGEST_S else Unknown.NO_FLOW
@@ -94,15 +100,18 @@ def regime(snapshot: Snapshot) -> Regime:
 
 
 def _departures(flow: Sequence[Flow], now_ms: int) -> tuple[int, float]:
-    """Departures in the shortest window that saw enough of them, and how much of that window has been lived."""
-    if not flow:
-        return 0, float(WINDOWS_S[0])
-    oldest_ms = min(part.start_ms for part in flow)
+    """Departures in the shortest window that saw enough of them, and how long that is in seconds.
+
+    Time before the first departure does not count: when an exam begins nobody can be done yet, and that says nothing of
+    how fast they will leave once the first are.
+    """
+    first_ms = min((part.start_ms for part in flow if part.ended), default=now_ms)
     ended, lived_s = 0, 1.0
     for window_s in WINDOWS_S:
-        since_ms = now_ms - window_s * 1000
-        ended = sum(part.ended for part in flow if part.start_ms >= since_ms)
-        lived_s = max(1.0, min(float(window_s), (now_ms - oldest_ms) / 1000))
+        since_ms = max(first_ms, now_ms - window_s * 1000)
+        inside = [part for part in flow if part.start_ms >= since_ms]
+        ended = sum(part.ended for part in inside)
+        lived_s = max(1.0, (now_ms - min((part.start_ms for part in inside), default=now_ms)) / 1000)
         if ended >= ENOUGH:
             break
     return ended, lived_s
