@@ -14,6 +14,7 @@ import pytest
 
 from tests.store.driver import rules
 from tests.support.aio import run
+from tests.support.product import until
 from waitroom.admission.line import Lane, Presence, Standing, Touch, Touched
 from waitroom.errors import SettingsError, StoreError
 from waitroom.store.client import LineStore
@@ -50,12 +51,14 @@ def ask(store: LineStore, presence: Presence) -> "asyncio.Future[Standing | Stor
 
 async def again(store: LineStore, told: Standing) -> Standing:
     """Poll until the store answers again."""
-    async with asyncio.timeout(20):
-        while True:
-            answer = await ask(store, Presence(told.visitor, arrival_us=told.arrival_us, confirmed=True))
-            if isinstance(answer, Standing):
-                return answer
-            await asyncio.sleep(0.01)
+
+    async def answered() -> Standing | None:
+        answer = await ask(store, Presence(told.visitor, arrival_us=told.arrival_us, confirmed=True))
+        return answer if isinstance(answer, Standing) else None
+
+    found = await until(answered, within_s=20, what="the store's answer")
+    assert found is not None
+    return found
 
 
 async def fill(store: LineStore) -> list[Standing]:

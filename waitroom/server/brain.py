@@ -62,11 +62,6 @@ def line_rules(settings: Settings, version: int) -> dict[str, Rules]:
     return {name: _rules(pool, version) for name, pool in settings.pools.items()}
 
 
-def opening_exams(settings: Settings, pool: str) -> tuple[str, ...]:
-    """Exams of a pool that have a lobby before they open."""
-    return tuple(name for name, exam in settings.exams.items() if exam.pool == pool and exam.opens_ms)
-
-
 def _rules(pool: Pool, version: int) -> Rules:
     return Rules(
         version=version,

@@ -37,10 +37,11 @@ class Front(Protocol):
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept on these listening sockets. They belong to the front from now on."""
 
-    async def prepare(self, settings: Settings, secrets: Secrets) -> Callable[[], None]:
+    async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Get ready for new settings and keys without using them; the function returned switches over and cannot fail.
 
-        Raises WaitroomError if these settings cannot be had.
+        `taken_ms`: when they were read; of two machines the one that read later is right. Raises WaitroomError if these
+        settings cannot be had.
         """
 
     async def drain(self, grace: Grace) -> None:

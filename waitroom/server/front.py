@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from waitroom import clock
 from waitroom.admission.line import Touched
 from waitroom.errors import SettingsError, StoreError
 from waitroom.logs import request_ids
@@ -21,16 +20,16 @@ from waitroom.metrics.counters import Counters
 from waitroom.proxy.decisions import Decision, Relay, Request, Respond
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
-from waitroom.server.brain import Brain, build_brain, line_rules, opening_exams
+from waitroom.server.brain import Brain, build_brain, line_rules
 from waitroom.server.conductor import Conductor
 from waitroom.server.duty import Front, Grace
+from waitroom.server.home import pool_keys
 from waitroom.server.watcher import Watcher
 from waitroom.settings.addresses import BackendUrl
 from waitroom.settings.model import Settings
 from waitroom.settings.pools import Pool
 from waitroom.settings.secrets import Secrets
 from waitroom.store.client import LineStore
-from waitroom.store.keys import PoolKeys
 from waitroom.tasks import spawn, stop
 
 log = structlog.get_logger(__name__)
@@ -60,17 +59,17 @@ class Switch:
 class ExamFront:
     """What a worker process does."""
 
-    def __init__(self, settings: Settings, secrets: Secrets, counters: Counters) -> None:
+    def __init__(self, settings: Settings, secrets: Secrets, counters: Counters, taken_ms: int) -> None:
         assert settings.store.url is not None
         self._counters = counters
         self._store = LineStore(
             settings.store.url,
-            _pool_keys(settings),
+            pool_keys(settings),
             on_touched=self._touched,
             observe_call=counters.histogram("store_call_seconds").observe,
         )
         self._brain = build_brain(settings, secrets, self._store, counters)
-        self._conductor = Conductor(self._store, line_rules(settings, clock.now_ms()), self._departed)
+        self._conductor = Conductor(self._store, line_rules(settings, taken_ms), self._departed)
         self._watcher = Watcher(counters, _backends(settings), access=settings.logging.access)
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
         self._listener: Listener | None = None
@@ -95,17 +94,17 @@ class ExamFront:
         for door, tls in zip(sockets, self._tls, strict=True):
             self._servers.append(await loop.create_server(listener, sock=door, ssl=tls, backlog=BACKLOG))
 
-    async def prepare(self, settings: Settings, secrets: Secrets) -> Callable[[], None]:
+    async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
         brain = build_brain(settings, secrets, self._store, self._counters)
-        rules, proxy_rules = line_rules(settings, clock.now_ms()), _proxy_rules(settings)
+        rules, proxy_rules = line_rules(settings, taken_ms), _proxy_rules(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
             if each.tls is not None and tls is not None:
                 _tls(each.tls.cert, each.tls.key)  # a bad certificate refuses the reload
 
         def commit() -> None:
             assert self._listener is not None
-            self._store.set_pools(_pool_keys(settings))
+            self._store.set_pools(pool_keys(settings))
             self._brain = brain
             self._watcher.renew(_backends(settings), access=settings.logging.access)
             self._listener.adopt(proxy_rules, _targets(settings))
@@ -177,10 +176,9 @@ async def _drained(listener: Listener, grace: Grace) -> None:
         tunnels.cancel()
 
 
-def build(settings: Settings, secrets: Secrets, counters: Counters, worker_index: int) -> Front:
-    """The front of one worker."""
-    del worker_index
-    return ExamFront(settings, secrets, counters)
+def build(settings: Settings, secrets: Secrets, counters: Counters, taken_ms: int) -> Front:
+    """The front of one worker. `taken_ms`: when the settings were read."""
+    return ExamFront(settings, secrets, counters, taken_ms)
 
 
 def _backends(settings: Settings) -> list[tuple[str, str]]:
@@ -192,12 +190,6 @@ def _targets(settings: Settings) -> dict[str, BackendUrl]:
         return {f"{name}/{backend}": found.url for backend, found in pool.backends.items()}
 
     return {target: url for name, pool in settings.pools.items() for target, url in of(name, pool).items()}
-
-
-def _pool_keys(settings: Settings) -> dict[str, PoolKeys]:
-    return {
-        name: PoolKeys(tuple(pool.backends), opening_exams(settings, name)) for name, pool in settings.pools.items()
-    }
 
 
 def _proxy_rules(settings: Settings) -> ProxyRules:

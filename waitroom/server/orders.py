@@ -14,11 +14,14 @@ from waitroom.settings.secrets import Key, Secrets
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """All of it. `human`: events are for a terminal."""
+    """All of it. `taken_ms`: when the settings were read, which tells newer from older on all machines; `human`: events
+    are for a terminal.
+    """
 
     settings: Settings
     secrets: Secrets
     layout: Layout
+    taken_ms: int = 0
     human: bool = False
 
 
@@ -28,6 +31,7 @@ def write_orders(orders: Orders) -> Message:
         "settings": orders.settings.to_json(),
         "secrets": [[key.id, b64encode(key.key).decode()] for key in orders.secrets.keys],
         "layout": orders.layout.keys,
+        "taken_ms": orders.taken_ms,
         "human": orders.human,
     }
 
@@ -38,6 +42,7 @@ def read_orders(message: Message) -> Orders:
         settings=Settings.from_json(message["settings"]),
         secrets=Secrets(tuple(Key(key_id, b64decode(key)) for key_id, key in message["secrets"])),
         layout=Layout(tuple(tuple(key) for key in message["layout"])),
+        taken_ms=message["taken_ms"],
         human=message["human"],
     )
 

@@ -59,7 +59,7 @@ class Supervisor:
         self._crew: Crew | None = None
         self._home: Home | None = None
         self._reader: LineReader | None = None
-        self._applied_ms = clock.now_ms()
+        self._applied_ms = self._taken_ms = clock.now_ms()
         self._reload_success = True
         self._reloading = asyncio.Lock()
         self._stop_asked = asyncio.Event()
@@ -175,21 +175,23 @@ class Supervisor:
         self._layout.extend(labels_of(settings))
         generation = self._generation + 1
         members = self._crew.accepting
-        await prepare(members, generation, self._effective(settings, secrets))
-        self.settings, self._secrets, self._generation = settings, secrets, generation
+        taken_ms = max(clock.now_ms(), self._taken_ms + 1)
+        await prepare(members, generation, self._effective(settings, secrets, taken_ms))
+        self.settings, self._secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
         self._configure_logs()
         self._reader.follow(settings)
         await commit(members, generation)
         self._crew.replace_outdated(generation)
 
     def _orders(self) -> tuple[int, Orders]:
-        return self._generation, self._effective(self.settings, self._secrets)
+        return self._generation, self._effective(self.settings, self._secrets, self._taken_ms)
 
-    def _effective(self, settings: Settings, secrets: Secrets) -> Orders:
+    def _effective(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Orders:
         """What workers are told: the settings with the store's real address."""
         assert self._home is not None
         store = settings.store.model_copy(update={"url": self._home.url})
-        return Orders(settings.model_copy(update={"store": store}), secrets, self._layout, human=self._plan.human)
+        whole = settings.model_copy(update={"store": store})
+        return Orders(whole, secrets, self._layout, taken_ms, human=self._plan.human)
 
     def _configure_logs(self) -> None:
         configure(LogStyle("supervisor", self.settings.logging.level, self._plan.human), clock.now_ms)

@@ -93,7 +93,7 @@ class Worker:
         counters = Counters(orders.layout, self._memory.cells)
         self._counters = counters
         try:
-            self._front = build(orders.settings, orders.secrets, counters, self._slot)
+            self._front = build(orders.settings, orders.secrets, counters, orders.taken_ms)
             await self._front.start(self._doors)
         except Exception as error:  # the supervisor decides whether to try again
             if not isinstance(error, WaitroomError):
@@ -109,7 +109,7 @@ class Worker:
             orders = read_orders(message)
             self._counters.relayout(orders.layout)  # it only grew; see metrics/layout.py
             assert self._front is not None
-            commit = await self._front.prepare(orders.settings, orders.secrets)
+            commit = await self._front.prepare(orders.settings, orders.secrets, orders.taken_ms)
             self._prepared = (message["generation"], commit, orders)
         except Exception as error:  # whatever it is, it must not end this worker: the old settings still serve
             log.exception("prepare_failed")

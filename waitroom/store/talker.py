@@ -7,7 +7,6 @@ What a store that lost everything needs (library, rules) is given back to it wit
 import asyncio
 import secrets
 from collections.abc import Callable
-from time import perf_counter
 
 import hiredis
 import structlog
@@ -48,6 +47,7 @@ class Talker:
         self._rules_of = rules_of
         self._on_up = on_up
         self._observe_call = observe_call
+        self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._came_up = asyncio.Event()
@@ -121,9 +121,9 @@ class Talker:
         settled = 0
         error: StoreError = StoreAwayError("the worker is going")
         try:
-            started = perf_counter()
+            started = self._loop.time()
             replies = await wire.exchange([work.command() for work in works], CALL_S)
-            self._observe_call(perf_counter() - started)
+            self._observe_call(self._loop.time() - started)
             self._spoke, self._backoff_s = True, BACKOFF_MIN_S
             for work, reply in zip(works, replies, strict=True):
                 await self._settle(wire, work, reply)

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -56,6 +56,12 @@ def parse_url(url: str) -> Address:
     return Address(host, port, tls=tls, username=username, password=password, database=database)
 
 
+def _pack(command: tuple[Argument, ...]) -> bytes:
+    """A command as the store reads it. The cast: hiredis's stub says "a tuple of one", but it takes any."""
+    packed: bytes = hiredis.pack_command(cast("tuple[Argument]", command))
+    return packed
+
+
 class Wire:
     """An open connection. Use `Wire.open`."""
 
@@ -98,8 +104,7 @@ class Wire:
         whole = False
         try:
             async with asyncio.timeout(timeout_s):
-                # hiredis's stub says "a tuple of one"; it takes any
-                packed = [hiredis.pack_command(tuple(command)) for command in commands]  # type: ignore[arg-type]
+                packed = [_pack(tuple(command)) for command in commands]
                 self._writer.write(b"".join(packed))
                 replies = [await self._reply() for _ in commands]
             whole = True
