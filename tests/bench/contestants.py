@@ -17,6 +17,7 @@ from tests.support.product import free_port
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0
+LOOK_S = 0.05
 BODY_BYTES = 280
 BIG_BYTES = 100 * 1024 * 1024
 KEPT = 64
@@ -60,9 +61,8 @@ class _Served:
             )
         give_up = time.monotonic() + START_S
         while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > give_up:
+            if self._ended_within(LOOK_S) or time.monotonic() > give_up:
                 raise SystemExit(f"{self.name} does not start:\n{(self.folder / 'log').read_text(errors='replace')}")
-            time.sleep(0.05)
 
     def pids(self) -> list[int]:
         assert self.process is not None
@@ -77,6 +77,12 @@ class _Served:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+
+    def _ended_within(self, seconds: float) -> bool:
+        assert self.process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return self.process.returncode is not None
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException):

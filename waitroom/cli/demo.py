@@ -105,7 +105,7 @@ def _conclude(result: Result, console: Console) -> None:
     head = f"All {total} students submitted" if good else f"{submitted} of {total} students submitted"
     console.print(f"\n[bold {'green' if good else 'red'}]{head}, after {_span(result.seconds)}.[/]", highlight=False)
     for name, text in _findings(result, tally):
-        console.print(f"  [bold]{name:13}[/] {text}", highlight=False)
+        console.print(f"  [bold]{name:13}[/] {text}", highlight=False, soft_wrap=True)
     console.print(f"\n{_other(result.plan)}\n", highlight=False)
 
 

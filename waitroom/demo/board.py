@@ -21,10 +21,13 @@ STYLES: dict[State, str] = {
     State.FAILED: "red",
     State.COMING: "bright_black",
 }
-BAR = 60
+WIDTH = 77
+"""Fits into 80 columns, with room for the ^C that a terminal echoes behind it."""
+
+BAR = 58
 """Characters of the crowd's bar and of the history."""
 
-GAUGE = 20
+GAUGE = 16
 _HEIGHTS = "▁▂▃▄▅▆▇█"
 
 
@@ -54,13 +57,19 @@ def draw(scene: Scene) -> RenderableType:
         grid.add_row()
     grid.add_row("Exam server", _server(scene.watch.server))
     grid.add_row("", _memory(scene.watch.server))
+    grid.add_row("", _pace(scene.watch.server))
     grid.add_row("load", _history(scene.watch.history))
     if scene.watch.server.deaths:
         grid.add_row("deaths", _deaths(scene.watch.server))
     return Panel(
-        grid, title=f"[bold]{scene.title}[/]", subtitle=_clock(scene.seconds), title_align="left",
-        subtitle_align="right", padding=(1, 2),
-    )  # fmt: skip
+        grid,
+        title=f"[bold]{scene.title}[/]",
+        subtitle=_clock(scene.seconds),
+        title_align="left",
+        subtitle_align="right",
+        padding=(1, 1),
+        width=WIDTH,
+    )
 
 
 def line(scene: Scene) -> str:
@@ -77,7 +86,7 @@ def line(scene: Scene) -> str:
 
 
 def _crowd_bar(tally: Tally) -> Text:
-    """One character for each 60th of the crowd; rounding never hides anybody's fate at the ends."""
+    """One character for each equal part of the crowd; rounding never hides anybody's fate at the ends."""
     total, drawn, counted, bar = max(1, tally.states.total()), 0, 0, Text()
     for state, style in STYLES.items():
         counted += tally.states[state]
@@ -88,19 +97,21 @@ def _crowd_bar(tally: Tally) -> Text:
 
 
 def _legend(tally: Tally) -> Text:
+    """Two lines of three: it fits into 80 columns."""
     legend = Text()
-    for state, style in STYLES.items():
+    for index, (state, style) in enumerate(STYLES.items()):
+        legend.append("\n" if index == 3 else "   " if index else "")
         legend.append("■ ", style)
         legend.append(f"{state} ")
-        legend.append(f"{tally.states[state]}   ", "bold" if tally.states[state] else "dim")
+        legend.append(f"{tally.states[state]}", "bold" if tally.states[state] else "dim")
     return legend
 
 
 def _room(room: Room) -> Text:
     text = _gauge(room.sessions / room.limit if room.limit else 0.0, "blue")
-    text.append(f" {room.sessions} of {room.limit} places taken   ")
-    text.append(f"in line {room.waiting}   ", "yellow" if room.waiting else "")
-    text.append(f"let in {room.admitted}")
+    text.append(f" {room.sessions} of {room.limit} places, ")
+    text.append(f"{room.waiting} in line", "yellow" if room.waiting else "")
+    text.append(f", {room.admitted} let in")
     return text
 
 
@@ -110,15 +121,21 @@ def _server(server: Server) -> Text:
         text.append("  restarting", "red")
         return text
     text = _gauge(server.load, _alarm(server.load))
-    text.append(f" {server.running} of {server.workers} workers busy, backlog {server.queued} of {server.backlog}")
-    text.append(f", answers {server.slowness:.1f}x slower", "" if server.slowness < 4 else "red")
+    text.append(f" {server.running} of {server.workers} workers, backlog {server.queued} of {server.backlog}")
     return text
 
 
 def _memory(server: Server) -> Text:
     share = server.memory_mib / server.ram_mib if server.up else 0.0
     text = _gauge(min(1.0, share), _alarm(share))
-    text.append(f" memory {server.memory_mib if server.up else 0} of {server.ram_mib} MiB, {server.sessions} sessions")
+    text.append(f" memory {server.memory_mib if server.up else 0} of {server.ram_mib} MiB")
+    return text
+
+
+def _pace(server: Server) -> Text:
+    text = Text(f"{server.sessions} sessions")
+    if server.up:
+        text.append(f", answers {server.slowness:.1f} times slower", "red" if server.slowness >= 4 else "")
     return text
 
 

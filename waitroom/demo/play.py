@@ -111,7 +111,7 @@ async def _show(
     loop = asyncio.get_running_loop()
     started_s, said_s = loop.time(), -LINE_S
     with contextlib.ExitStack() as stack:
-        live = stack.enter_context(Live(console=console, auto_refresh=False)) if console.is_terminal else None
+        live: Live | None = None
         over = False
         while not over:
             over = await _wait(ended, 0.0 if not watch.history else LOOK_S)
@@ -120,6 +120,8 @@ async def _show(
             scene = scene_at(loop.time() - started_s)
             if live is not None:
                 live.update(draw(scene), refresh=True)
+            elif console.is_terminal:
+                live = stack.enter_context(Live(draw(scene), console=console, auto_refresh=False))
             elif over or scene.seconds >= said_s + LINE_S:
                 console.print(line(scene), highlight=False, soft_wrap=True)
                 said_s = scene.seconds

@@ -82,7 +82,8 @@ class Watch:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with self.client.get(self.metrics_url) as answer:
                     self.room = _room(await answer.text())
-        self.most_sessions = max(self.most_sessions, self.server.sessions)
+        died_with = (death.sessions for death in self.server.deaths)
+        self.most_sessions = max(self.most_sessions, self.server.sessions, *died_with)
         self.most_queued = max(self.most_queued, self.server.queued)
         self.most_waiting = max(self.most_waiting, self.room.waiting)
         self.history.append(self.server.load if self.server.up else None)
