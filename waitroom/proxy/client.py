@@ -235,7 +235,7 @@ class ClientConnection(asyncio.Protocol):
         """A head is incomplete: is it still going to be one?"""
         if not self._heading:
             data = self._buffer = data[leading_empty_lines(data) :]
-            if not data:
+            if data in (b"", b"\r"):
                 return
             self._heading = True
             self._since_s = self._home.ticker.now_s
@@ -338,7 +338,7 @@ class ClientConnection(asyncio.Protocol):
             self._depart(linger=self._body is not None or bool(self._buffer))
             return
         self._since_s = self._home.ticker.now_s
-        if self._buffer:
+        if self._buffer or self._holds:
             self._advance()
 
     def cut(self) -> None:

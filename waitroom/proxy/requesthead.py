@@ -159,7 +159,7 @@ def without_empty_lines(data: bytes) -> bytes:
     """What begins with no request line may begin with one after empty lines; RequestError if not."""
     start = leading_empty_lines(data)
     if start == 0:
-        raise RequestError("no HTTP/1.1 request line")
+        raise RequestError("this is no HTTP/1 request")
     return data[start:]
 
 
@@ -173,9 +173,9 @@ def check_beginning(data: bytes, bound: int) -> None:
         raise too_large(data, bound)
     if b"\n" not in data:
         if _BEGINNING.fullmatch(data) is None:
-            raise RequestError("no HTTP/1.1 request line")
+            raise RequestError("this is no HTTP/1 request")
     elif REQUEST_LINE.match(data) is None or data.count(b"\n") != data.count(b"\r\n"):
-        raise RequestError("no HTTP/1.1 request line, or a line that ends without CR LF")
+        raise RequestError("this is no HTTP/1 request, or a line of it ends without CR LF")
 
 
 def too_large(data: bytes, bound: int) -> RequestError:

@@ -24,7 +24,10 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])((?: [\t -~\x80-\xf
 
 @dataclass(slots=True, eq=False)
 class ResponseHead:
-    """A response head, read; a value that nobody changes (as requesthead.Block). `lines` go to the client, without the empty line; `ready` is the same with it."""
+    """A response head, read; a value that nobody changes (as requesthead.Block).
+
+    `lines` go to the client, without the empty line; `ready` is the same with it.
+    """
 
     raw: bytes
     status: int
