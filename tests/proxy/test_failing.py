@@ -1,0 +1,401 @@
+"""Backends that refuse, die, hang or stop half-way, and clients that leave."""
+
+import asyncio
+
+import pytest
+
+from tests.proxy.wire import OK, TARGET, Call, Script, stage, until
+from tests.support.aio import run
+from waitroom.proxy.decisions import Relay, Request, Respond
+from waitroom.proxy.rules import ProxyRules
+from waitroom.settings.addresses import BackendUrl
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+
+
+def test_a_refused_connection_is_told() -> None:
+    """502 by the handler, at once; the client's connection stays."""
+
+    async def main() -> None:
+        async with stage() as s:
+            s.listener.pools.replace({TARGET: BackendUrl("http", "127.0.0.1", 1)})
+            client = await s.connect()
+            for _ in range(2):
+                await client.send(POST)
+                assert (await client.answer()).endswith(b"\r\n\r\nrefused")
+            assert s.watch.failed == ["refused"] * 2
+            assert s.watch.done == [(TARGET, 502)] * 2
+            assert s.finished == [0, 0]
+            client.close()
+
+    run(main())
+
+
+def test_a_name_without_address_is_told() -> None:
+    """Resolution fails as `unresolved`."""
+
+    async def main() -> None:
+        async with stage() as s:
+            s.listener.pools.replace({TARGET: BackendUrl("http", "nowhere.invalid", 80)})
+            client = await s.connect()
+            await client.send(GET)
+            assert (await client.answer()).endswith(b"\r\n\r\nunresolved")
+            client.close()
+
+    run(main())
+
+
+def test_an_unknown_target_is_told() -> None:
+    """A decision made before a reload may name a backend that is gone."""
+
+    async def main() -> None:
+        async with stage(choose=lambda _request: Relay("gone/gone-1")) as s:
+            client = await s.connect()
+            await client.send(GET)
+            assert (await client.answer()).endswith(b"\r\n\r\nunreachable")
+            client.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_backend_that_dies_before_its_answer_is_told(reset: bool) -> None:
+    """On a fresh connection nothing is tried again, whatever the method."""
+
+    async def script(call: Call) -> None:
+        await call.head()
+        if reset:
+            call.reset()
+
+    async def main() -> None:
+        async with stage(script) as s:
+            client = await s.connect()
+            await client.send(GET)
+            assert (await client.answer()).endswith(b"\r\n\r\nreset")
+            assert s.backend.connections == 1
+            client.close()
+
+    run(main())
+
+
+TRUNCATED = {
+    "by length": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
+    "in chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    "in a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc",
+}
+
+
+@pytest.mark.parametrize("response", TRUNCATED.values(), ids=TRUNCATED.keys())
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_truncated_answer_is_cut(response: bytes, version: bytes) -> None:
+    """The client gets what came and a reset, never a clean end."""
+
+    async def script(call: Call) -> None:
+        await call.head()
+        await call.say(response)
+
+    async def main() -> None:
+        async with stage(script) as s:
+            client = await s.connect()
+            await client.send(b"GET / HTTP/%b\r\nHost: h\r\n\r\n" % version)
+            with pytest.raises(ConnectionResetError):
+                await client.rest()
+            assert s.watch.failed == ["truncated"]
+            assert s.finished == [0]
+            assert s.inflight == 0
+            client.close()
+
+    run(main())
+
+
+def test_a_reset_is_no_end_of_an_answer_without_length() -> None:
+    """What is delimited by the end of the connection is complete only after an orderly end."""
+
+    async def main() -> None:
+        goes = asyncio.Event()
+
+        async def script(call: Call) -> None:
+            await call.head()
+            await call.say(b"HTTP/1.1 200 OK\r\n\r\nabc")
+            await goes.wait()
+            call.reset()
+
+        async with stage(script) as s:
+            client = await s.connect()
+            await client.send(GET)
+            await client.head()
+            goes.set()
+            with pytest.raises(ConnectionResetError):
+                await client.rest()
+            client.close()
+
+    run(main())
+
+
+def _dies_when_reused(died: list[bytes]) -> Script:
+    async def script(call: Call) -> None:
+        head = await call.head()
+        await call.body(head)
+        await call.say(OK)
+        if call.backend.connections == 1:
+            died.append(await call.head())
+
+    return script
+
+
+def test_an_idempotent_request_is_sent_again_when_a_reused_connection_dies() -> None:
+    """Once, on a fresh connection; the client sees nothing of it."""
+
+    async def main() -> None:
+        died: list[bytes] = []
+        async with stage(_dies_when_reused(died)) as s:
+            client = await s.connect()
+            await client.send(GET)
+            assert await client.answer() == OK
+            await client.send(GET)
+            assert await client.answer() == OK
+            assert len(died) == 1
+            assert s.backend.connections == 2
+            assert s.finished == [200, 200]
+            assert s.watch.failed == []
+            client.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("sent", [POST, POST.replace(b"Content-Length: 3", b"Content-Length: 0")[:-3]])
+def test_a_post_is_never_sent_twice(sent: bytes) -> None:
+    """The backend may have acted on it: 502."""
+
+    async def main() -> None:
+        died: list[bytes] = []
+        async with stage(_dies_when_reused(died)) as s:
+            client = await s.connect()
+            await client.send(GET)
+            assert await client.answer() == OK
+            await client.send(sent)
+            assert (await client.answer()).endswith(b"\r\n\r\nreset")
+            assert len(died) == 1
+            assert s.backend.connections == 1
+            client.close()
+
+    run(main())
+
+
+def test_a_post_gets_a_connection_that_was_just_used_or_a_new_one() -> None:
+    """An older idle connection may be about to close."""
+
+    async def main() -> None:
+        async with stage() as s:
+            client = await s.connect()
+            await client.send(GET)
+            assert await client.answer() == OK
+            s.listener.ticker.tick(s.listener.ticker.now_s + 5)
+            await client.send(POST)
+            assert await client.answer() == OK
+            assert s.backend.connections == 2
+            await client.send(POST)
+            assert await client.answer() == OK
+            assert s.backend.connections == 2
+            client.close()
+
+    run(main())
+
+
+def test_a_connection_that_closes_while_idle_is_forgotten() -> None:
+    """The next request, even a POST, goes over a new one."""
+
+    async def main() -> None:
+        async def script(call: Call) -> None:
+            head = await call.head()
+            await call.body(head)
+            await call.say(OK)
+
+        async with stage(script) as s:
+            pool = s.listener.pools.get(TARGET)
+            assert pool is not None
+            client = await s.connect()
+            for n in range(3):
+                await client.send(POST)
+                assert await client.answer() == OK
+                await until(lambda: pool.idle == 0)
+                assert s.backend.connections == n + 1
+            client.close()
+
+    run(main())
+
+
+def test_idle_backend_connections_are_let_go() -> None:
+    """After their time, and beyond their number."""
+
+    async def main() -> None:
+        async with stage(rules=ProxyRules(backend_idle=2, backend_idle_ms=10_000)) as s:
+            pool = s.listener.pools.get(TARGET)
+            assert pool is not None
+            clients = [await s.connect() for _ in range(5)]
+            for client in clients:
+                await client.send(GET)
+            for client in clients:
+                assert await client.answer() == OK
+                client.close()
+            assert pool.idle <= 2
+            s.listener.ticker.tick(s.listener.ticker.now_s + 11)
+            assert pool.idle == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("sent", [GET, POST, POST[:-1]])
+def test_a_client_that_leaves_takes_its_backend_connection_along(sent: bytes) -> None:
+    """`finished(0)`, nobody in flight, and the half-used connection is gone."""
+
+    async def main() -> None:
+        gone = asyncio.Event()
+
+        async def script(call: Call) -> None:
+            await call.head()
+            await call.reader.read()
+            gone.set()
+
+        async with stage(script) as s:
+            client = await s.connect()
+            await client.send(sent)
+            await until(lambda: bool(s.backend.heads))
+            client.reset()
+            await asyncio.wait_for(gone.wait(), 5)
+            assert s.finished == [0]
+            assert s.watch.done == [(TARGET, 499)]
+            assert s.inflight == 0
+
+    run(main())
+
+
+def test_a_half_closed_client_gets_its_answer() -> None:
+    """Whoever has sent a whole request may stop sending and read."""
+
+    async def main() -> None:
+        goes = asyncio.Event()
+
+        async def script(call: Call) -> None:
+            await call.head()
+            await goes.wait()
+            await call.say(OK)
+
+        async with stage(script) as s:
+            client = await s.connect()
+            client.writer.write(GET)
+            client.writer.write_eof()
+            await until(lambda: bool(s.backend.heads))
+            goes.set()
+            assert (await client.rest()).endswith(b"\r\n\r\nok")
+            client.close()
+
+    run(main())
+
+
+def test_a_half_sent_body_ends_the_request() -> None:
+    """A client that ends within its body leaves no half request at the backend as if it were whole."""
+
+    async def main() -> None:
+        seen: list[bytes] = []
+
+        async def script(call: Call) -> None:
+            await call.head()
+            seen.append(await call.reader.read())
+
+        async with stage(script) as s:
+            client = await s.connect()
+            client.writer.write(POST[:-1])
+            await until(lambda: bool(s.backend.heads))
+            client.writer.write_eof()
+            assert await client.rest() == b""
+            await until(lambda: bool(seen))
+            assert s.finished == [0]
+            assert s.watch.done == [(TARGET, 499)]
+            client.close()
+
+    run(main())
+
+
+def test_a_backend_that_says_nothing_is_given_up() -> None:
+    """504 before its head, a cut after it."""
+
+    async def main() -> None:
+        says = [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]
+
+        async def script(call: Call) -> None:
+            await call.head()
+            await call.say(says.pop(0))
+            assert await call.reader.read() == b""
+
+        async with stage(script, rules=ProxyRules(response_ms=20_000)) as s:
+            ticker = s.listener.ticker
+            client = await s.connect()
+            await client.send(GET)
+            await until(lambda: len(s.backend.heads) == 1)
+            ticker.tick(ticker.now_s + 19)
+            assert s.inflight == 1
+            ticker.tick(ticker.now_s + 2)
+            assert (await client.answer()).endswith(b"\r\n\r\nresponse_timeout")
+            await client.send(GET)
+            await client.head()
+            ticker.tick(ticker.now_s + 21)
+            with pytest.raises(ConnectionResetError):
+                await client.rest()
+            assert s.watch.done[-1] == (TARGET, 504)
+            client.close()
+
+    run(main())
+
+
+def test_a_defect_of_the_handler_ends_one_connection() -> None:
+    """The worker lives on; the client sees a reset."""
+
+    async def main() -> None:
+        def choose(request: Request) -> Relay | Respond:
+            if request.target == b"/bad":
+                raise ValueError("a defect")
+            return Relay(TARGET)
+
+        async with stage(choose=choose) as s:
+            client = await s.connect()
+            await client.send(GET.replace(b"/ ", b"/bad "))
+            with pytest.raises(ConnectionResetError):
+                await client.rest()
+            client.close()
+            client = await s.connect()
+            await client.send(GET)
+            assert await client.answer() == OK
+            client.close()
+
+    run(main())
+
+
+def test_a_reload_keeps_what_stays_and_ends_what_goes() -> None:
+    """A backend with the same URL keeps its connections; a running request on another ends in its own time."""
+
+    async def main() -> None:
+        goes = asyncio.Event()
+
+        async def script(call: Call) -> None:
+            while await call.head():
+                await goes.wait()
+                await call.say(OK)
+
+        async with stage(script) as s:
+            old = s.listener.pools.get(TARGET)
+            assert old is not None
+            s.listener.pools.replace({TARGET: old.url})
+            assert s.listener.pools.get(TARGET) is old
+            client = await s.connect()
+            await client.send(GET)
+            await until(lambda: bool(s.backend.heads))
+            s.listener.pools.replace({})
+            goes.set()
+            assert await client.answer() == OK
+            assert old.idle == 0
+            assert old.inflight == 0
+            client.close()
+
+    run(main())
