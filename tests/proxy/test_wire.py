@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.proxy.wire import OK, TARGET, Call, answers, stage
+from tests.proxy.wire import OK, TARGET, Call, answers, dechunked, stage
 from tests.support.aio import run
 from waitroom.proxy.decisions import Relay
 
@@ -168,21 +168,10 @@ def test_a_request_split_anywhere_is_the_same_request() -> None:
                     client.writer.write(sent[at:])
                     assert (await client.answer()).endswith(b"\r\n\r\nok"), (sent, at)
                     assert s.backend.heads[-1] == head
-                    assert _dechunked(s.backend.bodies[-1]) == _dechunked(body)
+                    assert dechunked(s.backend.bodies[-1]) == dechunked(body)
                     client.close()
 
     run(main())
-
-
-def _dechunked(body: bytes) -> bytes:
-    if not body.endswith(b"0\r\n\r\n"):
-        return body
-    out = b""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        out += body[: int(size, 16)]
-        body = body[int(size, 16) + 2 :]
-    return out
 
 
 RESPONSES = [
@@ -309,7 +298,7 @@ def test_a_response_split_anywhere_is_the_same_response() -> None:
                     if b"chunked" in seen:
                         head = await client.head()
                         body = await client.reader.readuntil(b"0\r\n\r\n")
-                        assert head + b"5\r\n" + _dechunked(body) + b"\r\n0\r\n\r\n" == seen
+                        assert head + b"5\r\n" + dechunked(body) + b"\r\n0\r\n\r\n" == seen
                     else:
                         assert await client.exactly(len(seen)) == seen, (sent, at)
                     client.close()
@@ -358,9 +347,9 @@ def test_a_response_without_length_ends_with_the_connection() -> None:
             await client.send(GET + CLOSE)
             wanted = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
             assert await client.head() == wanted + b"\r\n"
-            assert _dechunked(await client.reader.readuntil(b"0\r\n\r\n")) == b"abc"
+            assert dechunked(await client.reader.readuntil(b"0\r\n\r\n")) == b"abc"
             assert await client.head() == wanted + b"Connection: close\r\n\r\n"
-            assert _dechunked(await client.rest()) == b"abc"
+            assert dechunked(await client.rest()) == b"abc"
             assert s.backend.connections == 2
             client.close()
 

@@ -256,3 +256,15 @@ async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not true():  # noqa: ASYNC110 - what is waited for is the product's state, which has no event
             await asyncio.sleep(0.001)
+
+
+def dechunked(body: bytes) -> bytes:
+    """What is in a body in chunks; any other as it is."""
+    if not body.endswith(b"0\r\n\r\n"):
+        return body
+    out = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        out += body[: int(size, 16)]
+        body = body[int(size, 16) + 2 :]
+    return out

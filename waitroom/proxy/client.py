@@ -11,7 +11,7 @@ import re
 import socket
 import struct
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import cast
 
 import httptools
 import structlog
@@ -19,7 +19,7 @@ import structlog
 from waitroom.errors import RequestError
 from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody
 from waitroom.proxy.decisions import Respond
-from waitroom.proxy.exchange import Exchange, Surroundings
+from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
 from waitroom.proxy.origin import Origin
 from waitroom.proxy.own import problem, serialise
@@ -27,7 +27,6 @@ from waitroom.proxy.requesthead import (
     NO_BLOCK,
     REQUEST_LINE,
     Block,
-    RequestReader,
     aim,
     check_beginning,
     leading_empty_lines,
@@ -35,7 +34,7 @@ from waitroom.proxy.requesthead import (
     without_empty_lines,
 )
 from waitroom.proxy.rules import BUFFER_BYTES
-from waitroom.proxy.tunnel import Tunnel
+from waitroom.proxy.sides import Home
 from waitroom.proxy.upstream import BackendConnection
 
 log = structlog.get_logger(__name__)
@@ -53,21 +52,6 @@ _RESET = struct.pack("ii", 1, 0)
 DRAIN_IDLE_S = 2.0
 """How long a draining worker leaves an idle connection open: its client's next request is answered, with `close`, and
 not lost to the race of a request and a close that cross."""
-
-
-class Home(Surroundings, Protocol):
-    """The listener as its connections see it."""
-
-    reader: RequestReader
-
-    def admit(self, connection: "ClientConnection") -> bool:
-        """Whether there is room for one more connection; it is counted."""
-
-    def leave(self, connection: "ClientConnection") -> None:
-        """The connection is gone."""
-
-    def dig(self, exchange: Exchange, client: asyncio.Transport, backend: asyncio.Transport) -> Tunnel:
-        """A tunnel between the two."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -301,15 +285,6 @@ class ClientConnection(asyncio.Protocol):
         """Bytes for the client."""
         self._transport.write(data)
 
-    def own(self, exchange: Exchange, answer: Respond) -> int:
-        """Write an answer of our own; gives its length."""
-        connection = b"close"
-        if exchange.keep_alive:
-            connection = b"" if exchange.http11 else b"keep-alive"
-        data = serialise(answer, self._home.ticker.date, head_only=exchange.head_only, connection=connection)
-        self._transport.write(data)
-        return len(data)
-
     def pull(self) -> None:
         """The exchange takes the request's body now."""
         if self._buffer:
@@ -350,12 +325,12 @@ class ClientConnection(asyncio.Protocol):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._transport.abort()
 
-    def hand_over(self, exchange: Exchange, backend: BackendConnection, rest: bytes) -> None:
-        """Begin a tunnel."""
+    def hand_over(self, backend: BackendConnection, rest: bytes, over: Callable[[int], None]) -> None:
+        """Begin a tunnel: this connection speaks no HTTP any more."""
         self._exchange = None
         self._leaving = True
+        tunnel = self._home.dig(self._transport, backend.transport, over)
         self._home.leave(self)
-        tunnel = self._home.dig(exchange, self._transport, backend.transport)
         tunnel.begin(self._buffer, rest)
         self._buffer = b""
 

@@ -6,18 +6,16 @@ told. A request goes to a backend a second time only if that cannot do twice wha
 is on its way, a failure can only be shown by cutting the client's connection.
 """
 
-from collections.abc import Callable
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from waitroom.errors import BackendError, BackendTimeoutError, RequestError
 from waitroom.proxy.bodies import chunk
-from waitroom.proxy.decisions import Collect, Decision, Handler, Header, Later, Relay, Respond
-from waitroom.proxy.own import problem
-from waitroom.proxy.pool import BackendPool, BackendPools
+from waitroom.proxy.decisions import Collect, Decision, Header, Later, Relay, Respond
+from waitroom.proxy.own import problem, serialise
+from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.requesthead import Block
 from waitroom.proxy.responsehead import ResponseHead
-from waitroom.proxy.rules import Observer, ProxyRules
-from waitroom.proxy.ticker import Ticker
+from waitroom.proxy.sides import ClientSide, Surroundings
 from waitroom.proxy.upstream import BackendConnection
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
@@ -26,62 +24,6 @@ CLIENT_LEFT = 499
 """What observers are told of a request whose client left (nginx's number for it)."""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-class Surroundings(Protocol):
-    """What a worker's exchanges share."""
-
-    handler: Handler
-    pools: BackendPools
-    rules: ProxyRules
-    observer: Observer
-    ticker: Ticker
-    draining: bool
-
-    def time(self) -> float:
-        """The loop's time, exactly."""
-
-    def next_id(self) -> str:
-        """An id for a request."""
-
-
-class ClientSide(Protocol):
-    """The client's connection as its exchange sees it."""
-
-    @property
-    def received_whole(self) -> bool:
-        """Whether the request has been received to its end."""
-
-    @property
-    def congested(self) -> bool:
-        """Whether the client reads more slowly than it is sent to."""
-
-    def write(self, data: bytes) -> None:
-        """Bytes for the client."""
-
-    def skip_body(self) -> bool:
-        """Pass over a body that nobody wants, if all of it is here; whether the request is at its end."""
-
-    def own(self, exchange: "Exchange", answer: Respond) -> int:
-        """Write an answer of our own; gives its length."""
-
-    def pull(self) -> None:
-        """The exchange takes the request's body now."""
-
-    def guarded(self, step: Callable[[], None]) -> None:
-        """Do what did not begin with bytes of this connection; if it breaks, the connection does."""
-
-    def hold_upload(self, *, on: bool) -> None:
-        """Stop reading the request's body, or go on."""
-
-    def exchange_over(self) -> None:
-        """The answer is complete: next request, or close."""
-
-    def cut(self) -> None:
-        """End the connection so that the client cannot take it for the answer's end."""
-
-    def hand_over(self, exchange: "Exchange", backend: BackendConnection, rest: bytes) -> None:
-        """Begin a tunnel."""
 
 
 class Exchange:
@@ -192,7 +134,11 @@ class Exchange:
         self.status = answer.status
         if answer.close or self._around.draining or not self._side.skip_body():
             self.keep_alive = False
-        self.sent_bytes += self._side.own(self, answer)
+        connection = b"close"
+        if self.keep_alive:
+            connection = b"" if self.http11 else b"keep-alive"
+        data = serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection)
+        self.write(data)
 
     def _collect(self, collect: Collect) -> None:
         if self._block.length > collect.limit:
@@ -355,7 +301,7 @@ class Exchange:
             return
         self.status = head.status
         self.write(head.ready)
-        self._side.hand_over(self, connection, rest)
+        self._side.hand_over(connection, rest, self._tunnel_over)
 
     # ends
 
@@ -397,7 +343,7 @@ class Exchange:
             self._drop_backend()
             self._end(CLIENT_LEFT, complete=False)
 
-    def tunnel_over(self, sent_bytes: int) -> None:
+    def _tunnel_over(self, sent_bytes: int) -> None:
         """The tunnel has ended."""
         self.sent_bytes += sent_bytes
         self._end(self.status)

@@ -11,11 +11,11 @@ import structlog
 
 from waitroom.proxy.client import ClientConnection
 from waitroom.proxy.decisions import Handler
-from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.pool import BackendPools
 from waitroom.proxy.requesthead import RequestReader
 from waitroom.proxy.responsehead import ResponseReader
 from waitroom.proxy.rules import Observer, ProxyRules
+from waitroom.proxy.sides import Guest
 from waitroom.proxy.ticker import Ticker
 from waitroom.proxy.tunnel import Tunnel
 from waitroom.settings.addresses import BackendUrl
@@ -45,8 +45,8 @@ class Listener:
         self.draining = False
         self.time = loop.time
         self.next_id = next_id or (lambda: f"{next(numbers):x}")
-        self._connections: set[ClientConnection] = set()
-        self._tunnels: dict[Tunnel, Exchange] = {}
+        self._connections: set[Guest] = set()
+        self._tunnels: dict[Tunnel, Callable[[int], None]] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self.ticker.follow(self._tick)
@@ -95,27 +95,27 @@ class Listener:
 
     # the connections' side
 
-    def admit(self, connection: ClientConnection) -> bool:
+    def admit(self, guest: Guest) -> bool:
         """Whether there is room for one more connection; it is counted."""
-        self._connections.add(connection)
+        self._connections.add(guest)
         self._empty.clear()
         return self.connections <= self.rules.connections
 
-    def leave(self, connection: ClientConnection) -> None:
+    def leave(self, guest: Guest) -> None:
         """The connection is gone."""
-        self._connections.discard(connection)
+        self._connections.discard(guest)
         self._look_whether_empty()
 
-    def dig(self, exchange: Exchange, client: asyncio.Transport, backend: asyncio.Transport) -> Tunnel:
-        """A tunnel between the two."""
+    def dig(self, client: asyncio.Transport, backend: asyncio.Transport, over: Callable[[int], None]) -> Tunnel:
+        """A tunnel between the two. `over` is told the bytes sent to the client."""
         tunnel = Tunnel(client, backend, self.ticker, self._tunnel_over)
-        self._tunnels[tunnel] = exchange
+        self._tunnels[tunnel] = over
         self._empty.clear()
         return tunnel
 
     def _tunnel_over(self, tunnel: Tunnel) -> None:
-        exchange = self._tunnels.pop(tunnel)
-        exchange.tunnel_over(tunnel.bytes_to_client)
+        over = self._tunnels.pop(tunnel)
+        over(tunnel.bytes_to_client)
         self._look_whether_empty()
 
     def _look_whether_empty(self) -> None:

@@ -85,7 +85,8 @@ class RequestReader:
         if http10 and b"expect" in values:
             lines = [line for line in lines if line.key != b"expect"]  # RFC 9110 section 10.1.1: to be ignored
         kept = passed(lines, connection)
-        client, scheme = origin.speak(values, host, kept)
+        fields = [line.field for line in lines]
+        client, scheme = origin.speak(values, fields, host, kept)
         if chunked:
             kept.append(b"Transfer-Encoding: chunked")
         if upgrade is not None:
@@ -93,7 +94,7 @@ class RequestReader:
         kept += (b"", b"")
         return Block(
             raw,
-            [line.field for line in lines],
+            fields,
             values,
             host,
             length or 0,

@@ -1,0 +1,77 @@
+"""Who asks: from the peer's address and, where that is trusted, from what it says."""
+
+from ipaddress import ip_network
+
+import pytest
+
+from tests.proxy.wire import OK, stage
+from tests.support.aio import run
+from waitroom.proxy.origin import Origin
+from waitroom.proxy.rules import ProxyRules
+
+NETWORKS = (ip_network("10.0.0.0/8"), ip_network("127.0.0.0/8"), ip_network("fd00::/8"))
+
+
+@pytest.mark.parametrize(
+    ("peer", "chain", "client"),
+    [
+        ("192.0.2.1", [b"1.2.3.4"], "192.0.2.1"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", [b"1.2.3.4"], "1.2.3.4"),
+        ("10.0.0.1", [b"6.6.6.6, 1.2.3.4"], "1.2.3.4"),
+        ("10.0.0.1", [b"6.6.6.6, 1.2.3.4, 10.0.0.2"], "1.2.3.4"),
+        ("10.0.0.1", [b"6.6.6.6", b"1.2.3.4 ,10.0.0.2"], "1.2.3.4"),
+        ("10.0.0.1", [b"10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        ("10.0.0.1", [b"1.2.3.4, unknown, 10.0.0.2"], "10.0.0.2"),
+        ("10.0.0.1", [b"1.2.3.4, "], "10.0.0.1"),
+        ("10.0.0.1", [b"1.2.3.4:5678"], "1.2.3.4"),
+        ("10.0.0.1", [b"[2001:db8::1]:5678"], "2001:db8::1"),
+        ("10.0.0.1", [b"2001:db8::1"], "2001:db8::1"),
+        ("::ffff:10.0.0.1", [b"1.2.3.4"], "1.2.3.4"),
+        ("fd00::1", [b"1.2.3.4"], "1.2.3.4"),
+    ],
+)
+def test_the_client_is_the_rightmost_address_that_is_not_trusted(peer: str, chain: list[bytes], client: str) -> None:
+    """What stands further left may have been written by anybody."""
+    origin = Origin.of_peer((peer, 1), b"http", NETWORKS)
+    values = {b"x-forwarded-for": chain} if chain else {}
+    assert origin.speak(values, [], b"h", []) == (client, b"http")
+
+
+def test_the_peer_of_a_unix_socket_is_trusted() -> None:
+    """It has no address, and it is on this machine."""
+    origin = Origin.of_peer("", b"http", ())
+    lines: list[bytes] = []
+    fields = [(b"X-Forwarded-For", b"1.2.3.4"), (b"X-Forwarded-Proto", b"https")]
+    values = {name.lower(): [value] for name, value in fields}
+    assert origin.speak(values, fields, b"h", lines) == ("1.2.3.4", b"https")
+    assert lines == [b"X-Forwarded-For: 1.2.3.4", b"X-Forwarded-Proto: https", b"X-Forwarded-Host: h"]
+
+
+def test_a_trusted_proxy_is_passed_on() -> None:
+    """Its scheme, host and port stay, its own address is appended, and `Forwarded` does not say it a second time."""
+
+    async def main() -> None:
+        async with stage(rules=ProxyRules(trusted_proxies=NETWORKS)) as s:
+            client = await s.connect()
+            await client.send(
+                b"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\n"
+                b"X-Forwarded-Host: exam\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Port: 443\r\n"
+                b"X-Forwarded-For: 1.2.3.4\r\n\r\n"
+            )
+            assert await client.answer() == OK
+            assert set(s.backend.heads[0].split(b"\r\n")) == {
+                b"GET / HTTP/1.1",
+                b"Host: h",
+                b"X-Forwarded-For: 6.6.6.6, 1.2.3.4, 127.0.0.1",
+                b"X-Forwarded-Proto: https",
+                b"X-Forwarded-Host: exam",
+                b"X-Real-IP: 6.6.6.6",
+                b"X-Forwarded-Port: 443",
+                b"",
+            }
+            [request] = s.brain.requests
+            assert (request.client, request.scheme) == ("1.2.3.4", b"https")
+            client.close()
+
+    run(main())
