@@ -109,3 +109,16 @@ def _poisson(chance: random.Random, mean: float) -> int:
     while time < 1:
         count, time = count + 1, time + chance.expovariate(mean)
     return count
+
+
+def test_a_young_exam_is_between_the_two_measures() -> None:
+    """40 sessions, the first 3 ended after 12 s: counted 0.8 a second, by their length 3.3; place 146 waited 39 s."""
+    young = make(ended=3, window_s=3.8, taken=40, mean_s=12.0).eta(145)
+    assert isinstance(young, Eta)
+    assert young.low_s <= 39 <= young.high_s
+
+
+def test_the_measures_agree_in_a_steady_pool() -> None:
+    """40 sessions of 12 s are 3.3 departures a second either way, and the range is no wider for two measures."""
+    both = make(ended=200, window_s=60.0, taken=40, mean_s=12.0).eta(100)
+    assert both == make(ended=200, window_s=60.0).eta(100)

@@ -3,10 +3,15 @@
 Law: never a fake countdown (DESIGN.md law 12). The turn of a visitor with `ahead` people before them comes with the
 (ahead + 1)-th admission from now. Admissions come from two taps:
 
-- free slots, let in at the configured rate: arithmetic, no guess; - slots given back by those who leave: a measured
-  flow. With `a` departures seen in `w` seconds, the time to the k-th next one is about k w / a; its logarithm is off
-  by about sqrt(1/k + 1/a) (a Poisson process whose rate is itself measured), so the range is that estimate times
-  exp(+-1.4 of it), which holds 84 % of the waits of a steady flow.
+- free slots, let in at the configured rate: arithmetic, no guess;
+- slots given back by those who leave. Two measures say how fast that goes. Departures counted: `a` of them in `w`
+  seconds are a / w, too few while an exam is young and nobody can be done yet. Little's law: `n` sessions that last `d`
+  on average are n / d departures, too many while an exam is young, since those who leave first were short. Once the
+  exam has run for a while both agree; until then the truth lies between them, and so the range spans both.
+
+With `a` departures seen, the time to the k-th next one is uncertain by about sqrt(1/k + 1/a) in its logarithm (a
+Poisson process whose rate is itself measured); the range reaches 1.4 of that beyond the faster and the slower
+measure, which holds 84 % of the waits of a steady flow.
 """
 
 from collections.abc import Sequence
@@ -65,6 +70,9 @@ class Regime:
     free: int
     ended: int
     window_s: float
+    taken: int = 0
+    mean_s: float = 0.0
+    """Sessions now, and how long those that ended in the window had lasted on average (0: nothing known)."""
 
     def eta(self, ahead: int) -> Eta | Unknown:
         """The wait of a visitor who has `ahead` present people before them."""
@@ -77,17 +85,25 @@ class Regime:
             return _range(paced_s, 0.1)
         if self.ended < FEWEST:
             return Unknown.NO_FLOW
-        flow_s = after_free * self.window_s / self.ended
+        fast, slow = self._rates()
         error = sqrt(1 / after_free + 1 / self.ended + DRIFT)
-        low, high = flow_s * exp(-SPREAD * error), flow_s * exp(SPREAD * error)
+        low, high = after_free / fast * exp(-SPREAD * error), after_free / slow * exp(SPREAD * error)
         eta = Eta(int(max(low, paced_s * 0.9)), _up(max(high, paced_s * 1.1) + POLL_SLACK_S))
         return eta if eta.low_s <= LONGEST_S else Unknown.NO_FLOW
+
+    def _rates(self) -> tuple[float, float]:
+        """Departures a second by the faster and by the slower of the two measures."""
+        counted = self.ended / self.window_s
+        by_length = self.taken / self.mean_s if self.taken and self.mean_s else counted
+        return max(counted, by_length), min(counted, by_length)
 
 
 def regime(snapshot: Snapshot) -> Regime:
     """What a pool's snapshot says about waits."""
     free = sum(max(0, limit - snapshot.sessions.get(name, 0)) for name, limit in snapshot.limits.items())
-    ended, window_s = _departures(snapshot.flow, snapshot.now_ms)
+    window = _window(snapshot.flow, snapshot.now_ms)
+    ended = sum(part.ended for part in window)
+    began_ms = min((part.start_ms for part in window), default=snapshot.now_ms)
     return Regime(
         now_ms=snapshot.now_ms,
         held=snapshot.held,
@@ -95,26 +111,24 @@ def regime(snapshot: Snapshot) -> Regime:
         tokens=snapshot.tokens_milli // 1000,
         free=free,
         ended=ended,
-        window_s=window_s,
+        window_s=max(1.0, (snapshot.now_ms - began_ms) / 1000),
+        taken=sum(snapshot.sessions.values()),
+        mean_s=sum(part.held_ms for part in window) / 1000 / ended if ended else 0.0,
     )
 
 
-def _departures(flow: Sequence[Flow], now_ms: int) -> tuple[int, float]:
-    """Departures in the shortest window that saw enough of them, and how long that is in seconds.
-
-    Time before the first departure does not count: when an exam begins nobody can be done yet, and that says nothing of
-    how fast they will leave once the first are.
+def _window(flow: Sequence[Flow], now_ms: int) -> list[Flow]:
+    """The shortest window that saw enough departures. Time before the first of them does not count: when an exam begins
+    nobody can be done yet, and that says nothing of how fast they will leave once the first are.
     """
     first_ms = min((part.start_ms for part in flow if part.ended), default=now_ms)
-    ended, lived_s = 0, 1.0
+    inside: list[Flow] = []
     for window_s in WINDOWS_S:
         since_ms = max(first_ms, now_ms - window_s * 1000)
         inside = [part for part in flow if part.start_ms >= since_ms]
-        ended = sum(part.ended for part in inside)
-        lived_s = max(1.0, (now_ms - min((part.start_ms for part in inside), default=now_ms)) / 1000)
-        if ended >= ENOUGH:
+        if sum(part.ended for part in inside) >= ENOUGH:
             break
-    return ended, lived_s
+    return inside
 
 
 def _range(middle_s: float, error: float) -> Eta:

@@ -122,11 +122,12 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Entries in one slice of time: `start_ms` (store clock), people admitted and sessions ended in it."""
+    """One slice of time: `start_ms` (store clock), people admitted, sessions ended in it, and how long those lasted."""
 
     start_ms: int
     admitted: int
     ended: int
+    held_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
         lobby=_counts(lobby, 2, 1),
         sessions=_counts(sessions, 3, 1),
         limits=_counts(sessions, 3, 2),
-        flow=tuple(Flow(_whole(flow[at]), _whole(flow[at + 1]), _whole(flow[at + 2])) for at in range(0, len(flow), 3)),
+        flow=tuple(Flow(*map(_whole, flow[at : at + 4])) for at in range(0, len(flow), 4)),
         arrivals_total=total.get("arrivals", 0),
         admissions_total=_below(total, "admissions:"),
         departures_total=_below(total, "departures:"),

@@ -14,10 +14,12 @@ What the keys hold:
 
   rules    hash: version, text (JSON of wr_rules), retired (backends of before that may still have sessions)
   state    hash: seen (ms of the last call), mercy (nothing expires before), freeze (nobody is admitted before), born
-           (ms of the first call), told:<reason> (departures that a sweep has told), arrival (us of the last arrival), flow (admissions in 1,000 s), opens (earliest pending
-           opening), pull (1: deadlines lie too far ahead), open:<exam> (opening ms of an exam with a lobby)
+           (ms of the first call), told:<reason> (departures that a sweep has told), arrival (us of the last arrival),
+           flow (admissions in 1,000 s), opens (earliest pending opening), pull (1: deadlines lie too far ahead),
+           open:<exam> (opening ms of an exam with a lobby)
   bucket   hash: tokens (millionths of an admission), at (ms)
-  flow     hash: a:<slot> and e:<slot> (people admitted, sessions ended in a slot of 10 s), t:<total>
+  flow     hash: a:<slot>, e:<slot>, d:<slot> (people admitted, sessions ended, ms those had lasted, in a slot of 10 s),
+           t:<total>
   line     zset: confirmed ticket -> order key; in the lobby, present or absent
   awake    zset: present, eligible ticket -> order key
   due      zset: ticket -> deadline ms of its next heartbeat; absent: minus the ms since when
@@ -149,7 +151,9 @@ local function count_admission(pool, way)
   count(pool, 't:admissions:' .. way, 1)
 end
 
-local function count_ends(pool, reason, n)
+-- `held_ms`: how long the slots of all of them had been taken, in sum.
+local function count_ends(pool, reason, n, held_ms)
+  count(pool, 'd:' .. slot_of(pool.now), held_ms)
   count(pool, 'e:' .. slot_of(pool.now), n)
   count(pool, 't:departures:' .. reason, n)
 end
@@ -307,7 +311,7 @@ end
 -- Sessions whose time is over end. An entry whose visitor has moved to another backend since just goes.
 local function expire_sessions(pool, bound)
   if pool.now < pool.mercy then return end
-  local ended = 0
+  local ended, held_ms = 0, 0
   for _, backend in ipairs(pool.backends) do
     local late = redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
     if #late > 0 then
@@ -318,12 +322,12 @@ local function expire_sessions(pool, bound)
         if pass and pass.backend == backend.name then
           redis.call('HDEL', pool.passes, visitor)
           redis.call('ZADD', pool.left, pool.now, visitor)
-          ended = ended + 1
+          ended, held_ms = ended + 1, held_ms + max(0, pool.now - pass.admitted)
         end
       end
     end
   end
-  count_ends(pool, 'lapsed', ended)
+  count_ends(pool, 'lapsed', ended, held_ms)
 end
 
 -- Free slots of the backends that this call may send somebody to.
@@ -570,7 +574,8 @@ end
 --[[ wr_present: a batch of visitors shows up: newcomers join, tickets beat, whoever's turn it is enters.
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us, if there is
-       one), mix (1 confirmed + 2 hidden + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in ARGV, 0 for none)
+       one), mix (1 confirmed + 2 hidden + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in
+       ARGV, 0 for none)
 Reply  0, now_ms, then of each ticket: state (+ 16: told before), arrival_us, position of its backend in ARGV or 0,
        admitted_ms, ahead, waiting, next_poll_ms ]]
 local function wr_present(keys, args)
@@ -649,7 +654,7 @@ local function touch_live(pool, touch, pass)
   local expires = lapse_ms(pool, pass.admitted, touch.keep)
   if expires <= pool.now then
     end_session(pool, touch.visitor, touch.backend, pool.now)
-    count_ends(pool, 'lapsed', 1)
+    count_ends(pool, 'lapsed', 1, max(0, pool.now - pass.admitted))
     return LAPSED, 0
   end
   redis.call('ZADD', touch.backend.key, expires, touch.visitor)
@@ -729,7 +734,7 @@ local function wr_release(keys, args)
     local pass = passes[visitor]
     if pass then
       end_session(pool, visitor, pool.backend[pass.backend], -pool.now)
-      count_ends(pool, reason, 1)
+      count_ends(pool, reason, 1, max(0, pool.now - pass.admitted))
       lived, passes[visitor] = lived + 1, nil
     elseif (tonumber(redis.call('ZSCORE', pool.left, visitor)) or 0) >= 0 then -- the first release counts
       redis.call('ZADD', pool.left, -pool.now, visitor)
@@ -759,7 +764,7 @@ local function wr_leave(keys, args)
     local pass = pass_of(redis.call('HGET', pool.passes, visitor))
     if pass and pool.backend[pass.backend] then
       end_session(pool, visitor, pool.backend[pass.backend], -pool.now)
-      count_ends(pool, 'left', 1)
+      count_ends(pool, 'left', 1, max(0, pool.now - pass.admitted))
     elseif stood > 0 then
       count(pool, 't:departures:left', 1)
     end
@@ -838,7 +843,7 @@ local function measure_flow(pool)
   local slot, admitted = slot_of(pool.now), 0
   local fields = redis.call('HGETALL', pool.flow)
   for at = 1, #fields, 2 do
-    local kind, number = string.match(fields[at], '^([ae]):(%d+)$')
+    local kind, number = string.match(fields[at], '^([ade]):(%d+)$')
     number = tonumber(number)
     if number and (number <= slot - SLOTS or number > slot) then
       redis.call('HDEL', pool.flow, fields[at])
@@ -940,6 +945,7 @@ local function flow_of(pool)
     slots[#slots + 1] = slot * SLOT_MS
     slots[#slots + 1] = found['a:' .. slot] or 0
     slots[#slots + 1] = found['e:' .. slot] or 0
+    slots[#slots + 1] = found['d:' .. slot] or 0
   end
   return slots, totals
 end
@@ -948,8 +954,8 @@ end
 KEYS   the pool's
 ARGV   the pool's, nothing more
 Reply  0, now_ms, held, rate_milli, thousandths of tokens, absent, then arrays: waiting in lanes 0 1 2; exam, present in
-       its lobby, ...; backend, sessions, max_sessions or 0 while closed, ...; slot's start ms, admitted, ended, ...;
-       total, value, ... ]]
+       its lobby, ...; backend, sessions, max_sessions or 0 while closed, ...; slot's start ms, admitted, ended, ms that
+       those had lasted, ...; total, value, ... ]]
 local function wr_snapshot(keys, args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
