@@ -22,9 +22,6 @@ from waitroom.gate.view import Screens, View
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond
 from waitroom.settings.model import Settings
 
-VERIFY_TICKS = 5
-"""A pass that the store has confirmed within so many seconds is relayed without asking again."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -137,21 +134,22 @@ class Gate:
             self._line.touch(held)
         if self._releases(request):
             return self._relay_and_release(request, held)
-        if tick - held.verified_tick <= VERIFY_TICKS or not self._line.up:
+        if tick <= held.good_until or not self._line.up:
             return held.relay
         return Later(lambda resume: self._verify(request, held, exam, resume))
 
     def _verify(self, request: Request, held: Credential, exam: str | None, resume: Callable[[Decision], None]) -> None:
         def answered(answer: Touched | StoreError) -> None:
             assert held.relay is not None
-            if isinstance(answer, StoreError) or answer.life is Life.LIVE:
-                if isinstance(answer, Touched):
-                    held.verified_tick = self._tick
+            if isinstance(answer, StoreError):
                 resume(held.relay)
                 return
-            held.dead = answer.life is Life.RELEASED
-            ticket = None if held.dead else held.ticket.returning()
-            resume(self._without_pass(request, Jar(), held.pool, ticket, exam))
+            self._line.judge(held, answer, self._tick)
+            if answer.life is Life.LIVE:
+                resume(held.relay)
+            else:
+                ticket = None if held.dead else held.ticket.returning()
+                resume(self._without_pass(request, Jar(), held.pool, ticket, exam))
 
         self._line.check(held, answered)
 

@@ -37,8 +37,8 @@ class Credential:
     pool: str
     touch: Touch | None = None
     relay: Relay | None = None
-    verified_tick: int = NEVER
-    """Second in which the store last said that the session lives."""
+    good_until: int = NEVER
+    """Last second for which the store's word that the session lives is taken without asking again."""
     touched_tick: int = NEVER
     dead: bool = False
     """The store said that the session was ended by its holder or by staff: this pass will never count again."""

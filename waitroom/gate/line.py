@@ -21,6 +21,10 @@ from waitroom.gate.view import View
 AWAY_POLL_MS = 5_000
 """When to ask again while the store is away."""
 
+TRUSTED_S = 5
+"""How long a worker relays a pass on the store's word without asking again. A session ended elsewhere meanwhile (by staff,
+by another worker) is noticed within a second, by the touches."""
+
 USED_REMEMBERED = 100_000
 """Passes used whose answer from the store is awaited; a forgotten one is verified at its next request instead."""
 
@@ -86,8 +90,15 @@ class Line:
         held = self._used.pop((pool, answer.visitor), None)
         if held is None:
             return
-        held.verified_tick = tick if answer.life is Life.LIVE else NEVER
+        self.judge(held, answer, tick)
+
+    def judge(self, held: Credential, answer: Touched, tick: int) -> None:
+        """Take the store's word on a pass. It holds for `TRUSTED_S` seconds, and never beyond the session's own end."""
         held.dead = answer.life is Life.RELEASED
+        held.good_until = NEVER
+        if answer.life is Life.LIVE:
+            left_s = (answer.expires_ms - self.now_ms()) // 1000
+            held.good_until = tick + min(TRUSTED_S, left_s - 1)  # a tick may be a second late
 
     def check(self, held: Credential, done: Callable[[Touched | StoreError], None]) -> None:
         """Ask whether a pass's session lives."""

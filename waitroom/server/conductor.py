@@ -46,7 +46,8 @@ class Conductor:
         self._departed = departed
         self._owner = secrets.token_hex(8)
         self._task: asyncio.Task[None] | None = None
-        self._leads = False
+        self.leads = False
+        """Whether the lease was here at the last turn."""
 
     def start(self) -> None:
         """Begin, for ever."""
@@ -74,14 +75,14 @@ class Conductor:
             try:
                 await self._turn()
             except StoreError:
-                self._leads = False  # the client says when the store goes and comes back
+                self.leads = False  # the client says when the store goes and comes back
             await asyncio.sleep(TURN_S)
 
     async def _turn(self) -> None:
         leads = await self._store.lease(LEASE, self._owner, LEASE_MS)
-        if leads != self._leads:
+        if leads != self.leads:
             log.info("conductor_lease", leads=leads)
-        self._leads = leads
+        self.leads = leads
         if not leads:
             return
         for pool in tuple(self._rules):
