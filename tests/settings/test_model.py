@@ -89,7 +89,6 @@ def test_keys_of_a_later_version_are_named_where_they_stand() -> None:
         admin={"open_on_loopback": True},
     )
     assert [notice.partition(":")[0] for notice in settings.not_yet()] == [
-        "listen.public[0].tls",
         "pools.main.health",
         "pools.main.recovery",
         "pools.main.on_backend_down",

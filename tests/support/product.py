@@ -78,13 +78,19 @@ class Product:
 
 
 @contextlib.asynccontextmanager
-async def serving(tmp_path: Path, *arguments: str, config: str | None = None) -> AsyncIterator[Product]:
-    """A product on free ports with its own data folder; what it logged is shown when the test fails."""
-    public, admin = free_port(), free_port()
+async def serving(
+    tmp_path: Path, *arguments: str, config: str | None = None, public: int | None = 0
+) -> AsyncIterator[Product]:
+    """A product on free ports with its own data folder; what it logged is shown when the test fails.
+
+    `public` None: the configuration says where students come.
+    """
+    public, admin = public if public is None else free_port(), free_port()
     flags = [
         *(_config_file(tmp_path, config)),
         *arguments,
-        *("--listen", f"127.0.0.1:{public}", "--admin", f"127.0.0.1:{admin}", "--data-dir", str(tmp_path / "var")),
+        *(() if public is None else ("--listen", f"127.0.0.1:{public}")),
+        *("--admin", f"127.0.0.1:{admin}", "--data-dir", str(tmp_path / "var")),
     ]
     log = tmp_path / "serve.log"
     with log.open("ab") as sink:

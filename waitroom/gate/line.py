@@ -22,8 +22,8 @@ AWAY_POLL_MS = 5_000
 """When to ask again while the store is away."""
 
 TRUSTED_S = 5
-"""How long a worker relays a pass on the store's word without asking again. A session ended elsewhere meanwhile (by staff,
-by another worker) is noticed within a second, by the touches."""
+"""How long a worker relays a pass on the store's word without asking again. A session ended elsewhere meanwhile (by
+staff, by another worker) is noticed within a second, by the touches."""
 
 USED_REMEMBERED = 100_000
 """Passes used whose answer from the store is awaited; a forgotten one is verified at its next request instead."""

@@ -61,7 +61,7 @@ class PublicListen(Part):
     """One public address, with TLS if it has a certificate. In YAML an address alone is enough."""
 
     address: ListenAddress = Field(description="HOST:PORT, or unix:/PATH.")
-    tls: Tls | None = later(None, "Certificate and key.")
+    tls: Tls | None = Field(default=None, description="Certificate and key; without them it speaks plain HTTP.")
 
     @property
     def host(self) -> str:

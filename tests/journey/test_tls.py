@@ -1,0 +1,67 @@
+"""Behind our own TLS the cookie is pinned to the host, and a bad certificate stops the start, not the students."""
+
+import asyncio
+import ssl
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.aio import run
+from tests.support.backend import counting_backend
+from tests.support.product import free_port, serving
+from tests.support.student import PAGE
+
+CERTIFICATE = Path(__file__).parent / "tls"
+"""Made for localhost with `openssl req -x509`; good for a hundred years and for nothing else."""
+
+
+def _config(backend: str, port: int, cert: Path) -> str:
+    return f"""
+listen: {{public: [{{address: "127.0.0.1:{port}", tls: {{cert: "{cert}", key: "{CERTIFICATE / "key.pem"}"}}}}]}}
+pools: {{main: {{backends: {{main-1: {{url: "{backend}", max_sessions: 1}}}}}}}}
+"""
+
+
+def test_https_end_to_end(tmp_path: Path) -> None:
+    """The backend hears that it was https, the cookie is `__Host-`, Secure and counts on the next request."""
+
+    async def main() -> None:
+        port, trust = free_port(), ssl.create_default_context(cafile=CERTIFICATE / "cert.pem")
+        url = f"https://localhost:{port}/"
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, config=_config(backend.url, port, CERTIFICATE / "cert.pem"), public=None),
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust), headers=PAGE) as student,
+        ):
+            for _ in range(2):
+                async with student.get(url) as answer:
+                    assert answer.status == 200
+            (cookie,) = student.cookie_jar
+            assert cookie.key == "__Host-wr_main"
+            assert cookie["secure"]
+            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust), headers=PAGE) as other:
+                assert (await other.get(url)).status == 429
+
+    run(main())
+
+
+def test_a_certificate_that_is_none_is_said(tmp_path: Path) -> None:
+    """One line, exit code 1."""
+
+    async def main() -> None:
+        wrong = tmp_path / "wrong.pem"
+        wrong.write_text("not a certificate")
+        config = tmp_path / "tls.yaml"
+        config.write_text(_config("http://127.0.0.1:9", free_port(), wrong))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "waitroom", "serve", str(config), "--admin", f"127.0.0.1:{free_port()}"),
+            *("--data-dir", str(tmp_path / "var")),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+        assert process.returncode == 1
+        assert b"wrong.pem" in said
+        assert b"Traceback" not in said
+
+    run(main())
