@@ -1,12 +1,14 @@
 """Backends that refuse, die, hang or stop half-way, and clients that leave."""
 
 import asyncio
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.proxy.wire import OK, TARGET, Call, Script, stage, until
 from tests.support.aio import run
-from waitroom.proxy.decisions import Relay, Request, Respond
+from waitroom.proxy.decisions import Later, Relay, Request, Respond
 from waitroom.proxy.rules import ProxyRules
 from waitroom.settings.addresses import BackendUrl
 
@@ -289,6 +291,56 @@ def test_a_half_closed_client_gets_its_answer() -> None:
             await until(lambda: bool(s.backend.heads))
             goes.set()
             assert (await client.rest()).endswith(b"\r\n\r\nok")
+            client.close()
+
+    run(main())
+
+
+def test_a_half_closed_client_gets_all_its_answers() -> None:
+    """Pipelined requests before the end count; half a request behind them does not."""
+
+    async def main() -> None:
+        for tail in (b"", b"GET / HT"):
+            async with stage() as s:
+                client = await s.connect()
+                client.writer.write(GET * 50 + tail)
+                client.writer.write_eof()
+                assert await client.rest() == OK * 50
+                client.close()
+
+    run(main())
+
+
+def test_a_backend_behind_a_unix_socket(tmp_path: Path) -> None:
+    """Reached by its path."""
+
+    async def main() -> None:
+        async with stage() as s:
+            path = str(tmp_path / "backend")
+            server = await asyncio.start_unix_server(s.backend.serve, path)
+            s.listener.pools.replace({TARGET: BackendUrl("http", "", 80, unix=path)})
+            client = await s.connect()
+            await client.send(GET)
+            assert await client.answer() == OK
+            server.close()
+            client.close()
+
+    run(main())
+
+
+def test_a_decision_that_is_never_made_is_given_up() -> None:
+    """503, and the decision is ignored if it comes after all."""
+
+    async def main() -> None:
+        resumes: list[Any] = []
+        async with stage(choose=lambda _request: Later(resumes.append), rules=ProxyRules(response_ms=20_000)) as s:
+            client = await s.connect()
+            await client.send(GET)
+            await until(lambda: bool(resumes))
+            s.listener.ticker.tick(s.listener.ticker.now_s + 22)
+            assert (await client.rest()).startswith(b"HTTP/1.1 503 ")
+            resumes[0](Relay(TARGET, finished=s.finished.append))
+            assert s.finished == [0]
             client.close()
 
     run(main())

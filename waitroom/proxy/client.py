@@ -8,8 +8,6 @@ the reset would take the answer with it.
 
 import asyncio
 import re
-import socket
-import struct
 from collections.abc import Callable
 from typing import cast
 
@@ -33,25 +31,15 @@ from waitroom.proxy.requesthead import (
     too_large,
     without_empty_lines,
 )
-from waitroom.proxy.rules import BUFFER_BYTES
+from waitroom.proxy.rules import BUFFER_BYTES, DRAIN_IDLE_S, LINGER_BYTES, LINGER_S
 from waitroom.proxy.sides import Home
+from waitroom.proxy.transports import reset
 from waitroom.proxy.upstream import BackendConnection
 
 log = structlog.get_logger(__name__)
 
-LINGER_S = 2.0
-"""How long, and how much, is read from a client after the last answer so that it can read it."""
-LINGER_BYTES = 256 * 1024
-
 HOLD_BUFFER, HOLD_UPLOAD = 1, 2
 """Why a client is not read: what it has sent already must wait; its backend takes no more of the body."""
-
-_RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER with time 0: closing sends RST."""
-
-DRAIN_IDLE_S = 2.0
-"""How long a draining worker leaves an idle connection open: its client's next request is answered, with `close`, and
-not lost to the race of a request and a close that cross."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -116,7 +104,8 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more. It may still be reading (half-close), unless TLS forbids."""
         self._eof = True
-        return self._exchange is not None and self._body is None and self._transport.can_write_eof()
+        busy = self._exchange is not None or (self._congested and bool(self._buffer))
+        return busy and self._body is None and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The connection is gone, by either side's doing."""
@@ -143,9 +132,16 @@ class ClientConnection(asyncio.Protocol):
         self._congested = False
         if self._exchange is not None:
             self._exchange.client_full(full=False)
-        self._advance()
+        self._go_on()
 
     # requests
+
+    def _go_on(self) -> None:
+        """Turn to the next request, or close if there will be none."""
+        if self._buffer or self._holds:
+            self._advance()
+        if self._eof and self._exchange is None and not self._leaving and not self._advancing:
+            self._depart(linger=False)
 
     def _advance(self) -> None:
         """Digest what has been received, as far as that is possible now."""
@@ -226,12 +222,15 @@ class ClientConnection(asyncio.Protocol):
         check_beginning(data, self._home.rules.header_bytes)
 
     def _expect_body(self, block: Block) -> None:
-        bound = self._home.rules.body_bytes
-        if bound is not None and block.length > bound:
-            raise RequestError(f"a body has at most {bound} bytes here", status=413)
+        self._check_size(block.length)
         self._since_s = self._home.ticker.now_s
         self._body_bytes = 0
         self._body = ChunkedBody() if block.chunked else LengthBody(block.length)
+
+    def _check_size(self, body_bytes: int) -> None:
+        bound = self._home.rules.body_bytes
+        if bound is not None and body_bytes > bound:
+            raise RequestError(f"a body has at most {bound} bytes here", status=413)
 
     def _upload(self, exchange: Exchange, body: Body) -> None:
         """Pass on what is here of a request's body."""
@@ -239,9 +238,7 @@ class ClientConnection(asyncio.Protocol):
         data, self._buffer = self._buffer, b""
         payload, self._buffer = body.take(data)
         self._body_bytes += len(payload)
-        bound = self._home.rules.body_bytes
-        if bound is not None and self._body_bytes > bound:
-            raise RequestError(f"a body has at most {bound} bytes here", status=413)
+        self._check_size(self._body_bytes)
         if body.done:
             self._body = None
         exchange.upload(payload, last=body.done)
@@ -309,21 +306,17 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._holds & HOLD_UPLOAD:
             self._hold(HOLD_UPLOAD, on=False)
-        if not exchange.keep_alive or self._body is not None or self._eof or self._home.draining:
+        if not exchange.keep_alive or self._body is not None or self._home.draining:
             self._depart(linger=self._body is not None or bool(self._buffer))
             return
         self._since_s = self._home.ticker.now_s
-        if self._buffer or self._holds:
-            self._advance()
+        self._go_on()
 
     def cut(self) -> None:
         """End the connection so that the client cannot take it for the answer's end."""
         self._exchange = None
         self._leaving = True
-        if not self._transport.is_closing():
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self._transport.abort()
+        reset(self._transport)
 
     def hand_over(self, backend: BackendConnection, rest: bytes, over: Callable[[int], None]) -> None:
         """Begin a tunnel: this connection speaks no HTTP any more."""

@@ -356,11 +356,13 @@ class Exchange:
     def overdue(self, now_s: float, *, held: bool) -> None:
         """Look at the clock. `held`: the backend waits for the client, not we for it."""
         connection = self._upstream
+        patience_s = self._around.rules.response_ms / 1000
         if connection is None:
-            return
-        if held or self._side.congested:
+            if self._waits and now_s - self._started > patience_s:
+                self._respond(problem(503, "no decision about this request was made in time"))
+        elif held or self._side.congested:
             connection.heard_s = now_s
-        elif now_s - connection.heard_s > self._around.rules.response_ms / 1000:
+        elif now_s - connection.heard_s > patience_s:
             self._drop_backend()
             self._failed(BackendTimeoutError("it said nothing in time", kind="response_timeout"))
 

@@ -29,7 +29,7 @@ HOP_BY_HOP = frozenset({
 """Fields about one connection (RFC 9110 section 7.6.1). `Proxy-Authenticate` and `Proxy-Authorization` are not among
 them: RFC 9110 section 11.7 lets a proxy that does not take part pass them on."""
 
-_NEVER_UNNAMED = frozenset({b"host", b"content-length"})
+NEVER_UNNAMED = frozenset({b"host", b"content-length"})
 """`Connection: content-length` must not change the framing."""
 
 _TRIAL_LINE = b"GET / HTTP/1.1\r\n"
@@ -41,13 +41,27 @@ _ENDING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"p
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
-class Line(NamedTuple):
-    """A field line. `passed` is what goes on of it: itself, less, or None."""
+Line = tuple[bytes, Header, list[bytes], bytes | None]
+"""A field line: its name in lower case, the field, its value in a list, what goes on of it (itself, less, or None)."""
 
-    key: bytes
-    field: Header
-    values: list[bytes]
-    passed: bytes | None
+
+class Fields(NamedTuple):
+    """A header block's lines, turned into columns."""
+
+    keys: tuple[bytes, ...]
+    fields: tuple[Header, ...]
+    by_name: dict[bytes, list[bytes]]
+    """Values by lower-case name, in order. The lists are shared with other messages."""
+    passing: tuple[bytes | None, ...]
+
+    def passed(self, without: frozenset[bytes]) -> list[bytes]:
+        """What goes on, but not the fields with these names."""
+        if without.isdisjoint(self.by_name):
+            return [line for line in self.passing if line]
+        return [line for key, line in zip(self.keys, self.passing, strict=True) if line and key not in without]
+
+
+NO_FIELDS = Fields((), (), {}, ())
 
 
 class FieldError(ValueError):
@@ -66,31 +80,38 @@ class Lines:
         self._known: dict[bytes, Line] = {}
         self._parser = httptools.HttpRequestParser(_Silent())
 
-    def read(self, block: bytes) -> list[Line]:
-        """The lines of a block (which ends with the empty line), in order; FieldError if one is none."""
+    def read(self, block: bytes) -> Fields:
+        """The fields of a block (which ends with the empty line); FieldError if a line is none."""
         if len(block) <= 2:
-            return []
+            return NO_FIELDS
         texts = block[:-4].split(CRLF)
         lines = [*map(self._known.get, texts)]
-        if not all(lines):
+        if None in lines:
             self._learn(texts, lines)
-        return cast("list[Line]", lines)
+        keys, fields, values, passing = zip(*cast("list[Line]", lines), strict=True)  # columns, without a loop
+        by_name = dict(zip(keys, values, strict=True))
+        if len(by_name) != len(keys):
+            by_name = {}
+            for key, value in zip(keys, values, strict=True):
+                by_name[key] = by_name.get(key, []) + value
+        return Fields(keys, fields, by_name, passing)
 
     def _learn(self, texts: list[bytes], lines: list[Line | None]) -> None:
         """Judge the lines that are not known, and put them in their places."""
-        ends = self._judge([text for text, line in zip(texts, lines, strict=True) if line is None])
+        places = [at for at, line in enumerate(lines) if line is None]
+        ends = self._judge([texts[at] for at in places])
         known = self._known
         if len(known) > LINES_REMEMBERED:
             known.clear()
-        for at, text in enumerate(texts):
-            if lines[at] is None:
-                name, _, value = text.partition(b":")
-                value = value.strip(b" \t")
-                key = name.lower()
-                line = lines[at] = Line(key, (name, value), [value], self._passing(key, text))
-                ends = ends or key in _ENDING
-                if len(text) <= LINE_REMEMBERED_BYTES:
-                    known[text] = line
+        for at in places:
+            text = texts[at]
+            name, _, value = text.partition(b":")
+            value = value.strip(b" \t")
+            key = name.lower()
+            line = lines[at] = (key, (name, value), [value], self._passing(key, text))
+            ends = ends or key in _ENDING
+            if len(text) <= LINE_REMEMBERED_BYTES:
+                known[text] = line
         if ends:
             self._parser = httptools.HttpRequestParser(_Silent())
 
@@ -104,24 +125,6 @@ class Lines:
             self._parser = httptools.HttpRequestParser(_Silent())
             raise FieldError(str(error)) from None
         return False
-
-
-def by_name(lines: list[Line]) -> dict[bytes, list[bytes]]:
-    """Values by lower-case name, in order. The lists are shared with other messages."""
-    values = {line.key: line.values for line in lines}
-    if len(values) != len(lines):
-        values = {}
-        for line in lines:
-            values[line.key] = values.get(line.key, []) + line.values
-    return values
-
-
-def passed(lines: list[Line], connection: frozenset[bytes]) -> list[bytes]:
-    """What goes on, without the fields that Connection names."""
-    named = connection - _NEVER_UNNAMED
-    if named:
-        return [line.passed for line in lines if line.passed and line.key not in named]
-    return [line.passed for line in lines if line.passed]
 
 
 def connection_options(values: dict[bytes, list[bytes]]) -> frozenset[bytes]:

@@ -8,7 +8,7 @@ is the rightmost address that is not a trusted proxy.
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
-from waitroom.proxy.decisions import Header
+from waitroom.proxy.fields import Fields
 from waitroom.proxy.rules import Network
 
 FORWARDING = frozenset({
@@ -51,28 +51,25 @@ class Origin:
         introduction = b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b" % (address.encode(), scheme)
         return cls(address, scheme, _is_in(address, networks), networks, introduction)
 
-    def speak(
-        self, values: dict[bytes, list[bytes]], fields: list[Header], host: bytes | None, lines: list[bytes]
-    ) -> tuple[str, bytes]:
+    def speak(self, said: Fields, host: bytes | None, lines: list[bytes]) -> tuple[str, bytes]:
         """The client's address and scheme; `lines` are given what the backend is told about them."""
         if self.trusted:
-            self._pass_on(values, fields, host, lines)
-            return self._client(values.get(b"x-forwarded-for", [])), self._scheme(values)
+            self._pass_on(said, host, lines)
+            return self._client(said.by_name.get(b"x-forwarded-for", [])), self._scheme(said.by_name)
         lines.append(self.introduction)
         if host is not None:
             lines.append(b"X-Forwarded-Host: " + host)
         return self.address, self.scheme
 
-    def _pass_on(
-        self, values: dict[bytes, list[bytes]], fields: list[Header], host: bytes | None, lines: list[bytes]
-    ) -> None:
+    def _pass_on(self, said: Fields, host: bytes | None, lines: list[bytes]) -> None:
         """What a trusted proxy says, with its own address in the chain."""
+        values = said.by_name
         chain = [value for value in (*values.get(b"x-forwarded-for", ()), self.address.encode()) if value]
         if chain:
             lines.append(b"X-Forwarded-For: " + b", ".join(chain))
-        for name, value in fields:
-            if is_forwarding(key := name.lower()) and key not in _NOT_EVEN_TRUSTED:
-                lines.append(name + b": " + value)
+        for key, field in zip(said.keys, said.fields, strict=True):
+            if is_forwarding(key) and key not in _NOT_EVEN_TRUSTED:
+                lines.append(b": ".join(field))
         if b"x-forwarded-proto" not in values:
             lines.append(b"X-Forwarded-Proto: " + self.scheme)
         if b"x-forwarded-host" not in values and host is not None:

@@ -15,12 +15,11 @@ from waitroom.proxy.decisions import Header
 from waitroom.proxy.fields import (
     CRLF,
     HOP_BY_HOP,
+    NEVER_UNNAMED,
     FieldError,
     Lines,
-    by_name,
     connection_options,
     framing,
-    passed,
 )
 from waitroom.proxy.origin import FORWARDING, Origin, is_forwarding
 
@@ -70,8 +69,8 @@ class RequestReader:
     def read(self, raw: bytes, origin: Origin, *, http10: bool) -> Block:
         """The block, or RequestError for one that may not pass."""
         try:
-            lines = self._lines.read(raw)
-            values = by_name(lines)
+            read = self._lines.read(raw)
+            values = read.by_name
             length, chunked = framing(values)
         except FieldError as error:
             raise RequestError(str(error)) from None
@@ -82,11 +81,11 @@ class RequestReader:
         upgrade = _upgrade(values) if b"upgrade" in connection and not http10 else None
         if upgrade is not None and (length or chunked):
             raise RequestError("a request to change the protocol has no body here")
-        if http10 and b"expect" in values:
-            lines = [line for line in lines if line.key != b"expect"]  # RFC 9110 section 10.1.1: to be ignored
-        kept = passed(lines, connection)
-        fields = [line.field for line in lines]
-        client, scheme = origin.speak(values, fields, host, kept)
+        without = connection - NEVER_UNNAMED
+        if http10:
+            without |= {b"expect"}  # RFC 9110 section 10.1.1: to be ignored
+        kept = read.passed(without)
+        client, scheme = origin.speak(read, host, kept)
         if chunked:
             kept.append(b"Transfer-Encoding: chunked")
         if upgrade is not None:
@@ -94,7 +93,7 @@ class RequestReader:
         kept += (b"", b"")
         return Block(
             raw,
-            fields,
+            list(read.fields),
             values,
             host,
             length or 0,

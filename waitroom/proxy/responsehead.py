@@ -11,12 +11,11 @@ from waitroom.errors import BackendError
 from waitroom.proxy.fields import (
     CRLF,
     HOP_BY_HOP,
+    NEVER_UNNAMED,
     FieldError,
     Lines,
-    by_name,
     connection_options,
     framing,
-    passed,
 )
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])((?: [\t -~\x80-\xff]*+)?)\r\n")  # RFC 9112 section 4
@@ -56,18 +55,20 @@ class ResponseReader:
         if start is None:
             raise BackendError("no HTTP/1 status line", kind="protocol")
         try:
-            lines = self._lines.read(raw[start.end() :])
-            values = by_name(lines)
+            read = self._lines.read(raw[start.end() :])
+            values = read.by_name
             length, chunked = framing(values)
         except FieldError as error:
             raise BackendError(str(error), kind="protocol") from None
         status = int(start[2])
         connection = connection_options(values)
-        if status < 200 or status == 204:  # RFC 9110 section 8.6: no Content-Length
-            lines = [line for line in lines if line.key != b"content-length"]
-        kept = passed(lines, connection)
+        without = connection - NEVER_UNNAMED
+        if status < 200 or status == 204:
+            without |= {b"content-length"}  # RFC 9110 section 8.6
+        kept = read.passed(without)
         if status == 101:
-            kept += [b": ".join(line.field) for line in lines if line.key in (b"connection", b"upgrade")]
+            names = b"connection", b"upgrade"
+            kept += [b": ".join(field) for key, field in zip(read.keys, read.fields, strict=True) if key in names]
         bodiless = status < 200 or status in (204, 304)  # RFC 9112 section 6.3
         head = b"HTTP/1.1 %b%b\r\n%b\r\n" % (start[2], start[3] or b" ", CRLF.join(kept))
         if not kept:

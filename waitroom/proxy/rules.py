@@ -16,6 +16,14 @@ BUFFER_BYTES = 256 * 1024
 """Unsent bytes of one connection at which its other side is no longer read. One read more (uvloop: 256,000 bytes) may
 be on its way, so that a connection holds at most twice this for each direction."""
 
+LINGER_S = 2.0
+LINGER_BYTES = 256 * 1024
+"""How long, and how much, is read from a client after the last answer so that it can read it (RFC 9112 section 9.6)."""
+
+DRAIN_IDLE_S = 2.0
+"""How long a draining worker leaves an idle connection open: its client's next request is answered, with `close`, and
+not lost to the race of a request and a close that cross."""
+
 
 def is_own_cookie(name: bytes) -> bool:
     """Whether a cookie is ours (DESIGN.md section 7), in any case a browser or an attacker may send it."""

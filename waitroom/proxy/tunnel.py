@@ -11,6 +11,7 @@ import structlog
 
 from waitroom.proxy.rules import BUFFER_BYTES
 from waitroom.proxy.ticker import Ticker
+from waitroom.proxy.transports import reset
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ class Tunnel:
         """One side is gone: a reset is passed on as such."""
         for end in self._ends:
             if error is not None:
-                end.transport.abort()
+                reset(end.transport)
             else:
                 end.transport.close()
         over, self._over = self._over, None
