@@ -279,8 +279,9 @@ class ClientConnection(asyncio.Protocol):
         return self._body is None
 
     def write(self, data: bytes) -> None:
-        """Bytes for the client."""
-        self._transport.write(data)
+        """Bytes for the client, unless it has just gone (uvloop raises then; `connection_lost` follows)."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def pull(self) -> None:
         """The exchange takes the request's body now."""
@@ -334,7 +335,7 @@ class ClientConnection(asyncio.Protocol):
         self._leaving = True
         self._buffer = b""
         self._since_s = self._home.ticker.now_s
-        if linger and not self._eof and self._transport.can_write_eof():
+        if linger and not self._eof and self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
             self._hold(self._holds, on=False)
         else:
@@ -342,7 +343,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, answer: Respond) -> None:
         """Answer what is no request."""
-        self._transport.write(serialise(answer, self._home.ticker.date, head_only=False, connection=b"close"))
+        self.write(serialise(answer, self._home.ticker.date, head_only=False, connection=b"close"))
         self._home.observer.own_done(answer.status)
         self._depart(linger=True)
 

@@ -17,7 +17,7 @@ BUFFER_BYTES = 256 * 1024
 be on its way, so that a connection holds at most twice this for each direction."""
 
 LINGER_S = 2.0
-LINGER_BYTES = 256 * 1024
+LINGER_BYTES = 1024 * 1024
 """How long, and how much, is read from a client after the last answer so that it can read it (RFC 9112 section 9.6)."""
 
 DRAIN_IDLE_S = 2.0

@@ -87,7 +87,8 @@ class _End(asyncio.Protocol):
         """Pass on."""
         self._tunnel.heard_s = self._tunnel.ticker.now_s
         self.received_bytes += len(data)
-        self._other.write(data)
+        if not self._other.is_closing():
+            self._other.write(data)
 
     def eof_received(self) -> bool:
         """This side sends no more; the other half stays open, where the transport can do that (not over TLS)."""

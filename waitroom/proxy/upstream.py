@@ -150,12 +150,14 @@ class BackendConnection(asyncio.Protocol):
         self._asker = asker
         self._provisionals = 0
         self.heard_s = self._ticker.now_s
-        self.transport.write(request)
+        if not self.transport.is_closing():  # else `connection_lost` is on its way, and uvloop raises
+            self.transport.write(request)
 
     def send(self, data: bytes) -> None:
         """Send a part of the request's body."""
         self.heard_s = self._ticker.now_s
-        self.transport.write(data)
+        if not self.transport.is_closing():
+            self.transport.write(data)
 
     def read(self, *, on: bool) -> None:
         """Go on reading, or stop while the client has enough to read."""
