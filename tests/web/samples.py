@@ -4,9 +4,9 @@ from pathlib import Path
 
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
+from waitroom.admission.view import Notice, View
 from waitroom.settings.model import Help
 from waitroom.web.pages import Pages, PageSettings
-from waitroom.web.view import Notice, PageView
 
 STATIC = Path(__file__).parents[2] / "static"
 
@@ -32,7 +32,7 @@ def pages(help_line: Help = HELP) -> Pages:
     return Pages(PageSettings("/_waitroom/", 429, help_line, TITLES), STATIC)
 
 
-def view(state: State = State.WAITING, **more: object) -> PageView:
+def view(state: State = State.WAITING, **more: object) -> View:
     """A visitor with 311 people before them, or whatever `more` says."""
     usual: dict[str, object] = {
         "pool": "sciences",
@@ -44,7 +44,7 @@ def view(state: State = State.WAITING, **more: object) -> PageView:
         "eta": Eta(540, 720),
         "next_poll_ms": 8_000,
     }
-    return PageView(state, **(usual | more))  # type: ignore[arg-type]  # keywords of a table row
+    return View(state, **(usual | more))  # type: ignore[arg-type]  # keywords of a table row
 
 
 EVERY_STATE = {

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.web.samples import pages, view
 from waitroom.admission.line import State
+from waitroom.admission.view import View
 from waitroom.proxy.decisions import Respond
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
@@ -19,7 +20,6 @@ from waitroom.web.pages import Lost
 from waitroom.web.problems import no_ticket
 from waitroom.web.status import status_response
 from waitroom.web.stillness import is_still, make_choice
-from waitroom.web.view import PageView
 
 EXAM = "<!doctype html><title>Exam</title><h1>The exam itself</h1>"
 
@@ -28,8 +28,8 @@ EXAM = "<!doctype html><title>Exam</title><h1>The exam itself</h1>"
 class Site:
     """What is said next, and what was asked."""
 
-    view: PageView = field(default_factory=view)
-    answers: deque[PageView | Respond] = field(default_factory=deque)
+    view: View = field(default_factory=view)
+    answers: deque[View | Respond] = field(default_factory=deque)
     """What the next polls get; the last one stays."""
     inside: bool = False
     cookies: bool = True

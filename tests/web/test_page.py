@@ -12,8 +12,8 @@ from tests.web.samples import OPENS_MS, view
 from tests.web.site import Site
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
+from waitroom.admission.view import Notice
 from waitroom.proxy.decisions import Respond
-from waitroom.web.view import Notice
 
 pytestmark = pytest.mark.browser
 

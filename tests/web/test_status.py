@@ -7,10 +7,10 @@ import pytest
 from tests.web.samples import view
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
+from waitroom.admission.view import Notice, View, ticket_code
 from waitroom.web.problems import method_not_allowed, no_ticket, problem
 from waitroom.web.status import status_body, status_response
 from waitroom.web.stillness import choice_url, is_still, make_choice
-from waitroom.web.view import Notice, PageView, ticket_code
 
 KEYS = ["state", "pool", "exam", "position", "ahead", "waiting", "eta", "next_poll_ms", "code", "arrived_at"]
 KEYS += ["message", "stale"]
@@ -38,14 +38,14 @@ def test_status_is_as_published() -> None:
 
 def test_status_without_knowledge() -> None:
     """What nobody knows is null, not zero."""
-    said = json.loads(status_body(PageView(State.DOWN, "main", eta=Unknown.NO_DATA, stale=True)))
+    said = json.loads(status_body(View(State.DOWN, "main", eta=Unknown.NO_DATA, stale=True)))
     assert (said["position"], said["ahead"], said["waiting"], said["eta"]) == (None, None, None, None)
     assert (said["code"], said["arrived_at"], said["stale"]) == ("", None, True)
 
 
 def test_status_is_small() -> None:
     """At most 400 bytes with the longest names and numbers there can be."""
-    longest = PageView(
+    longest = View(
         State.RETURNING, "p" * 32, "E" * 64, "v" * 16, 10**16 - 1, 9_999_998, 9_999_999, Eta(14_400, 99_999), 600_000
     )
     assert len(status_body(longest)) <= 400

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from waitroom.admission.estimate import Eta, Regime, Unknown, regime
 from waitroom.admission.line import Snapshot, State, Touch
 from waitroom.admission.tickets import Seal, Ticket, cookie_name, set_cookie
+from waitroom.admission.view import View
 from waitroom.gate.jar import Credential
-from waitroom.gate.view import View
 from waitroom.proxy.decisions import Relay
 from waitroom.settings.model import Exam, Pool
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from waitroom.admission.line import Life, State, Touched
 from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
 from waitroom.admission.tickets import Ticket
+from waitroom.admission.view import View
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar, Jars
 from waitroom.gate.kinds import Kind, content_length, kind_of
 from waitroom.gate.line import Line
 from waitroom.gate.own import OwnEndpoints
-from waitroom.gate.view import Screens, View
+from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond
 from waitroom.settings.model import Settings
 

@@ -12,11 +12,11 @@ from typing import Protocol
 from waitroom import clock
 from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch, Touched
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
+from waitroom.admission.view import View
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import NEVER, Credential
 from waitroom.gate.meters import GateMeters
-from waitroom.gate.view import View
 
 AWAY_POLL_MS = 5_000
 """When to ask again while the store is away."""

@@ -4,15 +4,17 @@ Law: everything under the prefix is ours, and nothing of it ever reaches a backe
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 from waitroom.admission.line import Life, State, Touched
 from waitroom.admission.tickets import Ticket
+from waitroom.admission.view import View
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar
 from waitroom.gate.line import Line
-from waitroom.gate.view import Screens, View
+from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Decision, Later, Request, Respond
 
 _ALLOWED: dict[bytes, tuple[bytes, ...]] = {
@@ -108,8 +110,14 @@ class OwnEndpoints:
 
     def _asked_for(self, jar: Jar, query: bytes) -> Credential | None:
         """The credential of the pool named in the query; without a name, the latest."""
-        pools = parse_qs(query.decode("latin-1")).get("pool") if query else None
-        return jar.by_pool.get(pools[0]) if pools else jar.latest()
+        pool = _pool_named(query) if query else None
+        return jar.latest() if pool is None else jar.by_pool.get(pool)
+
+
+@lru_cache(maxsize=256)
+def _pool_named(query: bytes) -> str | None:
+    """The pool that a query names; pages ask with the same few."""
+    return parse_qs(query.decode("latin-1")).get("pool", [None])[0]
 
 
 def _closed(entrance: Entrance, ticket: Ticket) -> View:

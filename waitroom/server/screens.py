@@ -4,10 +4,10 @@ Law: the status follows from the state, the form of the answer from the request;
 """
 
 from waitroom.admission.line import State
+from waitroom.admission.view import View
 from waitroom.assets import static_dir
 from waitroom.errors import BackendTimeoutError
 from waitroom.gate.kinds import Kind, kind_of
-from waitroom.gate.view import View
 from waitroom.proxy.decisions import Request, Respond
 from waitroom.settings.model import Settings
 from waitroom.web.forms import KeptForm
@@ -16,7 +16,6 @@ from waitroom.web.pages import Lost, Pages, PageSettings
 from waitroom.web.problems import method_not_allowed, no_ticket, problem
 from waitroom.web.status import status_response
 from waitroom.web.stillness import is_still, make_choice
-from waitroom.web.view import PageView
 
 RETRY_S = 10
 """When a program is told to try again: half of the longest poll, since it keeps no place."""
@@ -58,7 +57,7 @@ class WebScreens:
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
         del request
-        return status_response(_told(view), view.cookies)
+        return status_response(view, view.cookies)
 
     def no_ticket(self, request: Request) -> Respond:
         """401: the page takes a new ticket."""
@@ -103,7 +102,7 @@ class WebScreens:
 
     def _page(self, request: Request, view: View, form: KeptForm | Lost | None) -> Respond:
         return self._pages.page(
-            _told(view),
+            view,
             language=choose(request.first(b"accept-language")),
             target=request.target,
             form=form,
@@ -111,19 +110,3 @@ class WebScreens:
             head_only=request.method == b"HEAD",
             cookies=view.cookies,
         )
-
-
-def _told(view: View) -> PageView:
-    return PageView(
-        view.state,
-        view.pool,
-        view.exam,
-        view.visitor,
-        view.arrival_us,
-        view.ahead,
-        view.waiting,
-        view.eta,
-        view.next_poll_ms,
-        view.stale,
-        opens_ms=view.opens_ms,
-    )

@@ -11,6 +11,7 @@ from html import escape
 from pathlib import Path
 
 from waitroom.admission.line import State
+from waitroom.admission.view import View
 from waitroom.proxy.decisions import Header, Respond
 from waitroom.settings.model import Help, Settings
 from waitroom.web.forms import KeptForm
@@ -18,7 +19,6 @@ from waitroom.web.languages import LANGUAGES, pick
 from waitroom.web.status import status_body
 from waitroom.web.stillness import choice_url
 from waitroom.web.templates import KINDS, Library, page_key
-from waitroom.web.view import PageView
 from waitroom.web.wording import slots
 
 LEAST_REFRESH_S = 10
@@ -71,7 +71,7 @@ class Pages:
 
     def page(
         self,
-        view: PageView,
+        view: View,
         *,
         language: str,
         target: bytes = b"/",
@@ -95,13 +95,13 @@ class Pages:
             body = self._library.pages[key].fill(values)
         return Respond(status, (*self._heads[key], retry, *((b"Set-Cookie", cookie) for cookie in cookies)), body)
 
-    def _values(self, view: PageView, language: str) -> dict[str, str]:
+    def _values(self, view: View, language: str) -> dict[str, str]:
         values = slots(self._library.catalogues[language], view, self._titles.get((view.exam, language), ""))
         values["first"] = status_body(view).decode("ascii")
         values["status_url"] = f"{self._prefix}status?pool={view.pool}"
         return values
 
-    def _add_refresh(self, values: dict[str, str], view: PageView, language: str, choice: str) -> None:
+    def _add_refresh(self, values: dict[str, str], view: View, language: str, choice: str) -> None:
         """What a browser without script needs. Not on a page with a form or in place of one: refreshed, it is lost."""
         every_s = max(LEAST_REFRESH_S, -(-view.next_poll_ms // 1000))
         values["every"] = str(every_s)

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from waitroom.admission.estimate import Eta
+from waitroom.admission.view import Notice, View
 from waitroom.proxy.decisions import Respond
-from waitroom.web.view import Notice, PageView
 
 REMEMBERED_TEXTS = 4_096
 
@@ -25,7 +25,7 @@ _HEADERS = (
 )
 
 
-def status_body(view: PageView) -> bytes:
+def status_body(view: View) -> bytes:
     """A visitor's situation as JSON."""
     eta = f'{{"low_s": {view.eta.low_s}, "high_s": {view.eta.high_s}}}' if isinstance(view.eta, Eta) else "null"
     return (
@@ -37,7 +37,7 @@ def status_body(view: PageView) -> bytes:
     ).encode()
 
 
-def status_response(view: PageView, cookies: tuple[bytes, ...] = ()) -> Respond:
+def status_response(view: View, cookies: tuple[bytes, ...] = ()) -> Respond:
     """The whole answer to a poll."""
     more = tuple((b"Set-Cookie", cookie) for cookie in cookies)
     return Respond(200, _HEADERS + more, status_body(view))

@@ -9,9 +9,9 @@ from html import escape
 
 from waitroom.admission.estimate import Eta
 from waitroom.admission.line import State
+from waitroom.admission.view import View
 from waitroom.web.catalogue import Catalogue
 from waitroom.web.templates import rail_share
-from waitroom.web.view import PageView
 
 IN_LINE = (State.WAITING, State.RETURNING, State.HELD, State.DOWN)
 
@@ -39,7 +39,7 @@ def instant(words: Catalogue, at_ms: int) -> str:
     return f'<time datetime="{there.isoformat()}" data-ms="{at_ms}">{escape(text)}</time>'
 
 
-def slots(words: Catalogue, view: PageView, title: str) -> dict[str, str]:
+def slots(words: Catalogue, view: View, title: str) -> dict[str, str]:
     """The visitor's part of a page, as HTML by slot."""
     in_line = view.ahead is not None and view.state in IN_LINE
     notice = view.notice
@@ -74,7 +74,7 @@ _NO_PLACE = {
 }
 
 
-def _place(words: Catalogue, view: PageView, ahead: int) -> dict[str, str]:
+def _place(words: Catalogue, view: View, ahead: int) -> dict[str, str]:
     share = rail_share(ahead)
     known = isinstance(view.eta, Eta)
     return {

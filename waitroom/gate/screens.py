@@ -1,32 +1,12 @@
-"""What is to be told to a visitor who is not relayed, and to whom the telling is left.
+"""To whom it is left to tell a visitor what the gate found true.
 
 Law: the gate decides what is true, the screens how it is said. Neither imports the other; the server introduces them.
 """
 
-from dataclasses import dataclass
 from typing import Protocol
 
-from waitroom.admission.estimate import Eta, Unknown
-from waitroom.admission.line import State
+from waitroom.admission.view import View
 from waitroom.proxy.decisions import Request, Respond
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One visitor's situation. `ahead` None: not known, because the store is away (`stale`)."""
-
-    state: State
-    pool: str
-    exam: str = ""
-    visitor: str = ""
-    arrival_us: int = 0
-    ahead: int | None = None
-    waiting: int | None = None
-    eta: Eta | Unknown = Unknown.NO_DATA
-    next_poll_ms: int = 5_000
-    stale: bool = False
-    opens_ms: int = 0
-    cookies: tuple[bytes, ...] = ()
 
 
 class Screens(Protocol):

@@ -1,6 +1,6 @@
-"""What a page or a status answer says of one visitor, as values.
+"""What is to be told to a visitor who is not relayed, as values.
 
-Law: the web floor is told what is true and only finds the words. `ahead` None means that nobody knows now.
+Law: the gate decides what is true, the web floor finds the words. `ahead` None means that nobody knows now.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class PageView:
+class View:
     """One visitor's situation in one pool. `visitor` "" is somebody without a ticket."""
 
     state: State
@@ -41,6 +41,8 @@ class PageView:
     notice: Notice | None = None
     opens_ms: int = 0
     resume_ms: int = 0
+    cookies: tuple[bytes, ...] = ()
+    """Set-Cookie values that go along."""
 
     @property
     def position(self) -> int | None:
