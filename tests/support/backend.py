@@ -43,14 +43,14 @@ class CountingBackend:
 
 
 @contextlib.asynccontextmanager
-async def counting_backend() -> AsyncIterator[CountingBackend]:
-    """A counting exam server on a free port."""
+async def counting_backend(port: int = 0) -> AsyncIterator[CountingBackend]:
+    """A counting exam server, on a free port unless one is named."""
     backend = CountingBackend()
     application = web.Application(client_max_size=1 << 30)
     application.router.add_route("*", "/{tail:.*}", backend.answer)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
-    port = free_port()
+    port = port or free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     backend.url = f"http://127.0.0.1:{port}"
     try:

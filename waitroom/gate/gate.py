@@ -23,6 +23,9 @@ from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond
 from waitroom.settings.model import Settings
 
+DOWN_STATUS = 503
+"""What a page is answered with whose backend failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -97,8 +100,7 @@ class Gate:
         return self._without_pass(request, jar, self._pool(exam, held), ticket, exam)
 
     def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
-        """The answer to somebody whose backend failed before it answered. Their place is kept."""
-        del relay
+        """The answer to somebody whose backend failed before it answered. The place is kept: a newcomer gets the pass."""
         jar = self._jars.read(request.every(b"cookie"))
         exam = self._find_exam(request)
         held = self._held(exam, jar)
@@ -110,6 +112,7 @@ class Gate:
             exam or (ticket.exam if ticket else ""),
             visitor=ticket.visitor if ticket else "",
             arrival_us=ticket.arrival_us if ticket else 0,
+            cookies=(relay.cookie,) if relay.cookie and relay.cookie_below > DOWN_STATUS else (),
         )
         return self._screens.unavailable(request, view, error)
 
