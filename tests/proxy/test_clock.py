@@ -98,7 +98,6 @@ def test_a_client_that_reads_nothing_is_given_up() -> None:
             client.writer.transport.pause_reading()
             await client.send(GET)
             await until(lambda: any(connection._congested for connection in s.listener._connections))
-            await asyncio.sleep(0.05)
             ticker.tick(ticker.now_s + 1)
             ticker.tick(ticker.now_s + 30)
             assert s.finished == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.proxy.wire import OK, TARGET, Call, Script, stage, until
+from tests.proxy.wire import OK, TARGET, Call, stage, until
 from tests.support.aio import run
 from waitroom.proxy.decisions import Later, Relay, Request, Respond
 from waitroom.proxy.rules import ProxyRules
@@ -131,119 +131,6 @@ def test_a_reset_is_no_end_of_an_answer_without_length() -> None:
             with pytest.raises(ConnectionResetError):
                 await client.rest()
             client.close()
-
-    run(main())
-
-
-def _dies_when_reused(died: list[bytes]) -> Script:
-    async def script(call: Call) -> None:
-        head = await call.head()
-        await call.body(head)
-        await call.say(OK)
-        if call.backend.connections == 1:
-            died.append(await call.head())
-
-    return script
-
-
-def test_an_idempotent_request_is_sent_again_when_a_reused_connection_dies() -> None:
-    """Once, on a fresh connection; the client sees nothing of it."""
-
-    async def main() -> None:
-        died: list[bytes] = []
-        async with stage(_dies_when_reused(died)) as s:
-            client = await s.connect()
-            await client.send(GET)
-            assert await client.answer() == OK
-            await client.send(GET)
-            assert await client.answer() == OK
-            assert len(died) == 1
-            assert s.backend.connections == 2
-            assert s.finished == [200, 200]
-            assert s.watch.failed == []
-            client.close()
-
-    run(main())
-
-
-@pytest.mark.parametrize("sent", [POST, POST.replace(b"Content-Length: 3", b"Content-Length: 0")[:-3]])
-def test_a_post_is_never_sent_twice(sent: bytes) -> None:
-    """The backend may have acted on it: 502."""
-
-    async def main() -> None:
-        died: list[bytes] = []
-        async with stage(_dies_when_reused(died)) as s:
-            client = await s.connect()
-            await client.send(GET)
-            assert await client.answer() == OK
-            await client.send(sent)
-            assert (await client.answer()).endswith(b"\r\n\r\nreset")
-            assert len(died) == 1
-            assert s.backend.connections == 1
-            client.close()
-
-    run(main())
-
-
-def test_a_post_gets_a_connection_that_was_just_used_or_a_new_one() -> None:
-    """An older idle connection may be about to close."""
-
-    async def main() -> None:
-        async with stage() as s:
-            client = await s.connect()
-            await client.send(GET)
-            assert await client.answer() == OK
-            s.listener.ticker.tick(s.listener.ticker.now_s + 5)
-            await client.send(POST)
-            assert await client.answer() == OK
-            assert s.backend.connections == 2
-            await client.send(POST)
-            assert await client.answer() == OK
-            assert s.backend.connections == 2
-            client.close()
-
-    run(main())
-
-
-def test_a_connection_that_closes_while_idle_is_forgotten() -> None:
-    """The next request, even a POST, goes over a new one."""
-
-    async def main() -> None:
-        async def script(call: Call) -> None:
-            head = await call.head()
-            await call.body(head)
-            await call.say(OK)
-
-        async with stage(script) as s:
-            pool = s.listener.pools.get(TARGET)
-            assert pool is not None
-            client = await s.connect()
-            for n in range(3):
-                await client.send(POST)
-                assert await client.answer() == OK
-                await until(lambda: pool.idle == 0)
-                assert s.backend.connections == n + 1
-            client.close()
-
-    run(main())
-
-
-def test_idle_backend_connections_are_let_go() -> None:
-    """After their time, and beyond their number."""
-
-    async def main() -> None:
-        async with stage(rules=ProxyRules(backend_idle=2, backend_idle_ms=10_000)) as s:
-            pool = s.listener.pools.get(TARGET)
-            assert pool is not None
-            clients = [await s.connect() for _ in range(5)]
-            for client in clients:
-                await client.send(GET)
-            for client in clients:
-                assert await client.answer() == OK
-                client.close()
-            assert pool.idle <= 2
-            s.listener.ticker.tick(s.listener.ticker.now_s + 11)
-            assert pool.idle == 0
 
     run(main())
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.proxy.wire import OK, TARGET, Call, answers, dechunked, stage, until
 from tests.support.aio import run
+from tests.support.product import look_again
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond
 from waitroom.proxy.rules import BUFFER_BYTES
 
@@ -359,7 +360,7 @@ async def _still(value: Callable[[], int]) -> None:
     last, same = -1, 0
     async with asyncio.timeout(20):
         while same < 30:
-            await asyncio.sleep(0.005)
+            await look_again(0.005)
             now = value()
             same = same + 1 if now == last else 0
             last = now

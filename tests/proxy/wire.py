@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.product import look_again
 from waitroom.proxy.decisions import Decision, Relay, Request, Respond
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
@@ -254,8 +255,8 @@ async def stage(
 async def until(true: Callable[[], bool]) -> None:
     """Let the loop turn until something holds."""
     async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110 - what is waited for is the product's state, which has no event
-            await asyncio.sleep(0.001)
+        while not true():
+            await look_again(0.001)
 
 
 def dechunked(body: bytes) -> bytes:

@@ -35,16 +35,17 @@ async def until(look: Callable[[], Awaitable[T]], *, within_s: float = START_S, 
     try:
         async with asyncio.timeout(within_s):
             while not (seen := await look()):
-                await _pause()
+                await look_again()
             return seen
     except TimeoutError:
         raise AssertionError(f"{what} did not come within {within_s} s") from None
 
 
-async def _pause() -> None:
+async def look_again(after_s: float = LOOK_S) -> None:
+    """The pause between two looks at what has no event of its own; nothing else in a test lets time pass."""
     loop = asyncio.get_running_loop()
     later = loop.create_future()
-    loop.call_later(LOOK_S, later.set_result, None)
+    loop.call_later(after_s, later.set_result, None)
     await later
 
 

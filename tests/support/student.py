@@ -1,12 +1,13 @@
 """A student's browser, as far as the waiting room can tell: a cookie jar, page loads and status polls."""
 
-import asyncio
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 from yarl import URL
+
+from tests.support.product import look_again
 
 PAGE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html,*/*;q=0.8"}
 SCRIPT = {"Sec-Fetch-Mode": "cors", "Accept": "application/json"}
@@ -70,7 +71,7 @@ class Student:
             assert answer.status in (429, 503), answer
             while (await self.poll())["state"] != "admitted":
                 polls += 1
-                await _after(every_s)
+                await look_again(every_s)
         assert answer.status == 200, answer
         return polls
 
@@ -80,10 +81,3 @@ class Student:
             if cookie.key.endswith("wr_main"):
                 return int(cookie.value.split(".", 2)[2].split("~")[2])
         raise AssertionError(f"{self.name} holds no ticket")
-
-
-async def _after(seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    later = loop.create_future()
-    loop.call_later(seconds, later.set_result, None)
-    await later

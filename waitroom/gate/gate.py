@@ -100,7 +100,7 @@ class Gate:
         return self._without_pass(request, jar, self._pool(exam, held), ticket, exam)
 
     def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
-        """The answer to somebody whose backend failed before it answered. The place is kept: a newcomer gets the pass."""
+        """The answer to somebody whose backend failed before its answer. The place is kept: a newcomer has the pass."""
         jar = self._jars.read(request.every(b"cookie"))
         exam = self._find_exam(request)
         held = self._held(exam, jar)
