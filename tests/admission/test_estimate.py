@@ -80,6 +80,12 @@ def test_the_time_before_the_first_departure_says_nothing_of_the_flow() -> None:
     assert (found.ended, found.window_s) == (12, 10.0)
 
 
+def test_a_snapshot_from_before_the_burst_promises_no_free_place() -> None:
+    """Who was not let in has no free slot, whatever was free a second ago."""
+    assert make(free=40, ended=0).eta(0) is Unknown.NO_FLOW
+    assert make(free=40).eta(0) == make(free=0).eta(0)
+
+
 def test_two_departures_are_not_a_flow() -> None:
     """A range that spans everything is no answer."""
     assert make(ended=2).eta(10) is Unknown.NO_FLOW

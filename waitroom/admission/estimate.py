@@ -80,7 +80,8 @@ class Regime:
             return Unknown.HELD
         turn = ahead + 1
         paced_s = max(0.0, (turn - self.tokens) * 1000 / self.rate_milli) if self.rate_milli else 0.0
-        after_free = turn - self.free
+        # Without a rate, whoever waits has no free slot: where the snapshot (up to 1 s old) says so, it is out of date.
+        after_free = turn - (self.free if self.rate_milli else min(self.free, ahead))
         if after_free <= 0:
             return _range(paced_s, 0.1)
         if self.ended < FEWEST:
