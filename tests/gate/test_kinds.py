@@ -58,6 +58,16 @@ URLENCODED = (b"Content-Type", b"application/x-www-form-urlencoded; charset=utf-
             Kind.UPLOAD,
         ),
         ("a form without a type", Asked(b"POST", headers=[NAVIGATE]), Kind.UPLOAD),
+        (
+            "an old browser's form with files",
+            Asked(b"POST", headers=[(b"Accept", CHROME_ACCEPT), (b"Content-Type", b"multipart/form-data; boundary=x")]),
+            Kind.UPLOAD,
+        ),
+        (
+            "a program that accepts html and sends json",
+            Asked(b"POST", headers=[(b"Accept", b"text/html, */*"), (b"Content-Type", b"application/json")]),
+            Kind.PROGRAM,
+        ),
         ("an autosave", Asked(b"POST", headers=[(b"Sec-Fetch-Mode", b"cors"), URLENCODED]), Kind.PROGRAM),
         ("a script's form", Asked(b"POST", headers=[(b"Accept", b"*/*"), URLENCODED]), Kind.PROGRAM),
         ("a deletion", Asked(b"DELETE", headers=[NAVIGATE]), Kind.PROGRAM),

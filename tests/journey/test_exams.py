@@ -184,3 +184,32 @@ def test_a_form_that_no_page_can_carry_still_takes_a_place(tmp_path: Path) -> No
             assert let.bodies == [body]
 
     run(main())
+
+
+def test_who_waits_for_one_exam_is_no_worse_off_elsewhere(tmp_path: Path) -> None:
+    """A ticket of another pool, of an open exam or of a closed one, does not count where a URL names no exam."""
+
+    async def main() -> None:
+        now = datetime.now(UTC)
+        soon = now + timedelta(seconds=6)
+        async with (
+            counting_backend() as sci,
+            counting_backend() as let,
+            serving(tmp_path, config=_config(sci, let, math=f"closes: {soon.isoformat()}")) as product,
+            Student(product.public, "in") as inside,
+            Student(product.public, "ann") as ann,
+        ):
+            exam = "/mod/quiz/view.php?cmid=4711"
+            assert (await inside.page(exam)).status == 200
+            assert (await ann.page(exam)).state == "waiting"
+            assert (await ann.page("/home")).status == 200, "the default pool has a place"
+            assert let.paths == ["/home"]
+
+            async def closed() -> bool:
+                return (await ann.page(exam)).state == "closed"
+
+            await until(closed, within_s=20, what="the end of the exam")
+            assert (await ann.page("/plain")).status == 200
+            assert (await inside.page("/plain")).state in {None, "waiting"}, "an exam that is over closes nothing else"
+
+    run(main())

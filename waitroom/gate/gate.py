@@ -117,12 +117,18 @@ class Gate:
         return self._screens.unavailable(request, view, error)
 
     def _held(self, exam: str | None, jar: Jar) -> Credential | None:
-        """The credential that counts for this request: of the exam's pool, else the browser's latest."""
+        """The credential that counts: of the exam's pool; where none is named the last pass, else the default pool's.
+
+        A ticket of another pool does not count there: who waits for one exam is no worse off elsewhere than a stranger.
+        """
         if not jar.by_pool:
             return None
         if exam is not None:
             return jar.by_pool.get(self._rules.pool_of_exam[exam])
-        return jar.latest()
+        latest = jar.latest()
+        if latest is not None and latest.relay is not None and not latest.dead:
+            return latest
+        return jar.by_pool.get(self._rules.default_pool)
 
     def _pool(self, exam: str | None, held: Credential | None) -> str:
         if exam is not None:
@@ -152,10 +158,14 @@ class Gate:
             if answer.life is Life.LIVE:
                 resume(held.relay)
             else:
-                ticket = None if held.dead else held.ticket.returning()
-                resume(self._without_pass(request, Jar(), held.pool, ticket, exam))
+                resume(self._without_pass(request, Jar(), held.pool, self._returning(held), exam))
 
         self._line.check(held, answered)
+
+    def _returning(self, held: Credential) -> Ticket | None:
+        """The place of somebody whose session has lapsed; none after a release, or after the end of their exam."""
+        over = self._entrances[held.pool].is_closed(held.ticket.exam, self._line.now_ms())
+        return None if held.dead or over else held.ticket.returning()
 
     def _relay_and_release(self, request: Request, held: Credential) -> Relay:
         assert held.relay is not None
@@ -172,12 +182,10 @@ class Gate:
     def _without_pass(self, request: Request, jar: Jar, pool: str, ticket: Ticket | None, exam: str | None) -> Decision:
         if self._rules.bypass.fits(request):
             return self._bypass(jar, exam)
-        ask = Ask(
-            request,
-            self._entrances[pool],
-            ticket.for_exam(exam) if ticket and exam else ticket,
-            exam or (ticket.exam if ticket else ""),
-        )
+        entrance = self._entrances[pool]
+        if exam is None:
+            exam = ticket.exam if ticket and not entrance.is_closed(ticket.exam, self._line.now_ms()) else ""
+        ask = Ask(request, entrance, ticket.for_exam(exam) if ticket else None, exam)
         match kind_of(request):
             case Kind.PAGE:
                 return self._enter(ask, lambda view: self._screens.page(request, view))

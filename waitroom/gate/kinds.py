@@ -10,6 +10,9 @@ from enum import Enum, auto
 from waitroom.proxy.decisions import Request
 
 FORM_TYPE = b"application/x-www-form-urlencoded"
+_UPLOAD_TYPES = (b"multipart/form-data", b"text/plain")
+"""The other two encodings that an HTML form may have (HTML 4.10.18.6)."""
+
 _FETCH_METADATA = (b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-site", b"sec-fetch-user")
 
 
@@ -33,7 +36,9 @@ def kind_of(request: Request) -> Kind:
     if request.method != b"POST" or not _is_navigation(request):
         return Kind.PROGRAM
     media_type = (request.first(b"content-type") or b"").partition(b";")[0].strip().lower()
-    return Kind.FORM if media_type == FORM_TYPE else Kind.UPLOAD
+    if media_type == FORM_TYPE:
+        return Kind.FORM
+    return Kind.UPLOAD if media_type in _UPLOAD_TYPES or request.first(b"sec-fetch-mode") else Kind.PROGRAM
 
 
 def content_length(request: Request) -> int:

@@ -10,6 +10,7 @@ from os import urandom
 from typing import Protocol
 
 from waitroom import clock
+from waitroom.admission.estimate import Unknown
 from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch, Touched
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
 from waitroom.admission.view import View
@@ -204,7 +205,7 @@ def _view(entrance: Entrance, answer: Standing, ticket: Ticket, cookies: tuple[b
         arrival_us=ticket.arrival_us,
         ahead=answer.ahead,
         waiting=answer.waiting,
-        eta=entrance.eta(answer.ahead),
+        eta=Unknown.NO_DATA if answer.state is State.LOBBY else entrance.eta(answer.ahead),
         next_poll_ms=answer.next_poll_ms,
         opens_ms=entrance.opens_ms(ticket.exam),
         cookies=cookies,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from waitroom.admission.estimate import Eta
+from waitroom.admission.line import State
 from waitroom.admission.view import Notice, View
 from waitroom.proxy.decisions import Respond
 
@@ -18,11 +19,15 @@ REMEMBERED_MINUTES = 1_024
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_HEADERS = (
-    (b"Content-Type", b"application/json"),
-    (b"Cache-Control", b"no-store"),
-    (b"X-Content-Type-Options", b"nosniff"),
-)
+_HEADERS = {
+    state: (
+        (b"Content-Type", b"application/json"),
+        (b"Cache-Control", b"no-store"),
+        (b"X-Content-Type-Options", b"nosniff"),
+        *(((b"X-Waitroom", state.encode()),) if state is not State.ADMITTED else ()),
+    )
+    for state in State
+}
 
 
 def status_body(view: View) -> bytes:
@@ -40,7 +45,7 @@ def status_body(view: View) -> bytes:
 def status_response(view: View, cookies: tuple[bytes, ...] = ()) -> Respond:
     """The whole answer to a poll."""
     more = tuple((b"Set-Cookie", cookie) for cookie in cookies)
-    return Respond(200, _HEADERS + more, status_body(view))
+    return Respond(200, _HEADERS[view.state] + more, status_body(view))
 
 
 def _number(value: int | None) -> str:
