@@ -8,6 +8,9 @@ from tests.support.backend import CountingBackend, counting_backend
 from tests.support.product import serving, until
 from tests.support.student import PAGE, Student
 
+START = timedelta(seconds=15)
+"""Until an exam opens or closes: the product must be up before, also on a loaded machine."""
+
 FORM = PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -72,7 +75,7 @@ def test_hours(tmp_path: Path) -> None:
 
     async def main() -> None:
         now = datetime.now(UTC)
-        soon, past = now + timedelta(seconds=8), now - timedelta(hours=1)
+        soon, past = now + START, now - timedelta(hours=1)
         async with (
             counting_backend() as sci,
             counting_backend() as let,
@@ -95,7 +98,7 @@ def test_hours(tmp_path: Path) -> None:
             async def turn() -> bool:
                 return (await ann.poll())["state"] == "admitted"
 
-            await until(turn, within_s=20, what="the opening")
+            await until(turn, within_s=40, what="the opening")
             assert datetime.now(UTC) >= soon
             assert (await ann.page("/mod/quiz/view.php?cmid=4711")).status == 200
 
@@ -191,7 +194,7 @@ def test_who_waits_for_one_exam_is_no_worse_off_elsewhere(tmp_path: Path) -> Non
 
     async def main() -> None:
         now = datetime.now(UTC)
-        soon = now + timedelta(seconds=6)
+        soon = now + START
         async with (
             counting_backend() as sci,
             counting_backend() as let,
@@ -208,7 +211,7 @@ def test_who_waits_for_one_exam_is_no_worse_off_elsewhere(tmp_path: Path) -> Non
             async def closed() -> bool:
                 return (await ann.page(exam)).state == "closed"
 
-            await until(closed, within_s=20, what="the end of the exam")
+            await until(closed, within_s=40, what="the end of the exam")
             assert (await ann.page("/plain")).status == 200
             assert (await inside.page("/plain")).state in {None, "waiting"}, "an exam that is over closes nothing else"
 
