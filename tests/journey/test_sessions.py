@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.support.aio import run
 from tests.support.backend import counting_backend
 from tests.support.product import serving, until
-from tests.support.student import SCRIPT, Student
+from tests.support.student import PAGE, SCRIPT, Student
 
 SHORT = """
 pools:
@@ -79,5 +79,32 @@ def test_the_counts_add_up(tmp_path: Path) -> None:
             assert seen['waitroom_sessions{backend="main-1",pool="main"}'] == 0
             assert seen['waitroom_wait_seconds_count{pool="main"}'] == 2
             assert seen['waitroom_requests_total{backend="main-1",code="2xx",pool="main"}'] == 3
+
+    run(main())
+
+
+def test_a_pass_that_was_given_back_opens_nothing(tmp_path: Path) -> None:
+    """Neither a page nor the log-out itself, on whichever worker somebody who kept the old cookie tries it."""
+
+    async def main() -> None:
+        async with (
+            counting_backend() as backend,
+            serving(
+                tmp_path, "--workers", "3", config=SHORT.replace("URL", backend.url).replace("2s", "60s")
+            ) as product,
+            Student(product.public, "ann") as ann,
+            Student(product.public, "bob") as bob,
+        ):
+            assert (await ann.page()).status == 200
+            (kept,) = [f"{cookie.key}={cookie.value}" for cookie in ann.client.cookie_jar]
+            assert (await ann.page("/logout")).status == 200
+            assert (await bob.page()).status == 200
+            before = list(backend.paths)
+            for _ in range(12):  # each on a connection of its own, and so on any worker
+                async with Student(product.public, "thief") as thief:
+                    for path in ("/exam", "/logout"):
+                        stolen = await thief.ask("GET", path, PAGE | {"Cookie": kept})
+                        assert stolen.status == 429
+            assert backend.paths == before
 
     run(main())

@@ -142,21 +142,26 @@ class Gate:
         if held.touched_tick != tick:
             held.touched_tick = tick
             self._line.touch(held)
-        if self._releases(request):
-            return self._relay_and_release(request, held)
+        relay = self._relay_and_release(request, held) if self._releases(request) else held.relay
         if tick <= held.good_until or not self._line.up:
-            return held.relay
-        return Later(lambda resume: self._verify(request, held, exam, resume))
+            return relay
+        return Later(lambda resume: self._verify(request, held, relay, exam, resume))
 
-    def _verify(self, request: Request, held: Credential, exam: str | None, resume: Callable[[Decision], None]) -> None:
+    def _verify(
+        self,
+        request: Request,
+        held: Credential,
+        relay: Relay,
+        exam: str | None,
+        resume: Callable[[Decision], None],
+    ) -> None:
         def answered(answer: Touched | StoreError) -> None:
-            assert held.relay is not None
             if isinstance(answer, StoreError):
-                resume(held.relay)
+                resume(relay)
                 return
             self._line.judge(held, answer, self._tick)
             if answer.life is Life.LIVE:
-                resume(held.relay)
+                resume(relay)
             else:
                 resume(self._without_pass(request, Jar(), held.pool, self._returning(held), exam))
 
