@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from waitroom.admission.estimate import Eta, Regime, Unknown, regime
 from waitroom.admission.line import Snapshot, State, Touch
-from waitroom.admission.tickets import Seal, Ticket, cookie_name, set_cookie
+from waitroom.admission.tickets import Seal, Ticket, set_cookie
 from waitroom.admission.view import View
 from waitroom.gate.jar import Credential
 from waitroom.proxy.decisions import Relay
@@ -70,10 +70,6 @@ class Entrance:
     def farewell(self, *, secure: bool) -> bytes:
         """The Set-Cookie value that takes the pass away again."""
         return set_cookie(self.name, "", secure=secure, max_age_s=0)
-
-    def cookie_names(self) -> tuple[str, str]:
-        """Both names that our cookie may have."""
-        return cookie_name(self.name, secure=False), cookie_name(self.name, secure=True)
 
     def inside(self, ticket: Ticket, cookies: tuple[bytes, ...] = ()) -> View:
         """The view of somebody who has been admitted."""

@@ -74,6 +74,10 @@ class Line:
         """The store's clock, as of its last answer."""
         return clock.now_ms() + self._offset_ms
 
+    def _now_us(self) -> int:
+        """The same in microseconds: newcomers of one millisecond have an order too."""
+        return clock.now_us() + self._offset_ms * 1000
+
     def heard(self, now_ms: int) -> None:
         """The store said what time it is."""
         self._offset_ms = now_ms - clock.now_ms()
@@ -163,7 +167,7 @@ class Line:
         self, entrance: Entrance, ticket: Ticket | None, mine: Ticket, *, secure: bool, admitted: Admitted, waits: Waits
     ) -> None:
         """The store is away: keep the place, and let newcomers in only where the operator chose so."""
-        stamped = mine if mine.arrival_us else replace(mine, arrival_us=self.now_ms() * 1000)
+        stamped = mine if mine.arrival_us else replace(mine, arrival_us=self._now_us())
         state = entrance.resting_state(stamped.exam, self.now_ms())
         if ticket is None:
             self._meters.arrived(entrance.name)
