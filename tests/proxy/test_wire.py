@@ -116,12 +116,12 @@ PASSED = [
             b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nTrailer: T\r\n\r\n"
             b"3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n"
         ),
-        b"POST / HTTP/1.1\r\nHost: h\r\n" + VOUCH + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n" + VOUCH + b"\r\n5\r\nabcde\r\n0\r\n\r\n",
     ),
     (
         "chunks without content",
         b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: h\r\n" + VOUCH + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n" + VOUCH + b"\r\n0\r\n\r\n",
     ),
     (
         "HTTP/1.0",

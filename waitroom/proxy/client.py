@@ -86,8 +86,10 @@ class ClientConnection(asyncio.Protocol):
         self._since_s = self._home.ticker.now_s
         transport.set_write_buffer_limits(BUFFER_BYTES)
         scheme = b"https" if transport.get_extra_info("sslcontext") else b"http"
-        networks = self._home.rules.trusted_proxies
-        self._origin = Origin.of_peer(transport.get_extra_info("peername"), scheme, networks)
+        rules = self._home.rules
+        self._origin = Origin.of_peer(
+            transport.get_extra_info("peername"), scheme, rules.trusted_proxies, rules.forward_as
+        )
         if not self._home.admit(self):
             self._refuse(problem(503, "this server has as many connections as it can carry", (b"Retry-After", b"5")))
 
@@ -185,7 +187,9 @@ class ClientConnection(asyncio.Protocol):
             if line is None:
                 self._buffer = without_empty_lines(data)
                 return True
-            block = self._read_block(data[line.end() : end], http10=line[3] == b"0")
+            http10 = line[3] == b"0"
+            block = self._home.reader.read(data[line.end() : end], http10=http10)
+            self._block = NO_BLOCK if http10 else block
         if end > self._home.rules.header_bytes:
             raise too_large(data, self._home.rules.header_bytes)
         self._buffer = data[end:]
@@ -200,16 +204,12 @@ class ClientConnection(asyncio.Protocol):
         if minor == b"0" or not target.startswith(b"/"):
             target = aim(method, target, block)
             opening = b"%b %b HTTP/1.1\r\n" % (method, target)
-        exchange = Exchange(self._home, self, method, target, opening, block=block, http11=minor == b"1")
+        spoken = block.spoken_by(self._origin)
+        exchange = Exchange(self._home, self, method, target, opening, block=block, spoken=spoken, http11=minor == b"1")
+        self._exchange = exchange
         if block.length or block.chunked:
             self._expect_body(block)
-        self._exchange = exchange
         exchange.perform(self._home.handler.decide(exchange))
-
-    def _read_block(self, raw: bytes, *, http10: bool) -> Block:
-        block = self._home.reader.read(raw, self._origin, http10=http10)
-        self._block = NO_BLOCK if http10 else block  # the two versions read the same block differently
-        return block
 
     def _await_head(self, data: bytes) -> None:
         """A head is incomplete: is it still going to be one?"""

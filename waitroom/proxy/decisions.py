@@ -59,9 +59,12 @@ class Request(Protocol):
 
     method: bytes
     target: bytes
-    headers: list[Header]
     client: str
     scheme: bytes
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """All fields, as they came."""
 
     def first(self, name: bytes) -> bytes | None:
         """Value of the first header called `name` (given in lower case), or None."""

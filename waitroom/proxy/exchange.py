@@ -11,6 +11,7 @@ from typing import assert_never
 from waitroom.errors import BackendError, BackendTimeoutError, RequestError
 from waitroom.proxy.bodies import chunk
 from waitroom.proxy.decisions import Collect, Decision, Header, Later, Relay, Respond
+from waitroom.proxy.origin import Spoken
 from waitroom.proxy.own import problem, serialise
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.requesthead import Block
@@ -55,17 +56,18 @@ class Exchange:
         opening: bytes,
         *,
         block: Block,
+        spoken: Spoken,
         http11: bool,
     ) -> None:
         self.method = method
         self.target = target
-        self.headers: list[Header] = block.headers
-        self.client = block.client
-        self.scheme = block.scheme
+        self.client = spoken.client
+        self.scheme = spoken.scheme
         self.http11 = http11
         self.head_only = method == b"HEAD"
         self.keep_alive = not block.close if http11 else block.keep_alive
         """Whether the client wants its connection kept; False once we have said that it is not."""
+        self._spoken = spoken
         self._opening = opening
         """The request line for the backend."""
         self._around = around
@@ -74,6 +76,11 @@ class Exchange:
         self._started = around.time()
 
     # the handler's side
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """All fields, as they came."""
+        return self._block.headers
 
     def first(self, name: bytes) -> bytes | None:
         """Value of the first header called `name` (given in lower case), or None."""
@@ -220,7 +227,7 @@ class Exchange:
         self._upstream = connection
         if self._side.congested:
             connection.read(on=False)
-        connection.ask(self, opening + block.forward)
+        connection.ask(self, opening + block.forward + self._spoken.lines)
         if self._collected:
             connection.send(chunk(self._collected, last=True) if block.chunked else self._collected)
             self._collected = b""

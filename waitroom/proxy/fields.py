@@ -9,7 +9,7 @@ three times its parsing.
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import httptools
 
@@ -41,15 +41,15 @@ _ENDING = frozenset({b"content-length", b"transfer-encoding", b"connection", b"p
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 
-Line = tuple[bytes, Header, list[bytes], bytes | None]
-"""A field line: its name in lower case, the field, its value in a list, what goes on of it (itself, less, or None)."""
+Line = tuple[bytes, list[bytes], bytes | None]
+"""A field line, judged: its name in lower case, its value in a list that blocks may share, what goes on of it (itself,
+less, or nothing)."""
 
 
 class Fields(NamedTuple):
     """A header block's lines, turned into columns."""
 
     keys: tuple[bytes, ...]
-    fields: tuple[Header, ...]
     by_name: dict[bytes, list[bytes]]
     """Values by lower-case name, in order. The lists are shared with other messages."""
     passing: tuple[bytes | None, ...]
@@ -61,7 +61,7 @@ class Fields(NamedTuple):
         return [line for key, line in zip(self.keys, self.passing, strict=True) if line and key not in without]
 
 
-NO_FIELDS = Fields((), (), {}, ())
+NO_FIELDS = Fields((), {}, ())
 
 
 class FieldError(ValueError):
@@ -72,59 +72,60 @@ class _Silent:
     """No callbacks."""
 
 
-class Lines:
-    """Reads header blocks into lines. `passing` says what goes on of a line with this key."""
+class Lines(dict[bytes, Line]):
+    """Lines by their text; one that is not known yet is judged when it is asked for.
+
+    `passing` says what goes on of a line with this key.
+    """
 
     def __init__(self, passing: Callable[[bytes, bytes], bytes | None]) -> None:
+        super().__init__()
         self._passing = passing
-        self._known: dict[bytes, Line] = {}
         self._parser = httptools.HttpRequestParser(_Silent())
 
     def read(self, block: bytes) -> Fields:
         """The fields of a block (which ends with the empty line); FieldError if a line is none."""
         if len(block) <= 2:
             return NO_FIELDS
-        texts = block[:-4].split(CRLF)
-        lines = [*map(self._known.get, texts)]
-        if None in lines:
-            self._learn(texts, lines)
-        keys, fields, values, passing = zip(*cast("list[Line]", lines), strict=True)  # columns, without a loop
+        # Columns without a loop: with a dozen lines a block, every step in Python would show.
+        keys, values, passing = zip(*map(self.__getitem__, block[:-4].split(CRLF)), strict=True)
         by_name = dict(zip(keys, values, strict=True))
         if len(by_name) != len(keys):
             by_name = {}
             for key, value in zip(keys, values, strict=True):
                 by_name[key] = by_name.get(key, []) + value
-        return Fields(keys, fields, by_name, passing)
+        return Fields(keys, by_name, passing)
 
-    def _learn(self, texts: list[bytes], lines: list[Line | None]) -> None:
-        """Judge the lines that are not known, and put them in their places."""
-        places = [at for at, line in enumerate(lines) if line is None]
-        ends = self._judge([texts[at] for at in places])
-        known = self._known
-        if len(known) > LINES_REMEMBERED:
-            known.clear()
-        for at in places:
-            text = texts[at]
-            name, _, value = text.partition(b":")
-            value = value.strip(b" \t")
-            key = name.lower()
-            line = lines[at] = (key, (name, value), [value], self._passing(key, text))
-            ends = ends or key in _ENDING
-            if len(text) <= LINE_REMEMBERED_BYTES:
-                known[text] = line
-        if ends:
+    def __missing__(self, text: bytes) -> Line:
+        """Judge a line and remember it."""
+        upgraded = self._judge(text)
+        name, _, value = text.partition(b":")
+        key = name.lower()
+        line = key, [value.strip(b" \t")], self._passing(key, text)
+        if upgraded or key in _ENDING:
             self._parser = httptools.HttpRequestParser(_Silent())
+        if len(text) <= LINE_REMEMBERED_BYTES:
+            if len(self) >= LINES_REMEMBERED:
+                self.clear()
+            self[text] = line
+        return line
 
-    def _judge(self, texts: list[bytes]) -> bool:
+    def _judge(self, text: bytes) -> bool:
         """Whether the parser has been upgraded by what it accepts."""
         try:
-            self._parser.feed_data(_TRIAL_LINE + CRLF.join(texts) + END_OF_HEAD)
+            self._parser.feed_data(b"%b%b\r\n\r\n" % (_TRIAL_LINE, text))
         except httptools.HttpParserUpgrade:
             return True
         except httptools.HttpParserError as error:
             self._parser = httptools.HttpRequestParser(_Silent())
             raise FieldError(str(error)) from None
         return False
+
+
+def headers(block: bytes) -> tuple[Header, ...]:
+    """The fields of a block that has been read, as they came."""
+    lines = (line.partition(b":") for line in block[:-4].split(CRLF) if line)
+    return tuple((name, value.strip(b" \t")) for name, _, value in lines)
 
 
 def connection_options(values: dict[bytes, list[bytes]]) -> frozenset[bytes]:

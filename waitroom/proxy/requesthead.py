@@ -1,14 +1,14 @@
 """The head of a request: what it says, whether it may pass, and the form in which a backend gets it.
 
 Laws. The target goes on byte for byte (Safe Exam Browser hashes the URL); so do all fields but those about the
-connection, about who forwarded, and our own cookies. What has two readings is refused. Parsing is a pure function of
-the block and of the connection's `Origin`, so a connection remembers the last one: a browser's keep-alive connection
-repeats it.
+connection, about who forwarded, and our own cookies. What has two readings is refused. Reading is a pure function of
+the block, so blocks are remembered: a browser's connections repeat a few of them, page after page.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from waitroom.errors import RequestError
 from waitroom.proxy.decisions import Header
@@ -20,8 +20,9 @@ from waitroom.proxy.fields import (
     Lines,
     connection_options,
     framing,
+    headers,
 )
-from waitroom.proxy.origin import FORWARDING, Origin, is_forwarding
+from waitroom.proxy.origin import FORWARDING, Origin, Spoken, is_forwarding
 
 REQUEST_LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-~\x80-\xff]++) HTTP/1\.([01])\r\n"  # RFC 9112 section 3; no fragment
@@ -34,15 +35,22 @@ _IMITATED = FORWARDING | {b"content-length", b"transfer-encoding", b"host", b"co
 `X-Forwarded-For`."""
 
 
+HOSTS_REMEMBERED = 64
+"""An exam server has few names."""
+
+BLOCKS_REMEMBERED = 4_096
+BLOCK_REMEMBERED_BYTES = 2_048
+"""A browser's with its cookies fits. Together: at most some 30 MB a worker, if somebody sends only long new ones."""
+
+
 @dataclass(slots=True, eq=False)
 class Block:
     """A header block, read; a value that nobody changes (freezing it would cost a microsecond a head).
 
-    `forward` is the block that a backend gets, with the empty line.
+    `forward` is what a backend gets of it, up to the lines that say who asks.
     """
 
     raw: bytes
-    headers: list[Header]
     by_name: dict[bytes, list[bytes]]
     host: bytes | None
     length: int
@@ -51,12 +59,23 @@ class Block:
     keep_alive: bool
     upgrade: bytes | None
     expects: bool
-    client: str
-    scheme: bytes
     forward: bytes
+    _spoken: tuple[Origin, Spoken] | None = None
+    """What the last origin made of it: a memory, not a part of the value."""
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """All fields, as they came."""
+        return headers(self.raw)
+
+    def spoken_by(self, origin: Origin) -> Spoken:
+        """Who asks, where this comes from `origin`."""
+        if self._spoken is None or self._spoken[0] is not origin:
+            self._spoken = origin, origin.speak(self)
+        return self._spoken[1]
 
 
-NO_BLOCK = Block(b"\0", [], {}, None, 0, *(False,) * 3, None, False, "", b"", b"")
+NO_BLOCK = Block(b"\0", {}, None, 0, *(False,) * 3, None, False, b"")
 
 
 class RequestReader:
@@ -65,9 +84,22 @@ class RequestReader:
     def __init__(self, own_cookie: Callable[[bytes], bool]) -> None:
         self._own_cookie = own_cookie
         self._lines = Lines(self._passing)
+        self._known: tuple[dict[bytes, Block], dict[bytes, Block]] = {}, {}
+        """Blocks read before, of HTTP/1.1 and of HTTP/1.0: the two versions read the same block differently."""
 
-    def read(self, raw: bytes, origin: Origin, *, http10: bool) -> Block:
+    def read(self, raw: bytes, *, http10: bool = False) -> Block:
         """The block, or RequestError for one that may not pass."""
+        known = self._known[http10]
+        block = known.get(raw)
+        if block is None:
+            block = self._read(raw, http10=http10)
+            if len(raw) <= BLOCK_REMEMBERED_BYTES:
+                if len(known) >= BLOCKS_REMEMBERED:
+                    known.clear()
+                known[raw] = block
+        return block
+
+    def _read(self, raw: bytes, *, http10: bool) -> Block:
         try:
             read = self._lines.read(raw)
             values = read.by_name
@@ -85,15 +117,13 @@ class RequestReader:
         if http10:
             without |= {b"expect"}  # RFC 9110 section 10.1.1: to be ignored
         kept = read.passed(without)
-        client, scheme = origin.speak(read, host, kept)
         if chunked:
             kept.append(b"Transfer-Encoding: chunked")
         if upgrade is not None:
             kept += (b"Connection: Upgrade", b"Upgrade: " + upgrade)
-        kept += (b"", b"")
+        kept.append(b"")
         return Block(
             raw,
-            list(read.fields),
             values,
             host,
             length or 0,
@@ -102,8 +132,6 @@ class RequestReader:
             b"keep-alive" in connection,
             upgrade,
             b"expect" in values and not http10 and values[b"expect"][0].lower() == b"100-continue",
-            client,
-            scheme,
             CRLF.join(kept),
         )
 
@@ -191,9 +219,15 @@ def _host(values: dict[bytes, list[bytes]], *, http10: bool) -> bytes | None:
         return None
     if len(hosts) != 1:
         raise RequestError("a request has exactly one Host")  # RFC 9112 section 3.2
-    if _HOST.fullmatch(hosts[0]) is None:
+    host = hosts[0]
+    if not _is_host(host):
         raise RequestError("Host is not a host")
-    return hosts[0]
+    return host
+
+
+@lru_cache(maxsize=HOSTS_REMEMBERED)
+def _is_host(text: bytes) -> bool:
+    return _HOST.fullmatch(text) is not None
 
 
 def _upgrade(values: dict[bytes, list[bytes]]) -> bytes | None:

@@ -16,6 +16,7 @@ from waitroom.proxy.fields import (
     Lines,
     connection_options,
     framing,
+    headers,
 )
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])((?: [\t -~\x80-\xff]*+)?)\r\n")  # RFC 9112 section 4
@@ -55,7 +56,8 @@ class ResponseReader:
         if start is None:
             raise BackendError("no HTTP/1 status line", kind="protocol")
         try:
-            read = self._lines.read(raw[start.end() :])
+            block = raw[start.end() :]
+            read = self._lines.read(block)
             values = read.by_name
             length, chunked = framing(values)
         except FieldError as error:
@@ -67,8 +69,7 @@ class ResponseReader:
             without |= {b"content-length"}  # RFC 9110 section 8.6
         kept = read.passed(without)
         if status == 101:
-            names = b"connection", b"upgrade"
-            kept += [b": ".join(field) for key, field in zip(read.keys, read.fields, strict=True) if key in names]
+            kept += [b": ".join(field) for field in headers(block) if field[0].lower() in (b"connection", b"upgrade")]
         bodiless = status < 200 or status in (204, 304)  # RFC 9112 section 6.3
         head = b"HTTP/1.1 %b%b\r\n%b\r\n" % (start[2], start[3] or b" ", CRLF.join(kept))
         if not kept:

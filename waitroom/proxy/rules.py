@@ -6,11 +6,14 @@ Law: every buffer, wait and count of the data path is bounded by a field here or
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Protocol
+from typing import Literal, Protocol
 
 from waitroom.proxy.decisions import Request
 
 Network = IPv4Network | IPv6Network
+
+ForwardAs = Literal["x-forwarded", "forwarded"]
+"""The form in which a backend is told who asks."""
 
 BUFFER_BYTES = 256 * 1024
 """Unsent bytes of one connection at which its other side is no longer read. One read more (uvloop: 256,000 bytes) may
@@ -35,6 +38,7 @@ class ProxyRules:
     """Limits and time-outs. The defaults are those of the settings."""
 
     trusted_proxies: tuple[Network, ...] = ()
+    forward_as: ForwardAs = "x-forwarded"
     own_cookie: Callable[[bytes], bool] = is_own_cookie
     header_bytes: int = 32 * 1024
     """A message's head, request or response."""
