@@ -1,7 +1,5 @@
 """The laws of admission, held against the real library: whatever happens, it does what the model says."""
 
-from dataclasses import replace
-
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -78,7 +76,7 @@ class Pool(RuleBasedStateMachine):
     def poll(self, which: list[tuple[Presence, Standing]], hidden: bool, may_enter: bool) -> None:
         self.present(
             *[
-                replace(presence, arrival_us=standing.arrival_us, confirmed=True, hidden=hidden, may_enter=may_enter)
+                presence._replace(arrival_us=standing.arrival_us, confirmed=True, hidden=hidden, may_enter=may_enter)
                 for presence, standing in which
             ]
         )

@@ -62,13 +62,13 @@ class Site:
         form: KeptForm | Lost | None = None
         if request.method == "POST":
             form = KeptForm.parse(body, request.headers["Content-Type"].encode()) or Lost.LOST
+        cookies = (b"wr_sciences=ticket; Path=/; HttpOnly; SameSite=Lax",) if self.cookies else ()
         return SITE_PAGES.page(
-            self.view,
+            self.view._replace(cookies=cookies),
             language=choose(header.encode() if header else None),
             target=request.raw_path.encode(),
             form=Lost.LOST if self.lost else form,
             still=is_still([value.encode() for value in request.headers.getall("Cookie", [])]),
-            cookies=(b"wr_sciences=ticket; Path=/; HttpOnly; SameSite=Lax",) if self.cookies else (),
         )
 
     def _status(self, request: web.Request) -> Respond:
@@ -89,6 +89,8 @@ def _sent(answer: Respond) -> web.Response:
     response = web.Response(status=answer.status, body=answer.body)
     for name, value in answer.headers:
         response.headers.add(name.decode(), value.decode())
+    for cookie in answer.cookies:
+        response.headers.add("Set-Cookie", cookie.decode())
     return response
 
 

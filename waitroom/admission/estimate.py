@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import exp, sqrt
+from typing import NamedTuple
 
 from waitroom.admission.line import Flow, Snapshot
 
@@ -51,8 +52,7 @@ class Unknown(StrEnum):
     NO_DATA = "no_data"
 
 
-@dataclass(frozen=True, slots=True)
-class Eta:
+class Eta(NamedTuple):
     """The wait from now, in whole seconds: at least `low_s`, at most `high_s`."""
 
     low_s: int

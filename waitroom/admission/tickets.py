@@ -13,9 +13,9 @@ it is compared as text, so that there is one spelling of a ticket and no second 
 import hashlib
 import hmac
 import re
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from waitroom.admission.line import Lane
 
@@ -27,6 +27,8 @@ MAX_COOKIE_BYTES = 400
 
 SECURE_PREFIX = "__Host-"
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
 _FIELDS = re.compile(
     r"([A-Za-z0-9_-]{16})~([A-Za-z0-9_.-]{0,64})~(\d{1,16})~([0-2])~([A-Za-z0-9_-]{0,43})"
     r"~([a-z0-9_-]{0,32})~(\d{1,14})~(\d{1,9})",
@@ -34,8 +36,7 @@ _FIELDS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """A visitor's place in a pool's line; with `backend` set it is a pass."""
 
     visitor: str
@@ -54,25 +55,25 @@ class Ticket:
 
     def admitted(self, backend: str, admitted_ms: int) -> "Ticket":
         """The pass that this ticket becomes."""
-        return replace(self, backend=backend, admitted_ms=admitted_ms)
+        return self._replace(backend=backend, admitted_ms=admitted_ms)
 
     def place(self) -> "Ticket":
         """The place in line behind a pass, for one whose backend is gone from the configuration."""
-        return replace(self, backend="", admitted_ms=0) if self.backend else self
+        return self._replace(backend="", admitted_ms=0) if self.backend else self
 
     def returning(self) -> "Ticket":
         """The place of somebody who was admitted before and whose session has lapsed: ahead of who never was."""
-        return replace(self.place(), lane=Lane.RETURN)
+        return self.place()._replace(lane=Lane.RETURN)
 
     def for_exam(self, exam: str) -> "Ticket":
         """The same place, asked for by another exam of the pool."""
-        return self if self.exam == exam else replace(self, exam=exam)
+        return self if self.exam == exam else self._replace(exam=exam)
 
 
 def visitor_id(chance: bytes) -> str:
     """A visitor's id from 12 bytes of chance."""
     assert len(chance) == VISITOR_BYTES
-    return urlsafe_b64encode(chance).decode()
+    return b2a_base64(chance, newline=False).translate(_URL_SAFE).decode()
 
 
 class Seal:
@@ -123,7 +124,8 @@ def _pool_key(key: bytes, pool: str) -> bytes:
 
 
 def _mac(key: bytes, signed: str) -> str:
-    return urlsafe_b64encode(hmac.digest(key, signed.encode(), "sha256")).rstrip(b"=").decode()
+    mac = b2a_base64(hmac.digest(key, signed.encode(), "sha256"), newline=False)  # 43 characters and one `=`
+    return mac[:-1].translate(_URL_SAFE).decode()
 
 
 def _payload(ticket: Ticket) -> str:

@@ -6,12 +6,16 @@ Law: the gate decides what is true, the web floor finds the words. `ahead` None 
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O or U, so that a code survives being read out on the phone."""
+
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
+"""Two letters for each ten bits."""
 
 REMEMBERED_CODES = 4_096
 
@@ -24,8 +28,7 @@ class Notice:
     at_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """One visitor's situation in one pool. `visitor` "" is somebody without a ticket."""
 
     state: State
@@ -58,6 +61,7 @@ class View:
 @lru_cache(maxsize=REMEMBERED_CODES)
 def ticket_code(visitor: str) -> str:
     """A visitor's code for the help line, such as `K7QF-2M9D`: 40 bits of a hash, which does not give the id away."""
-    number = int.from_bytes(hashlib.sha256(b"waitroom code " + visitor.encode()).digest()[:5], "big")
-    letters = "".join(_ALPHABET[number >> shift & 31] for shift in range(35, -1, -5))
-    return f"{letters[:4]}-{letters[4:]}"
+    digest = hashlib.sha256(b"waitroom code " + visitor.encode()).digest()
+    number = int.from_bytes(digest[:5], "big")
+    a, b, c, d = _PAIRS[number >> 30], _PAIRS[number >> 20 & 1023], _PAIRS[number >> 10 & 1023], _PAIRS[number & 1023]
+    return f"{a}{b}-{c}{d}"

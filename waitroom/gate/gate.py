@@ -17,10 +17,10 @@ from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar, Jars
 from waitroom.gate.kinds import Kind, content_length, kind_of
-from waitroom.gate.line import Line
+from waitroom.gate.line import Line, TouchAnswer
 from waitroom.gate.own import OwnEndpoints
 from waitroom.gate.screens import Screens
-from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond
+from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond, Resume
 from waitroom.settings.model import Settings
 
 DOWN_STATUS = 503
@@ -153,9 +153,9 @@ class Gate:
         held: Credential,
         relay: Relay,
         exam: str | None,
-        resume: Callable[[Decision], None],
+        resume: Resume,
     ) -> None:
-        def answered(answer: Touched | StoreError) -> None:
+        def answered(answer: TouchAnswer) -> None:
             if isinstance(answer, StoreError):
                 resume(relay)
                 return
@@ -232,7 +232,7 @@ class Gate:
         if entrance.is_closed(ask.exam, self._line.now_ms()):
             return show(self._bystander(ask))
 
-        def start(resume: Callable[[Decision], None]) -> None:
+        def start(resume: Resume) -> None:
             def admitted(mine: Ticket, cookie: bytes) -> None:
                 if may_relay:
                     resume(Relay(entrance.target(mine.backend), cookie=cookie))

@@ -4,8 +4,7 @@ Law: the store decides; while it is away nobody's place changes. A newcomer is t
 and their signed ticket keeps that stamp, so the line is whole again as soon as the store is (DESIGN.md law 9).
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from os import urandom
 from typing import Protocol
 
@@ -29,6 +28,12 @@ staff, by another worker) is noticed within a second, by the touches."""
 USED_REMEMBERED = 100_000
 """Passes used whose answer from the store is awaited; a forgotten one is verified at its next request instead."""
 
+IDS_DRAWN = 64
+"""A call for randomness costs as much as the rest of a ticket."""
+
+StandingAnswer = Standing | StoreError
+TouchAnswer = Touched | StoreError
+
 Admitted = Callable[[Ticket, bytes], None]
 Waits = Callable[[View], None]
 
@@ -40,10 +45,10 @@ class Store(Protocol):
     def up(self) -> bool:
         """Whether the store answered last time."""
 
-    def present(self, pool: str, presence: Presence, done: Callable[[Standing | StoreError], None]) -> None:
+    def present(self, pool: str, presence: Presence, done: Callable[[StandingAnswer], None]) -> None:
         """A visitor shows up."""
 
-    def check(self, pool: str, touch: Touch, done: Callable[[Touched | StoreError], None]) -> None:
+    def check(self, pool: str, touch: Touch, done: Callable[[TouchAnswer], None]) -> None:
         """Ask for a session now."""
 
     def touch(self, pool: str, touch: Touch) -> None:
@@ -63,7 +68,9 @@ class Line:
         self._store = store
         self._meters = meters
         self._offset_ms = 0
+        self._heard_ms = 0
         self._used: dict[tuple[str, str], Credential] = {}
+        self._fresh_ids = _fresh_ids()
 
     @property
     def up(self) -> bool:
@@ -80,7 +87,8 @@ class Line:
 
     def heard(self, now_ms: int) -> None:
         """The store said what time it is."""
-        self._offset_ms = now_ms - clock.now_ms()
+        if now_ms != self._heard_ms:  # once for all answers of a batch
+            self._heard_ms, self._offset_ms = now_ms, now_ms - clock.now_ms()
 
     def touch(self, held: Credential) -> None:
         """A pass was used; what the store makes of it comes back through `touched`."""
@@ -105,7 +113,7 @@ class Line:
             left_s = (answer.expires_ms - self.now_ms()) // 1000
             held.good_until = tick + min(TRUSTED_S, left_s - 1)  # a tick may be a second late
 
-    def check(self, held: Credential, done: Callable[[Touched | StoreError], None]) -> None:
+    def check(self, held: Credential, done: Callable[[TouchAnswer], None]) -> None:
         """Ask whether a pass's session lives."""
         assert held.touch is not None
         self._store.check(held.pool, held.touch, done)
@@ -134,7 +142,7 @@ class Line:
 
         `ticket` None is a newcomer. A cookie goes along whenever the browser does not hold this very ticket yet.
         """
-        mine = ticket or Ticket(visitor_id(urandom(VISITOR_BYTES)), exam, 0)
+        mine = ticket or Ticket(next(self._fresh_ids), exam, 0)
         presence = Presence(
             mine.visitor,
             mine.arrival_us,
@@ -146,12 +154,12 @@ class Line:
             page=page,
         )
 
-        def answered(answer: Standing | StoreError) -> None:
+        def answered(answer: StandingAnswer) -> None:
             if isinstance(answer, StoreError):
                 self._answer_alone(entrance, ticket, mine, secure=secure, admitted=admitted, waits=waits)
                 return
             self.heard(answer.now_ms)
-            stamped = mine if mine.arrival_us == answer.arrival_us else replace(mine, arrival_us=answer.arrival_us)
+            stamped = mine if mine.arrival_us == answer.arrival_us else mine._replace(arrival_us=answer.arrival_us)
             if ticket is None:
                 self._meters.arrived(entrance.name)
             if answer.state is State.ADMITTED:
@@ -167,7 +175,7 @@ class Line:
         self, entrance: Entrance, ticket: Ticket | None, mine: Ticket, *, secure: bool, admitted: Admitted, waits: Waits
     ) -> None:
         """The store is away: keep the place, and let newcomers in only where the operator chose so."""
-        stamped = mine if mine.arrival_us else replace(mine, arrival_us=self._now_us())
+        stamped = mine if mine.arrival_us else mine._replace(arrival_us=self._now_us())
         state = entrance.resting_state(stamped.exam, self.now_ms())
         if ticket is None:
             self._meters.arrived(entrance.name)
@@ -188,6 +196,14 @@ class Line:
                 cookies=_cookies(entrance, ticket, stamped, secure=secure),
             )
         )
+
+
+def _fresh_ids() -> Iterator[str]:
+    """Ids for newcomers, from the system's randomness, drawn for many at a time."""
+    while True:
+        chance = urandom(VISITOR_BYTES * IDS_DRAWN)
+        for at in range(0, len(chance), VISITOR_BYTES):
+            yield visitor_id(chance[at : at + VISITOR_BYTES])
 
 
 def _way(ticket: Ticket, *, newcomer: bool) -> str:

@@ -3,19 +3,19 @@
 Law: everything under the prefix is ours, and nothing of it ever reaches a backend.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import parse_qs
 
-from waitroom.admission.line import Life, State, Touched
+from waitroom.admission.line import Life, State
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar
-from waitroom.gate.line import Line
+from waitroom.gate.line import Line, TouchAnswer
 from waitroom.gate.screens import Screens
-from waitroom.proxy.decisions import Decision, Later, Request, Respond
+from waitroom.proxy.decisions import Decision, Later, Request, Respond, Resume
 
 _ALLOWED: dict[bytes, tuple[bytes, ...]] = {
     b"status": (b"GET", b"HEAD"),
@@ -63,7 +63,7 @@ class OwnEndpoints:
             return self._screens.status(request, _closed(entrance, ticket))
         secure = request.scheme == b"https"
 
-        def start(resume: Callable[[Decision], None]) -> None:
+        def start(resume: Resume) -> None:
             self._line.present(
                 entrance,
                 ticket,
@@ -81,8 +81,8 @@ class OwnEndpoints:
     def _status_of_pass(self, request: Request, held: Credential, entrance: Entrance) -> Decision:
         """The cookie is a pass already (another tab was admitted): `admitted` while its session lives."""
 
-        def start(resume: Callable[[Decision], None]) -> None:
-            def answered(answer: Touched | StoreError) -> None:
+        def start(resume: Resume) -> None:
+            def answered(answer: TouchAnswer) -> None:
                 if isinstance(answer, StoreError) or answer.life is Life.LIVE:
                     resume(self._screens.status(request, entrance.inside(held.ticket)))
                 elif answer.life is Life.LAPSED:

@@ -20,7 +20,7 @@ from waitroom.proxy.decisions import Respond
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
 from waitroom.proxy.origin import Origin
-from waitroom.proxy.own import problem, serialise
+from waitroom.proxy.own import CLOSE, problem, serialise
 from waitroom.proxy.requesthead import (
     NO_BLOCK,
     REQUEST_LINE,
@@ -343,7 +343,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, answer: Respond) -> None:
         """Answer what is no request."""
-        self.write(serialise(answer, self._home.ticker.date, head_only=False, connection=b"close"))
+        self.write(serialise(answer, self._home.ticker.date, head_only=False, connection=CLOSE))
         self._home.observer.own_done(answer.status)
         self._depart(linger=True)
 

@@ -11,13 +11,18 @@ from typing import Protocol
 Header = tuple[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Respond:
-    """An answer of our own. Content-Length, Date and Connection are added when it is written."""
+    """An answer of our own; nobody changes it. Content-Length, Date and Connection are added when it is written.
+
+    `headers` are those that many answers share (they are joined once and remembered); `cookies`, the values of
+    Set-Cookie fields, are one visitor's.
+    """
 
     status: int
     headers: tuple[Header, ...]
     body: bytes
+    cookies: tuple[bytes, ...] = ()
     close: bool = False
 
 
@@ -52,6 +57,10 @@ class Later:
 
 
 Decision = Respond | Relay | Collect | Later
+
+Resume = Callable[[Decision], None]
+"""Goes on with a request whose decision took time. (A name, since an annotation of a nested function is evaluated at
+each call of the outer one.)"""
 
 
 class Request(Protocol):

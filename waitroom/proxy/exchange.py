@@ -12,7 +12,7 @@ from waitroom.errors import BackendError, BackendTimeoutError, RequestError
 from waitroom.proxy.bodies import chunk
 from waitroom.proxy.decisions import Collect, Decision, Header, Later, Relay, Respond
 from waitroom.proxy.origin import Spoken
-from waitroom.proxy.own import problem, serialise
+from waitroom.proxy.own import CLOSE, KEEP_ALIVE, problem, serialise
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.requesthead import Block
 from waitroom.proxy.responsehead import ResponseHead
@@ -141,9 +141,9 @@ class Exchange:
         self.status = answer.status
         if answer.close or self._around.draining or not self._side.skip_body():
             self.keep_alive = False
-        connection = b"close"
+        connection = CLOSE
         if self.keep_alive:
-            connection = b"" if self.http11 else b"keep-alive"
+            connection = b"" if self.http11 else KEEP_ALIVE
         data = serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection)
         self.write(data)
 
@@ -266,9 +266,9 @@ class Exchange:
             else:
                 self.keep_alive = False
         if not self.keep_alive:
-            parts.append(b"Connection: close\r\n")
+            parts.append(CLOSE)
         elif not self.http11:
-            parts.append(b"Connection: keep-alive\r\n")
+            parts.append(KEEP_ALIVE)
         parts.append(b"\r\n")
         return b"".join(parts)
 

@@ -4,9 +4,34 @@ Law: the body is as long as Content-Length says, and absent where HTTP has none.
 """
 
 import json
+from functools import lru_cache
 from http import HTTPStatus
 
-from waitroom.proxy.decisions import Respond
+from waitroom.proxy.decisions import Header, Respond
+
+CLOSE = b"Connection: close\r\n"
+KEEP_ALIVE = b"Connection: keep-alive\r\n"
+"""Said to a HTTP/1.0 client only: others take it for granted (RFC 9112 section 9.3)."""
+
+HEADS_REMEMBERED = 512
+"""Distinct beginnings of answers: a few dozen kinds, times languages and Retry-After values."""
+
+
+def serialise(answer: Respond, date: bytes, *, head_only: bool, connection: bytes) -> bytes:
+    """The answer's bytes. `date` and `connection` are whole lines; the latter may be empty."""
+    head = _head(answer.status, answer.headers)
+    for cookie in answer.cookies:
+        head += b"Set-Cookie: %b\r\n" % cookie
+    if answer.status < 200 or answer.status in (204, 304):
+        return b"%b%b%b\r\n" % (head, date, connection)
+    body = b"" if head_only else answer.body
+    return b"%b%bContent-Length: %d\r\n%b\r\n%b" % (head, date, len(answer.body), connection, body)
+
+
+@lru_cache(maxsize=HEADS_REMEMBERED)
+def _head(status: int, headers: tuple[Header, ...]) -> bytes:
+    lines = [b"HTTP/1.1 %d %b" % (status, _reason(status)), *(name + b": " + value for name, value in headers), b""]
+    return b"\r\n".join(lines)
 
 
 def _reason(status: int) -> bytes:
@@ -14,21 +39,6 @@ def _reason(status: int) -> bytes:
         return HTTPStatus(status).phrase.encode()
     except ValueError:
         return b""
-
-
-def serialise(answer: Respond, date: bytes, *, head_only: bool, connection: bytes) -> bytes:
-    """The answer's bytes. `connection` is the value of its Connection field, empty for none."""
-    parts = [b"HTTP/1.1 %d %b" % (answer.status, _reason(answer.status))]
-    parts += [name + b": " + value for name, value in answer.headers]
-    parts.append(b"Date: " + date)
-    bodiless = answer.status < 200 or answer.status in (204, 304)
-    if not bodiless:
-        parts.append(b"Content-Length: %d" % len(answer.body))
-    if connection:
-        parts.append(b"Connection: " + connection)
-    parts += (b"", b"" if bodiless or head_only else answer.body)
-    head = b"\r\n".join(parts[:-1]) + b"\r\n"
-    return head + parts[-1]
 
 
 def problem(status: int, detail: str, *headers: tuple[bytes, bytes]) -> Respond:

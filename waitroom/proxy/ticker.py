@@ -23,7 +23,7 @@ class Ticker:
         self.now_s = 0.0
         """Loop time of the last tick."""
         self.date = b""
-        """The value of a Date field."""
+        """A Date field, as a line."""
         self._read_clocks()
 
     def follow(self, follower: Callable[[float], None]) -> None:
@@ -55,4 +55,4 @@ class Ticker:
 
     def _read_clocks(self) -> None:
         self.now_s = self._loop.time()
-        self.date = formatdate(clock.now_ms() / 1000, usegmt=True).encode()
+        self.date = b"Date: %b\r\n" % formatdate(clock.now_ms() / 1000, usegmt=True).encode()

@@ -57,7 +57,7 @@ class WebScreens:
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
         del request
-        return status_response(view, view.cookies)
+        return status_response(view)
 
     def no_ticket(self, request: Request) -> Respond:
         """401: the page takes a new ticket."""
@@ -71,7 +71,7 @@ class WebScreens:
     def left(self, request: Request, farewell: bytes) -> Respond:
         """204, and the cookie is taken back."""
         del request
-        return Respond(204, ((b"Set-Cookie", farewell), (b"Cache-Control", b"no-store")), b"")
+        return Respond(204, ((b"Cache-Control", b"no-store"),), b"", (farewell,))
 
     def not_found(self, request: Request) -> Respond:
         """404."""
@@ -108,5 +108,4 @@ class WebScreens:
             form=form,
             still=is_still(request.every(b"cookie")),
             head_only=request.method == b"HEAD",
-            cookies=view.cookies,
         )

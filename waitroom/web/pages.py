@@ -7,6 +7,7 @@ Every value in it is escaped where it is put in. It never says more than is know
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from waitroom.proxy.decisions import Header, Respond
 from waitroom.settings.model import Help, Settings
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import LANGUAGES, pick
-from waitroom.web.status import status_body
+from waitroom.web.status import status_text
 from waitroom.web.stillness import choice_url
-from waitroom.web.templates import KINDS, Library, page_key
-from waitroom.web.wording import slots
+from waitroom.web.templates import Library, Template, page_key
+from waitroom.web.wording import Shared, own_slots, shared_slots
 
 LEAST_REFRESH_S = 10
 """Without script the whole page is loaded: not as often as the script may ask at the head of the line."""
+
+BOUND_REMEMBERED = 256
+"""Pages with everyone's words in them, 24 kB each: languages, exams and polling times in use at a time."""
 
 UNAVAILABLE = 503
 _UNAVAILABLE_STATES = (State.HELD, State.CLOSED, State.DOWN)
@@ -62,12 +66,7 @@ class Pages:
             for exam, texts in settings.titles.items()
             for language in LANGUAGES
         }
-        self._heads = {
-            page_key(language, state, kind): self._head(language, state, kind)
-            for language in LANGUAGES
-            for state in State
-            for kind in KINDS
-        }
+        self._bound = lru_cache(maxsize=BOUND_REMEMBERED)(self._bind)
 
     def page(
         self,
@@ -78,35 +77,37 @@ class Pages:
         form: KeptForm | Lost | None = None,
         still: bool = False,
         head_only: bool = False,
-        cookies: tuple[bytes, ...] = (),
     ) -> Respond:
         """The page for one visitor. `target` is the request's; `still`: the browser asked for no automatic loading."""
         kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
-        key = page_key(language, view.state, kind)
-        retry = (b"Retry-After", b"%d" % max(1, -(-view.next_poll_ms // 1000)))
+        title = self._titles.get((view.exam, language), "")
+        said = Shared(view.state, title, view.notice, view.stale, view.opens_ms, view.resume_ms)
+        template, headers = self._bound(language, kind, said, view.pool, max(1, -(-view.next_poll_ms // 1000)))
         status = UNAVAILABLE if view.state in _UNAVAILABLE_STATES else self._queue_status
         body = b""
         if not head_only:
-            values = self._values(view, language)
+            values = own_slots(self._library.catalogues[language], view)
+            values["first"] = status_text(view)
             if isinstance(form, KeptForm):
                 values["charset"], values["fields"] = form.charset, form.fields()
             elif not form:
-                self._add_refresh(values, view, language, choice_url(self._prefix, target, auto=still))
-            body = self._library.pages[key].fill(values)
-        return Respond(status, (*self._heads[key], retry, *((b"Set-Cookie", cookie) for cookie in cookies)), body)
+                values["choice"] = choice_url(self._prefix, target, auto=still)
+            body = template.fill(values)
+        return Respond(status, headers, body, view.cookies)
 
-    def _values(self, view: View, language: str) -> dict[str, str]:
-        values = slots(self._library.catalogues[language], view, self._titles.get((view.exam, language), ""))
-        values["first"] = status_body(view).decode("ascii")
-        values["status_url"] = f"{self._prefix}status?pool={view.pool}"
-        return values
-
-    def _add_refresh(self, values: dict[str, str], view: View, language: str, choice: str) -> None:
-        """What a browser without script needs. Not on a page with a form or in place of one: refreshed, it is lost."""
-        every_s = max(LEAST_REFRESH_S, -(-view.next_poll_ms // 1000))
-        values["every"] = str(every_s)
-        values["every_said"] = self._library.catalogues[language].count("plain.auto", every_s)
-        values["choice"] = choice
+    def _bind(
+        self, language: str, kind: str, said: Shared, pool: str, retry_s: int
+    ) -> tuple[Template, tuple[Header, ...]]:
+        """What all pages of this kind share now: the template with their words in it, and their headers."""
+        words = self._library.catalogues[language]
+        values = shared_slots(words, said)
+        values["status_url"] = f"{self._prefix}status?pool={pool}"
+        # What a browser without script needs. A page with a form or in place of one has no slot for it: refreshed, the
+        # form is lost.
+        every_s = max(LEAST_REFRESH_S, retry_s)
+        values["every"], values["every_said"] = str(every_s), words.count("plain.auto", every_s)
+        headers = (*self._head(language, said.state, kind), (b"Retry-After", b"%d" % retry_s))
+        return self._library.pages[page_key(language, said.state, kind)].bind(values), headers
 
     def _head(self, language: str, state: State, kind: str) -> tuple[Header, ...]:
         return (

@@ -8,14 +8,17 @@ import json
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from waitroom.admission.estimate import Eta
+from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
-from waitroom.admission.view import Notice, View
+from waitroom.admission.view import Notice, View, ticket_code
 from waitroom.proxy.decisions import Respond
 
 REMEMBERED_TEXTS = 4_096
 
 REMEMBERED_MINUTES = 1_024
+
+REMEMBERED_VISITORS = 32_768
+"""Whose code and arrival stay as text: some 10 MB a worker where so many wait."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,20 +35,34 @@ _HEADERS = {
 
 def status_body(view: View) -> bytes:
     """A visitor's situation as JSON."""
-    eta = f'{{"low_s": {view.eta.low_s}, "high_s": {view.eta.high_s}}}' if isinstance(view.eta, Eta) else "null"
+    return status_text(view).encode()
+
+
+def status_text(view: View) -> str:
+    """The same as text, for the page that carries it as its first answer."""
+    state, pool, exam, visitor, arrival_us, ahead, waiting, eta = view[:8]
     return (
-        f'{{"state": "{view.state}", "pool": {_text(view.pool)}, "exam": {_text(view.exam)}, '
-        f'"position": {_number(view.position)}, "ahead": {_number(view.ahead)}, "waiting": {_number(view.waiting)}, '
-        f'"eta": {eta}, "next_poll_ms": {view.next_poll_ms}, "code": "{view.code}", '
-        f'"arrived_at": {_instant(view.arrival_us)}, "message": {_notice(view.notice)}, '
+        f'{{"state": "{state}", "pool": {_text(pool)}, "exam": {_text(exam)}, '
+        f'"position": {"null" if ahead is None else ahead + 1}, "ahead": {_number(ahead)}, '
+        f'"waiting": {_number(waiting)}, "eta": {_range(eta)}, "next_poll_ms": {view.next_poll_ms}, '
+        f'{_who(visitor, arrival_us)}, "message": {"null" if view.notice is None else _notice(view.notice)}, '
         f'"stale": {"true" if view.stale else "false"}}}'
-    ).encode()
+    )
 
 
-def status_response(view: View, cookies: tuple[bytes, ...] = ()) -> Respond:
+def status_response(view: View) -> Respond:
     """The whole answer to a poll."""
-    more = tuple((b"Set-Cookie", cookie) for cookie in cookies)
-    return Respond(200, _HEADERS[view.state] + more, status_body(view))
+    return Respond(200, _HEADERS[view.state], status_body(view), view.cookies)
+
+
+@lru_cache(maxsize=REMEMBERED_VISITORS)
+def _who(visitor: str, arrival_us: int) -> str:
+    code = ticket_code(visitor) if visitor else ""
+    return f'"code": "{code}", "arrived_at": {_instant(arrival_us)}'
+
+
+def _range(eta: Eta | Unknown) -> str:
+    return f'{{"low_s": {eta.low_s}, "high_s": {eta.high_s}}}' if isinstance(eta, Eta) else "null"
 
 
 def _number(value: int | None) -> str:
@@ -65,9 +82,7 @@ def _minute(minutes: int) -> str:
     return f"{_EPOCH + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:}"
 
 
-def _notice(notice: Notice | None) -> str:
-    if notice is None:
-        return "null"
+def _notice(notice: Notice) -> str:
     return f'{{"text": {_text(notice.text)}, "at": {_instant(notice.at_ms * 1000)}}}'
 
 

@@ -41,12 +41,8 @@ def make_choice(query: bytes, *, secure: bool) -> Respond:
         return problem(400, "bad-choice", "Not understood", "Expected: auto=0 or auto=1, and to=/a/path of this host.")
     age_s, tail = (MAX_AGE_S, b"; Secure") if auto == "0" else (0, b"; Secure")
     cookie = b"%b=1; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax" % (COOKIE, age_s)
-    headers = (
-        (b"Location", _same_host(back).encode("latin-1")),
-        (b"Set-Cookie", cookie + (tail if secure else b"")),
-        (b"Cache-Control", b"no-store"),
-    )
-    return Respond(303, headers, b"")
+    headers = ((b"Location", _same_host(back).encode("latin-1")), (b"Cache-Control", b"no-store"))
+    return Respond(303, headers, b"", (cookie + (tail if secure else b""),))
 
 
 @lru_cache(maxsize=REMEMBERED_TARGETS)

@@ -1,8 +1,8 @@
 """The page as bytes with holes: rendered once for each language, state and kind of form, filled for each visitor.
 
 Law: a visitor costs a join of bytes. Whatever depends on one is a slot; whatever depends on language, state or the
-settings is rendered when the process starts. Style and script are the same on every page, so their hashes in the
-Content-Security-Policy are too.
+settings is rendered when the process starts, and what all visitors of an exam share at a time is bound once. Style and
+script are the same on every page, so their hashes in the Content-Security-Policy are too.
 """
 
 import hashlib
@@ -53,6 +53,18 @@ class Template:
         parts = _SLOT.split(text)
         slots = tuple((place, parts[place]) for place in range(1, len(parts), 2))
         return cls(tuple(b"" if place % 2 else part.encode() for place, part in enumerate(parts)), slots)
+
+    def bind(self, values: Mapping[str, str]) -> "Template":
+        """The same page with these values (HTML already) in their slots, and the other slots open."""
+        pieces, slots, names = [b""], list[tuple[int, str]](), dict(self.slots)
+        for place, piece in enumerate(self.pieces):
+            name = names.get(place)
+            if name is None or name in values:
+                pieces[-1] += piece if name is None else values[name].encode()
+            else:
+                slots.append((len(pieces), name))
+                pieces += (b"", b"")
+        return Template(tuple(pieces), tuple(slots))
 
     def fill(self, values: Mapping[str, str]) -> bytes:
         """The page with `values` (HTML already) in the slots."""

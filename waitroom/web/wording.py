@@ -6,10 +6,11 @@ browser without script shows. A range is rounded outwards to whole minutes, so t
 
 from datetime import UTC, datetime
 from html import escape
+from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta
 from waitroom.admission.line import State
-from waitroom.admission.view import View
+from waitroom.admission.view import Notice, View
 from waitroom.web.catalogue import Catalogue
 from waitroom.web.templates import rail_share
 
@@ -39,30 +40,44 @@ def instant(words: Catalogue, at_ms: int) -> str:
     return f'<time datetime="{there.isoformat()}" data-ms="{at_ms}">{escape(text)}</time>'
 
 
-def slots(words: Catalogue, view: View, title: str) -> dict[str, str]:
-    """The visitor's part of a page, as HTML by slot."""
-    in_line = view.ahead is not None and view.state in IN_LINE
-    notice = view.notice
+class Shared(NamedTuple):
+    """What a page says to everyone who is shown it now."""
+
+    state: State
+    exam: str
+    """Its title, as HTML."""
+    notice: Notice | None
+    stale: bool
+    opens_ms: int
+    resume_ms: int
+
+
+def shared_slots(words: Catalogue, said: Shared) -> dict[str, str]:
+    """Everyone's part of a page, as HTML by slot."""
+    notice, title = said.notice, said.exam
     return {
-        "tab_place": f"{view.position} · " if in_line else "",
         "tab_exam": f" – {title}" if title else "",
         "exam": title,
         "exam_hidden": "" if title else _HIDDEN,
         "msg": escape(notice.text) if notice else "",
         "msg_at": instant(words, notice.at_ms) if notice and notice.at_ms else "",
         "msg_hidden": "" if notice else _HIDDEN,
-        "warn_hidden": "" if view.stale else _HIDDEN,
-        "opens": instant(words, view.opens_ms) if view.opens_ms else "",
-        "opens_hidden": "" if view.opens_ms and view.state is State.LOBBY else _HIDDEN,
-        "resume": instant(words, view.resume_ms) if view.resume_ms else "",
-        "resume_hidden": "" if view.resume_ms else _HIDDEN,
-        "code": view.code,
-        "code_hidden": "" if view.visitor else _HIDDEN,
-        **(_place(words, view, view.ahead) if in_line and view.ahead is not None else _NO_PLACE),
+        "warn_hidden": "" if said.stale else _HIDDEN,
+        "opens": instant(words, said.opens_ms) if said.opens_ms else "",
+        "opens_hidden": "" if said.opens_ms and said.state is State.LOBBY else _HIDDEN,
+        "resume": instant(words, said.resume_ms) if said.resume_ms else "",
+        "resume_hidden": "" if said.resume_ms else _HIDDEN,
     }
 
 
+def own_slots(words: Catalogue, view: View) -> dict[str, str]:
+    """The visitor's part of a page, as HTML by slot."""
+    place = _place(words, view, view.ahead) if view.ahead is not None and view.state in IN_LINE else _NO_PLACE
+    return place | {"code": view.code, "code_hidden": "" if view.visitor else _HIDDEN}
+
+
 _NO_PLACE = {
+    "tab_place": "",
     "line_hidden": _HIDDEN,
     "rail_hidden": _HIDDEN,
     "position": "",
@@ -78,6 +93,7 @@ def _place(words: Catalogue, view: View, ahead: int) -> dict[str, str]:
     share = rail_share(ahead)
     known = isinstance(view.eta, Eta)
     return {
+        "tab_place": f"{ahead + 1} · ",
         "line_hidden": "",
         "rail_hidden": "",
         "position": str(ahead + 1),
