@@ -47,9 +47,15 @@ class RequestError(WaitroomError):
 class BackendError(WaitroomError):
     """The exam server behind us did not do its part.
 
-    `kind` tells failures apart in logs and metrics: refused, unreachable, unresolved, tls, connect_timeout,
-    response_timeout, reset, protocol, truncated.
+    `kind` tells failures apart in logs and metrics; it is one of `KINDS`.
     """
+
+    KINDS: ClassVar[tuple[str, ...]] = (
+        "unresolved", "refused", "unreachable", "tls", "connect_timeout", "send_timeout", "response_timeout",
+        "body_timeout", "reset", "truncated", "protocol",
+    )  # fmt: skip
+    """Its name has no address; nobody listens; no way there; no TLS that verifies; too slow to connect, to take the
+    request, to begin its answer, to go on with it; closed before the answer, within it; an answer that may not be."""
 
     retry = True
     status = 502

@@ -16,6 +16,7 @@ import structlog
 
 from waitroom.errors import RequestError
 from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody
+from waitroom.proxy.credit import Backlog, Credit
 from waitroom.proxy.decisions import Respond
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
@@ -46,12 +47,15 @@ class ClientConnection(asyncio.Protocol):
     """One connection of a client."""
 
     __slots__ = (
-        "_advancing", "_block", "_body", "_body_bytes", "_buffer", "_congested", "_drained_bytes", "_eof", "_exchange",
-        "_heading", "_holds", "_home", "_leaving", "_origin", "_served", "_since_s", "_transport", "_unsent",
+        "_advancing", "_backlog", "_block", "_body", "_body_bytes", "_buffer", "_congested", "_credit",
+        "_drained_bytes", "_eof", "_exchange", "_heading", "_holds", "_home", "_leaving", "_origin", "_served",
+        "_since_s", "_transport",
     )  # fmt: skip
 
     _transport: asyncio.Transport
     _origin: Origin
+    _credit: Credit
+    """How long the rest of the body may take; made with each body."""
 
     def __init__(self, home: Home) -> None:
         self._home = home
@@ -73,10 +77,9 @@ class ClientConnection(asyncio.Protocol):
         self._heading = False
         """A head has begun."""
         self._served = False
-        self._unsent = 0
-        """Bytes that waited for a slow client at the last tick."""
+        self._backlog = Backlog()
         self._since_s = 0.0
-        """When the present phase began or last made progress (coarse): idle, head, body, slow reading, leaving."""
+        """When the present phase began (coarse): idle, head, leaving."""
 
     # asyncio's side
 
@@ -124,8 +127,6 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads too slowly: stop what feeds it."""
         self._congested = True
-        self._unsent = self._transport.get_write_buffer_size()
-        self._since_s = self._home.ticker.now_s
         if self._exchange is not None:
             self._exchange.client_full(full=True)
 
@@ -166,7 +167,7 @@ class ClientConnection(asyncio.Protocol):
             self._wrong(RequestError(str(error)))
         except Exception:  # as above
             log.exception("client_connection_broke")
-            self._crash()
+            self._give_up()
         finally:
             self._advancing = False
         if self._buffer or self._holds:
@@ -223,7 +224,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _expect_body(self, block: Block) -> None:
         self._check_size(block.length)
-        self._since_s = self._home.ticker.now_s
+        self._credit = self._home.rules.body_credit()
         self._body_bytes = 0
         self._body = ChunkedBody() if block.chunked else LengthBody(block.length)
 
@@ -234,10 +235,10 @@ class ClientConnection(asyncio.Protocol):
 
     def _upload(self, exchange: Exchange, body: Body) -> None:
         """Pass on what is here of a request's body."""
-        self._since_s = self._home.ticker.now_s
         data, self._buffer = self._buffer, b""
         payload, self._buffer = body.take(data)
         self._body_bytes += len(payload)
+        self._credit.earn(len(payload))
         self._check_size(self._body_bytes)
         if body.done:
             self._body = None
@@ -252,7 +253,6 @@ class ClientConnection(asyncio.Protocol):
         if after:
             self._transport.pause_reading()
         else:
-            self._since_s = self._home.ticker.now_s
             self._transport.resume_reading()
 
     # the exchange's side
@@ -294,7 +294,7 @@ class ClientConnection(asyncio.Protocol):
             step()
         except Exception:  # as above
             log.exception("client_connection_broke")
-            self._crash()
+            self._give_up()
 
     def hold_upload(self, *, on: bool) -> None:
         """Stop reading the request's body, or go on."""
@@ -354,28 +354,22 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._refuse(problem(error.status, str(error)))
 
-    def _crash(self) -> None:
-        exchange = self._exchange
-        self.cut()
-        if exchange is not None:
-            exchange.client_gone()
-
     # the clock's side
 
     def tick(self, now_s: float) -> None:
-        """Close what has taken too long."""
-        rules = self._home.rules
+        """End what has taken too long."""
+        rules, exchange = self._home.rules, self._exchange
         waited_s = now_s - self._since_s
-        if self._congested:
-            self._watch_slow_reader(now_s, rules.body_ms / 1000)
+        unsent = self._transport.get_write_buffer_size()
+        if self._backlog.overdue(unsent, self._home.ticker.elapsed_s, rules.reading_credit):
+            self._give_up()
+        elif exchange is not None:
+            self._watch(exchange, now_s)
+        elif unsent:
+            self._since_s = now_s  # the last answer is still on its way
         elif self._leaving:
             if waited_s > LINGER_S:
                 self._transport.abort()
-        elif self._exchange is not None:
-            if self._body is not None and not self._holds and waited_s > rules.body_ms / 1000:
-                self._exchange.refuse(RequestError("the body did not come in time", status=408))
-            else:
-                self._exchange.overdue(now_s, held=self._body is not None)
         elif self._heading:
             if waited_s > rules.head_ms / 1000:
                 self._refuse(problem(408, "the request did not come in time"))
@@ -384,15 +378,20 @@ class ClientConnection(asyncio.Protocol):
         ):
             self._depart(linger=False)
 
-    def _watch_slow_reader(self, now_s: float, patience_s: float) -> None:
-        """A client that does not read its answer at all is given up."""
-        unsent = self._transport.get_write_buffer_size()
-        if unsent != self._unsent:
-            self._unsent, self._since_s = unsent, now_s
-        elif now_s - self._since_s > patience_s:
-            exchange = self._exchange
+    def _watch(self, exchange: Exchange, now_s: float) -> None:
+        """Somebody is waited for: the client for its body, or the backend."""
+        owes_body = self._body is not None and not self._holds and exchange.may_expect_body
+        if owes_body and self._credit.spend(self._home.ticker.elapsed_s):
+            exchange.refuse(RequestError("the body did not come in time", status=408))
+        else:
+            exchange.overdue(now_s, held=owes_body or self._congested)
+
+    def _give_up(self) -> None:
+        """Cut off a client that does not read its answer, or whose connection broke here."""
+        exchange = self._exchange
+        if self._leaving:
+            self._transport.abort()
+        else:
             self.cut()
-            if exchange is not None:
-                exchange.client_gone()
-        elif self._exchange is not None:
-            self._exchange.overdue(now_s, held=True)
+        if exchange is not None:
+            exchange.client_gone()

@@ -10,7 +10,8 @@ from typing import assert_never
 
 from waitroom.errors import BackendError, BackendTimeoutError, RequestError
 from waitroom.proxy.bodies import chunk
-from waitroom.proxy.decisions import Collect, Decision, Header, Later, Relay, Respond
+from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Respond
+from waitroom.proxy.incoming import Incoming
 from waitroom.proxy.origin import Spoken
 from waitroom.proxy.own import CLOSE, KEEP_ALIVE, problem, serialise
 from waitroom.proxy.pool import BackendPool
@@ -27,7 +28,7 @@ CLIENT_LEFT = 499
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Exchange:
+class Exchange(Incoming):
     """One request and its answer. To the handler it is the `Request`."""
 
     # What most exchanges never change stands on the class: beginning one is on the hot path.
@@ -45,6 +46,10 @@ class Exchange:
     _over = False
     _waits = False
     """For the answer to a Later."""
+    _continued = False
+    """Somebody has asked for the body that the client offers, or it came unasked."""
+    _uploaded = False
+    """Something of the body has been sent to the backend."""
     _id = ""
 
     def __init__(
@@ -74,32 +79,6 @@ class Exchange:
         self._side = side
         self._block = block
         self._started = around.time()
-
-    # the handler's side
-
-    @property
-    def headers(self) -> tuple[Header, ...]:
-        """All fields, as they came."""
-        return self._block.headers
-
-    def first(self, name: bytes) -> bytes | None:
-        """Value of the first header called `name` (given in lower case), or None."""
-        values = self._block.by_name.get(name)
-        return values[0] if values else None
-
-    def every(self, name: bytes) -> list[bytes]:
-        """Values of all headers called `name` (given in lower case), in order."""
-        return self._block.by_name.get(name, [])
-
-    @property
-    def has_body(self) -> bool:
-        """Whether the framing announces a body."""
-        return self._block.chunked or self._block.length > 0
-
-    @property
-    def upgrade(self) -> bytes | None:
-        """The protocol a `Connection: upgrade` request asks for, or None."""
-        return self._block.upgrade
 
     @property
     def id(self) -> str:
@@ -156,6 +135,7 @@ class Exchange:
             self._gathered()
             return
         if self._block.expects:
+            self._continued = True
             self._side.write(CONTINUE)
         self._side.pull()
 
@@ -172,12 +152,18 @@ class Exchange:
         return self._upstream is not None or self._collecting is not None
 
     @property
+    def may_expect_body(self) -> bool:
+        """Whether it is the client's turn: it was asked for the body, or does not wait to be (RFC 9110 10.1.1)."""
+        return self.wants_body and (self._continued or not self._block.expects)
+
+    @property
     def sent_whole(self) -> bool:
         """Whether the request has been sent to its end."""
         return self._side.received_whole
 
     def upload(self, payload: bytes, *, last: bool) -> None:
         """A part of the request's body."""
+        self._continued = True
         collecting = self._collecting
         if collecting is not None:
             self._collected += payload
@@ -187,6 +173,7 @@ class Exchange:
             elif last:
                 self._gathered()
         elif self._upstream is not None:
+            self._uploaded = True
             self._upstream.send(chunk(payload, last=last) if self._block.chunked else payload)
 
     def _forward(self, relay: Relay) -> None:
@@ -206,6 +193,11 @@ class Exchange:
     @property
     def _repeatable(self) -> bool:
         return self.method in IDEMPOTENT and not self._block.chunked and self._block.length == 0
+
+    @property
+    def _body_is_here(self) -> bool:
+        """Whether there is a body and nobody has seen a byte of it: a request that was not whole was not acted upon."""
+        return self.has_body and not self._uploaded
 
     def connected(self, connection: BackendConnection) -> bool:
         """The connection that was waited for."""
@@ -229,6 +221,7 @@ class Exchange:
             connection.read(on=False)
         connection.ask(self, opening + block.forward + self._spoken.lines)
         if self._collected:
+            self._uploaded = True
             connection.send(chunk(self._collected, last=True) if block.chunked else self._collected)
             self._collected = b""
         elif block.chunked and self._side.received_whole:
@@ -240,6 +233,7 @@ class Exchange:
 
     def interim(self, head: ResponseHead) -> None:
         """A 1xx response (RFC 9110 section 15.2: not for a HTTP/1.0 client)."""
+        self._continued = self._continued or head.status == 100
         if self.http11:
             self.write(head.ready)
 
@@ -317,7 +311,7 @@ class Exchange:
         connection, self._upstream = self._upstream, None
         if self._over:
             return
-        again = silent and connection is not None and connection.reused and self._repeatable
+        again = silent and connection is not None and connection.reused and (self._repeatable or self._body_is_here)
         if again and not self._retried and self._pool is not None:
             self._retried = True
             self._pool.connect(self)
@@ -367,11 +361,12 @@ class Exchange:
         if connection is None:
             if self._waits and now_s - self._started > patience_s:
                 self._respond(problem(503, "no decision about this request was made in time"))
-        elif held or self._side.congested:
+        elif held:
             connection.heard_s = now_s
-        elif now_s - connection.heard_s > patience_s:
+        elif connection.silent_for(now_s) > patience_s:
+            kind = "send_timeout" if connection.full else "body_timeout" if self.status else "response_timeout"
             self._drop_backend()
-            self._failed(BackendTimeoutError("it said nothing in time", kind="response_timeout"))
+            self._failed(BackendTimeoutError("nothing moved in time", kind=kind))
 
     def _end(self, status: int, *, complete: bool = True, finished: int | None = None) -> None:
         """The one end."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Protocol
 
+from waitroom.proxy.credit import Credit
 from waitroom.proxy.decisions import Request
 
 Network = IPv4Network | IPv6Network
@@ -54,9 +55,23 @@ class ProxyRules:
     idle_ms: int = 75_000
     connect_ms: int = 5_000
     response_ms: int = 300_000
+    body_grace_ms: int = 10_000
     body_ms: int = 60_000
+    body_rate: int = 500
+    """Bytes a second that a client must send of a body, or read of an answer, over time; 0: any.
+
+    A body may take `body_grace_ms` to begin with, and for each `body_rate` bytes a second more, up to `body_ms` saved
+    up. nginx, HAProxy and Caddy have no such bound; Apache's mod_reqtimeout has the same one (body=20,MinRate=500)."""
     tunnel_idle_ms: int = 0
     """0: a tunnel may be silent for as long as it likes."""
+
+    def body_credit(self) -> Credit:
+        """How long a body that begins now may take."""
+        return Credit(self.body_grace_ms / 1000, self.body_ms / 1000, self.body_rate)
+
+    def reading_credit(self) -> Credit:
+        """How long a client that has begun to lag may take to read."""
+        return Credit(self.body_ms / 1000, self.body_ms / 1000, self.body_rate)
 
 
 class Observer(Protocol):

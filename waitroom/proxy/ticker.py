@@ -22,6 +22,8 @@ class Ticker:
         self._followers: list[Callable[[float], None]] = []
         self.now_s = 0.0
         """Loop time of the last tick."""
+        self.elapsed_s = 0.0
+        """Time between the last tick and the one before."""
         self.date = b""
         """A Date field, as a line."""
         self._read_clocks()
@@ -43,9 +45,11 @@ class Ticker:
 
     def tick(self, now_s: float | None = None) -> None:
         """One tick, at the time given by a test."""
+        before_s = self.now_s
         self._read_clocks()
         if now_s is not None:
             self.now_s = now_s
+        self.elapsed_s = self.now_s - before_s
         for follower in self._followers:
             follower(self.now_s)
 

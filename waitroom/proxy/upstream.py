@@ -74,7 +74,7 @@ class BackendConnection(asyncio.Protocol):
 
     __slots__ = (
         "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_provisionals", "_reader",
-        "_reading", "_ticker", "heard_s", "reused", "transport",
+        "_reading", "_ticker", "_unsent", "full", "heard_s", "reused", "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home, reader: ResponseReader, ticker: Ticker, header_bytes: int) -> None:
@@ -92,6 +92,9 @@ class BackendConnection(asyncio.Protocol):
         """None: up to the end of the connection."""
         self._reading = True
         self._provisionals = 0
+        self._unsent = 0
+        self.full = False
+        """Whether the backend takes no more of a request for now."""
         self.reused = False
         self.heard_s = 0.0
         """When something last happened here (coarse)."""
@@ -135,11 +138,13 @@ class BackendConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The backend reads more slowly than the client sends."""
+        self.full = True
         if self._asker is not None:
             self._asker.backend_full(full=True)
 
     def resume_writing(self) -> None:
         """It has caught up."""
+        self.full = False
         if self._asker is not None:
             self._asker.backend_full(full=False)
 
@@ -168,6 +173,13 @@ class BackendConnection(asyncio.Protocol):
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
+
+    def silent_for(self, now_s: float) -> float:
+        """Seconds since something last moved here, either way."""
+        unsent = self.transport.get_write_buffer_size() if self.full else 0
+        if unsent != self._unsent:
+            self._unsent, self.heard_s = unsent, now_s
+        return now_s - self.heard_s
 
     def discard(self) -> None:
         """End the connection; whoever asked is told nothing."""
