@@ -41,6 +41,26 @@ def test_an_idempotent_request_is_sent_again_when_a_reused_connection_dies() -> 
     run(main())
 
 
+def test_a_post_of_whose_body_nothing_was_sent_is_sent_again() -> None:
+    """A server does not act upon a request that it has not got whole."""
+
+    async def main() -> None:
+        died: list[bytes] = []
+        async with stage(_dies_when_reused(died)) as s:
+            client = await s.connect()
+            await client.send(GET)
+            assert await client.answer() == OK
+            await client.send(POST.replace(b"Content", b"Expect: 100-continue\r\nContent")[:-3])
+            await until(lambda: len(died) == 1 and s.backend.connections == 2)
+            await client.send(b"abc")
+            assert await client.answer() == OK
+            assert s.backend.bodies[-1] == b"abc"
+            assert s.finished == [200, 200]
+            client.close()
+
+    run(main())
+
+
 @pytest.mark.parametrize("sent", [POST, POST.replace(b"Content-Length: 3", b"Content-Length: 0")[:-3]])
 def test_a_post_is_never_sent_twice(sent: bytes) -> None:
     """The backend may have acted on it: 502."""

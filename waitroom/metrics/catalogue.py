@@ -8,6 +8,8 @@ yet.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from waitroom.errors import BackendError
+
 PREFIX = "waitroom_"
 
 CODES = ("1xx", "2xx", "3xx", "4xx", "499", "5xx")
@@ -16,6 +18,9 @@ CODES = ("1xx", "2xx", "3xx", "4xx", "499", "5xx")
 WAYS = ("direct", "line", "return")
 REASONS = ("released", "left", "lapsed", "absent")
 """Ends of sessions (released by a rule, lapsed by a time-out) and of places in line (left, absent too long)."""
+
+KINDS = BackendError.KINDS
+"""Ways in which a backend fails; the error says what each means."""
 
 OUTCOMES = ("direct", "waited", "refused")
 
@@ -95,6 +100,7 @@ _METRICS = (
     _histogram("wait_estimate_ratio", _POOL, RATIO_BUCKETS, "Actual wait / middle of the range shown.", Source.LATER),
     _counter("requests_total", ("pool", "backend", "code"), "Answers; backend is empty for our own."),
     _histogram("request_duration_seconds", _BACKEND, REQUEST_BUCKETS_S, "From request head to the answer's last byte."),
+    _counter("backend_failures_total", (*_BACKEND, "kind"), "Requests that a backend failed, by the way it failed."),
     _gauge("backend_up", _BACKEND, "1 while the backend's health check passes.", Source.LATER),
     _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome.", Source.LATER),
     _counter("cookies_refused_total", _POOL, "Cookies of our name that did not verify."),

@@ -6,24 +6,20 @@ what is sent into a closing connection may or may not have been processed. A nam
 if its URL stays; otherwise the old ones end with the request they carry.
 """
 
-import asyncio
-import socket
-import ssl
 from collections.abc import Mapping
 from typing import Protocol
 
-from waitroom.errors import BackendError, BackendTimeoutError
+from waitroom.errors import BackendError
+from waitroom.proxy.dialler import Dialler
 from waitroom.proxy.responsehead import ResponseReader
 from waitroom.proxy.rules import ProxyRules
 from waitroom.proxy.ticker import Ticker
+from waitroom.proxy.transports import has_news
 from waitroom.proxy.upstream import BackendConnection
 from waitroom.settings.addresses import BackendUrl
 from waitroom.tasks import spawn
 
 FRESH_S = 2.0
-NAME_KEPT_S = 5.0
-"""How long a resolved name is believed: a backend that moves is followed within this."""
-ADDRESSES_TRIED = 4
 
 
 class Caller(Protocol):
@@ -52,9 +48,7 @@ class BackendPool:
         self._ticker = ticker
         self._idle: list[BackendConnection] = []
         self._retired = False
-        self._tls = _tls() if url.scheme == "https" else None
-        self._addresses: list[str] = []
-        self._resolved_s = -NAME_KEPT_S
+        self._dialler = Dialler(url, ticker)
 
     @property
     def idle(self) -> int:
@@ -68,11 +62,16 @@ class BackendPool:
             connection = idle.pop()
             if connection.transport.is_closing():
                 continue
-            if repeatable or self._ticker.now_s - connection.heard_s <= FRESH_S:
+            if repeatable:
                 connection.reused = True
                 return connection
-            idle.append(connection)
-            return None
+            if self._ticker.now_s - connection.heard_s > FRESH_S:
+                idle.append(connection)
+                return None
+            if not has_news(connection.transport):
+                connection.reused = True
+                return connection
+            connection.discard()  # its end is here already and waits to be read
         return None
 
     def give_back(self, connection: BackendConnection) -> None:
@@ -104,60 +103,13 @@ class BackendPool:
         spawn(self._connect(caller), name=f"connect {self.name}")
 
     async def _connect(self, caller: Caller) -> None:
-        connection: BackendConnection | None = None
-        error: BackendError | None = None
         try:
-            async with asyncio.timeout(self.rules.connect_ms / 1000):
-                connection = await self._reach()
-        except BackendError as failure:
-            error = failure
-        except TimeoutError:
-            error = BackendTimeoutError("no connection in time", kind="connect_timeout")
-        if connection is None:
-            caller.not_connected(error or BackendError("no connection", kind="unreachable"))
-        elif not caller.connected(connection):
+            connection = await self._dialler.dial(self._new, self.rules.connect_ms / 1000)
+        except BackendError as error:
+            caller.not_connected(error)
+            return
+        if not caller.connected(connection):
             self.give_back(connection)
-
-    async def _reach(self) -> BackendConnection:
-        """A connection to the first address that answers."""
-        failure: BackendError | None = None
-        for address in await self._resolve():
-            try:
-                return await self._open(address)
-            except ConnectionRefusedError as error:
-                failure = BackendError(str(error), kind="refused")
-            except ssl.SSLError as error:
-                failure = BackendError(str(error), kind="tls")
-            except OSError as error:
-                failure = BackendError(str(error), kind="unreachable")
-        raise failure or BackendError("its name has no address", kind="unresolved")
-
-    async def _open(self, address: str) -> BackendConnection:
-        loop = asyncio.get_running_loop()
-        name = self.url.host or "localhost" if self._tls else None
-        if self.url.unix:
-            _, connection = await loop.create_unix_connection(
-                self._new, self.url.unix, ssl=self._tls, server_hostname=name
-            )
-        else:
-            _, connection = await loop.create_connection(
-                self._new, address, self.url.port, ssl=self._tls, server_hostname=name
-            )
-        return connection
-
-    async def _resolve(self) -> list[str]:
-        if self.url.unix:
-            return [""]
-        if self._ticker.now_s - self._resolved_s < NAME_KEPT_S:
-            return self._addresses
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(self.url.host, self.url.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise BackendError(str(error), kind="unresolved") from error
-        self._addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))[:ADDRESSES_TRIED]
-        self._resolved_s = self._ticker.now_s
-        return self._addresses
 
     def _new(self) -> BackendConnection:
         return BackendConnection(self, self._reader, self._ticker, self.rules.header_bytes)
@@ -203,10 +155,3 @@ class BackendPools:
     def _tick(self, now_s: float) -> None:
         for pool in self._pools.values():
             pool.tick(now_s)
-
-
-def _tls() -> ssl.SSLContext:
-    """Verifies the backend's certificate and name."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context

@@ -4,11 +4,19 @@ Law: a reset says that something is missing; it is used where an orderly end wou
 """
 
 import asyncio
+import select
 import socket
 import struct
 
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER with time 0: closing sends RST and drops what is unsent."""
+
+
+def has_news(transport: asyncio.Transport) -> bool:
+    """Whether the kernel has something to read that the loop has not got to yet: bytes, or the end."""
+    poller = select.poll()
+    poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+    return bool(poller.poll(0))
 
 
 def reset(transport: asyncio.Transport) -> None:

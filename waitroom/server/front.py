@@ -8,7 +8,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import structlog
 
@@ -18,6 +19,7 @@ from waitroom.logs import request_ids
 from waitroom.metrics.catalogue import REASONS
 from waitroom.metrics.counters import Counters
 from waitroom.proxy.decisions import Decision, Relay, Request, Respond
+from waitroom.proxy.dialler import tls_context
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
 from waitroom.server.brain import Brain, build_brain, line_rules
@@ -27,7 +29,7 @@ from waitroom.server.home import pool_keys
 from waitroom.server.watcher import Watcher
 from waitroom.settings.addresses import BackendUrl
 from waitroom.settings.model import Settings
-from waitroom.settings.pools import Pool
+from waitroom.settings.pools import Backend, Pool
 from waitroom.settings.secrets import Secrets
 from waitroom.store.client import LineStore
 from waitroom.tasks import spawn, stop
@@ -97,7 +99,7 @@ class ExamFront:
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
         brain = build_brain(settings, secrets, self._store, self._counters)
-        rules, proxy_rules = line_rules(settings, taken_ms), _proxy_rules(settings)
+        rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
             if each.tls is not None and tls is not None:
                 _tls(each.tls.cert, each.tls.key)  # a bad certificate refuses the reload
@@ -107,7 +109,7 @@ class ExamFront:
             self._store.set_pools(pool_keys(settings))
             self._brain = brain
             self._watcher.renew(_backends(settings), access=settings.logging.access)
-            self._listener.adopt(proxy_rules, _targets(settings))
+            self._listener.adopt(proxy_rules, targets)
             self._switch.turn(brain)
             self._conductor.replace_rules(rules)
             for each, tls in zip(settings.listen.public, self._tls, strict=True):
@@ -186,16 +188,30 @@ def _backends(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _targets(settings: Settings) -> dict[str, BackendUrl]:
+    """Every backend by the name that a Relay gives; SettingsError for certificates that are none."""
+
     def of(name: str, pool: Pool) -> dict[str, BackendUrl]:
-        return {f"{name}/{backend}": found.url for backend, found in pool.backends.items()}
+        return {f"{name}/{backend}": _target(found) for backend, found in pool.backends.items()}
 
     return {target: url for name, pool in settings.pools.items() for target, url in of(name, pool).items()}
+
+
+def _target(backend: Backend) -> BackendUrl:
+    ca_pem = ""
+    if backend.ca is not None:
+        try:
+            ca_pem = Path(backend.ca).read_text("ascii")
+            tls_context(ca_pem)
+        except (OSError, ValueError) as error:  # ssl.SSLError and UnicodeDecodeError are among them
+            raise SettingsError(f"{backend.ca}: no certificates that can vouch for a backend: {error}") from error
+    return replace(backend.url, ca_pem=ca_pem, server_name=backend.server_name or "")
 
 
 def _proxy_rules(settings: Settings) -> ProxyRules:
     timeouts, limits = settings.timeouts, settings.limits
     return ProxyRules(
         trusted_proxies=tuple(settings.trusted_proxies),
+        forward_as=settings.forward_as,
         header_bytes=limits.header_bytes,
         body_bytes=limits.body_bytes,
         connections=limits.connections,
@@ -204,7 +220,9 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
         idle_ms=timeouts.idle_ms,
         connect_ms=timeouts.connect_ms,
         response_ms=timeouts.response_ms,
+        body_grace_ms=timeouts.body_grace_ms,
         body_ms=timeouts.body_ms,
+        body_rate=limits.body_rate,
         tunnel_idle_ms=timeouts.tunnel_idle_ms,
     )
 

@@ -10,7 +10,7 @@ import structlog
 
 from waitroom import clock
 from waitroom.logs import AccessLog
-from waitroom.metrics.catalogue import CODES
+from waitroom.metrics.catalogue import CODES, KINDS
 from waitroom.metrics.counters import Counter, Counters, Gauge, Histogram
 from waitroom.proxy.decisions import Request
 
@@ -31,6 +31,7 @@ class Watcher:
         self._own = {code: counters.counter("requests_total", "", "", code) for code in CODES}
         self._counters = counters
         self._codes: dict[str, dict[str, Counter]] = {}
+        self._failed: dict[str, dict[str, Counter]] = {}
         self._durations: dict[str, Histogram] = {}
         self._inflight: dict[str, Gauge] = {}
         self._failures: dict[tuple[str, str], int] = {}
@@ -46,6 +47,9 @@ class Watcher:
             target = f"{pool}/{backend}"
             self._codes[target] = {
                 code: self._counters.counter("requests_total", pool, backend, code) for code in CODES
+            }
+            self._failed[target] = {
+                kind: self._counters.counter("backend_failures_total", pool, backend, kind) for kind in KINDS
             }
             self._durations[target] = self._counters.histogram("request_duration_seconds", pool, backend)
             self._inflight[target] = self._counters.gauge("inflight", pool, backend)
@@ -63,6 +67,9 @@ class Watcher:
 
     def backend_failed(self, target: str, kind: str) -> None:
         """A backend did not do its part."""
+        counts = self._failed.get(target)
+        if counts is not None:
+            counts[kind].inc()
         self._failures[target, kind] = self._failures.get((target, kind), 0) + 1
         self.flush_failures()
 

@@ -5,7 +5,7 @@ request keeps its own path, query and Host byte for byte.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Literal
 from urllib.parse import unquote
@@ -59,12 +59,17 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class BackendUrl:
-    """Where a backend is: scheme, host (IPv6 without brackets), port; or with `unix` set the path of its socket."""
+    """Where a backend is: scheme, host (IPv6 without brackets), port; or with `unix` set the path of its socket.
+
+    `ca_pem` and `server_name` say whose certificate counts for https, where that is not the system's and the host's.
+    """
 
     scheme: Literal["http", "https"]
     host: str
     port: int
     unix: str | None = None
+    ca_pem: str = field(default="", repr=False)
+    server_name: str = ""
 
     def __str__(self) -> str:
         if self.unix:

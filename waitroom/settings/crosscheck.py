@@ -128,9 +128,14 @@ def _trust(data: Data) -> Iterator[Finding]:
         if network is not None and network.prefixlen == 0:
             wrong = f"{text} trusts everybody: any client could name any address as its own"
             yield Finding(("trusted_proxies", index), wrong, "the networks of your own proxies")
+    wrong = "is believed from nobody: trusted_proxies is empty"
     if _mapping(data.get("identity")).get("header") is not None and not networks:
-        wrong = "is believed from nobody: trusted_proxies is empty"
         yield Finding(("identity", "header"), wrong, "trusted_proxies with the sign-on proxy in it")
+    public = _mapping(data.get("listen")).get("public")
+    for index, entry in enumerate(_sequence(public) or (public,)):
+        if _mapping(entry).get("proxy_protocol") is True and not networks:
+            path: Path = ("listen", "public", *([index] if entry is not public else []), "proxy_protocol")
+            yield Finding(path, wrong, "trusted_proxies with the load balancer in it")
 
 
 def _same_listeners(listen: Data) -> Iterator[Finding]:

@@ -62,6 +62,10 @@ class PublicListen(Part):
 
     address: ListenAddress = Field(description="HOST:PORT, or unix:/PATH.")
     tls: Tls | None = Field(default=None, description="Certificate and key; without them it speaks plain HTTP.")
+    proxy_protocol: Truth = Field(
+        default=False,
+        description="Connections of trusted_proxies begin with a PROXY header, version 1 or 2, naming the client.",
+    )
 
     @property
     def host(self) -> str:
@@ -86,7 +90,7 @@ class PublicListen(Part):
     @model_serializer(mode="wrap")
     def _shortest(self, written: SerializerFunctionWrapHandler) -> object:
         parts = written(self)
-        return parts if parts.get("tls") else parts.get("address")
+        return parts if parts.get("tls") or parts.get("proxy_protocol") else parts.get("address")
 
 
 def _one_or_many(value: object) -> object:
@@ -159,8 +163,13 @@ class Timeouts(Part):
     response_ms: Annotated[int, duration("1s", "1h")] = Field(
         default=300_000, alias="response", description="Longest silence of a backend before or within its response."
     )
+    body_grace_ms: Annotated[int, duration("1s", "5m")] = Field(
+        default=10_000, alias="body_grace", description="What a request's body may take before limits.body_rate counts."
+    )
     body_ms: Annotated[int, duration("1s", "1h")] = Field(
-        default=60_000, alias="body", description="Longest silence of a client within a request's body."
+        default=60_000,
+        alias="body",
+        description="Longest silence of a client that has sent much of a body, or has to read an answer.",
     )
     tunnel_idle_ms: Annotated[int, duration("1s", "7d", none=True)] = Field(
         default=0, alias="tunnel_idle", description="Longest silence of a WebSocket or other tunnel; none: no limit."
@@ -192,6 +201,10 @@ class Limits(Part):
     )
     body_bytes: Annotated[int, size("1KiB", "1TiB")] | None = Field(
         default=None, alias="body", description="A request's body. Default: no limit, since it is streamed."
+    )
+    body_rate: Annotated[int, size("1B", "1MiB", none=True)] = Field(
+        default=500,
+        description="Least bytes a second of a client that sends a body or reads an answer, over time; none: any.",
     )
 
 
@@ -238,7 +251,11 @@ class Settings(Part):
         default_factory=_secrets_beside_the_data, description="Keys that sign tickets; or set WAITROOM_SECRETS instead."
     )
     trusted_proxies: Annotated[tuple[NetworkRange, ...], Field(max_length=MAX_NETWORKS)] = Field(
-        default=(), description="Networks whose X-Forwarded-For, -Proto and -Host are believed."
+        default=(), description="Networks whose X-Forwarded-*, Forwarded and PROXY headers are believed."
+    )
+    forward_as: Annotated[Literal["x-forwarded", "forwarded"], one_of("x-forwarded", "forwarded")] = Field(
+        default="x-forwarded",
+        description="How a backend is told who asks: X-Forwarded-For, -Proto and -Host, or Forwarded (RFC 7239).",
     )
     hosts: Annotated[tuple[Host, ...], Field(max_length=MAX_HOSTS)] = Field(
         default=(), description="Hosts that are served; another gets 421. Default: any."

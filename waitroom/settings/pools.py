@@ -13,6 +13,7 @@ from waitroom.settings.spelling import (
     AnyText,
     Auto,
     BackendAddress,
+    FilePath,
     HeaderName,
     Host,
     InstantMs,
@@ -73,6 +74,19 @@ class Backend(Part):
     max_inflight: Annotated[int | Auto, whole(1, 100_000, "auto")] | None = later(
         None, "Most requests at a time; auto finds it from the answer times."
     )
+    ca: FilePath | None = Field(
+        default=None, description="Certificates (PEM) that vouch for an https backend. Default: those of the system."
+    )
+    server_name: Host | None = Field(
+        default=None, description="Name in an https backend's certificate, also told to it (SNI). Default: url's host."
+    )
+
+    @model_validator(mode="after")
+    def _tls_only(self) -> Self:
+        for key in ("ca", "server_name"):
+            if getattr(self, key) is not None and self.url.scheme != "https":
+                raise complaint(BadValueError(f"{key} is for https, and url is not", "an https:// url, or no such key"))
+        return self
 
 
 def _default_burst(data: dict[str, Any]) -> int:

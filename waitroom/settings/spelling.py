@@ -89,14 +89,14 @@ def rate(*, unlimited: bool = False) -> Spelling:
     )
 
 
-def size(lowest: str, highest: str) -> Spelling:
-    """A size in bytes from `lowest` to `highest`."""
+def size(lowest: str, highest: str, *, none: bool = False) -> Spelling:
+    """A size in bytes from `lowest` to `highest`; with `none` also the word none, kept as 0."""
     return _quantity(
         units.parse_size,
         units.write_size,
         (units.parse_size(lowest), units.parse_size(highest), units.SIZE_FORMS),
         {"type": "string", "pattern": units.SIZE_PATTERN, "examples": ["64KiB", "2MB"]},
-        None,
+        "none" if none else None,
     )
 
 
