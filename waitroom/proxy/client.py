@@ -22,6 +22,7 @@ from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
 from waitroom.proxy.origin import Origin
 from waitroom.proxy.own import CLOSE, problem, serialise
+from waitroom.proxy.preface import Peer
 from waitroom.proxy.requesthead import (
     NO_BLOCK,
     REQUEST_LINE,
@@ -48,8 +49,8 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_advancing", "_backlog", "_block", "_body", "_body_bytes", "_buffer", "_congested", "_credit",
-        "_drained_bytes", "_eof", "_exchange", "_heading", "_holds", "_home", "_leaving", "_origin", "_served",
-        "_since_s", "_transport",
+        "_drained_bytes", "_eof", "_exchange", "_heading", "_holds", "_home", "_leaving", "_origin", "_peer",
+        "_served", "_since_s", "_transport",
     )  # fmt: skip
 
     _transport: asyncio.Transport
@@ -57,8 +58,10 @@ class ClientConnection(asyncio.Protocol):
     _credit: Credit
     """How long the rest of the body may take; made with each body."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, peer: Peer | None = None) -> None:
         self._home = home
+        self._peer = peer
+        """Whose connection it is, where a load balancer made it."""
         self._exchange: Exchange | None = None
         self._block = NO_BLOCK
         """The last header block read."""
@@ -90,9 +93,8 @@ class ClientConnection(asyncio.Protocol):
         transport.set_write_buffer_limits(BUFFER_BYTES)
         scheme = b"https" if transport.get_extra_info("sslcontext") else b"http"
         rules = self._home.rules
-        self._origin = Origin.of_peer(
-            transport.get_extra_info("peername"), scheme, rules.trusted_proxies, rules.forward_as
-        )
+        peer = self._peer or transport.get_extra_info("peername")
+        self._origin = Origin.of_peer(peer, scheme, rules.trusted_proxies, rules.forward_as)
         if not self._home.admit(self):
             self._refuse(problem(503, "this server has as many connections as it can carry", (b"Retry-After", b"5")))
 

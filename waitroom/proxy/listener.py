@@ -12,6 +12,7 @@ import structlog
 from waitroom.proxy.client import ClientConnection
 from waitroom.proxy.decisions import Handler
 from waitroom.proxy.pool import BackendPools
+from waitroom.proxy.preface import Peer
 from waitroom.proxy.requesthead import RequestReader
 from waitroom.proxy.responsehead import ResponseReader
 from waitroom.proxy.rules import Observer, ProxyRules
@@ -55,6 +56,10 @@ class Listener:
     def __call__(self) -> ClientConnection:
         """The protocol of a new connection."""
         return ClientConnection(self)
+
+    def connection(self, peer: Peer | None) -> ClientConnection:
+        """The same for a connection that a load balancer made in a client's name."""
+        return ClientConnection(self, peer)
 
     @property
     def connections(self) -> int:

@@ -20,6 +20,7 @@ from waitroom.metrics.catalogue import REASONS
 from waitroom.metrics.counters import Counters
 from waitroom.proxy.decisions import Decision, Relay, Request, Respond
 from waitroom.proxy.dialler import tls_context
+from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
 from waitroom.server.brain import Brain, build_brain, line_rules
@@ -76,6 +77,7 @@ class ExamFront:
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
         self._listener: Listener | None = None
         self._servers: list[asyncio.Server] = []
+        self._doormen: list[Doorman] = []
         self._snapshots: asyncio.Task[None] | None = None
         self._tls: list[ssl.SSLContext | None] = []
 
@@ -93,8 +95,12 @@ class ExamFront:
         listener.ticker.follow(self._second)
         loop = asyncio.get_running_loop()
         self._tls = [_tls(each.tls.cert, each.tls.key) if each.tls else None for each in settings.listen.public]
-        for door, tls in zip(sockets, self._tls, strict=True):
-            self._servers.append(await loop.create_server(listener, sock=door, ssl=tls, backlog=BACKLOG))
+        for door, each, tls in zip(sockets, settings.listen.public, self._tls, strict=True):
+            if tls is not None or each.proxy_protocol:
+                self._doormen.append(Doorman(listener, door, tls, each.proxy_protocol))
+                self._doormen[-1].start()
+            else:
+                self._servers.append(await loop.create_server(listener, sock=door, backlog=BACKLOG))
 
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
@@ -124,6 +130,7 @@ class ExamFront:
             await asyncio.sleep(0)  # what the kernel has queued is accepted in the next turns of the loop
         for server in self._servers:
             server.close()
+        await asyncio.gather(*(doorman.close() for doorman in self._doormen))
         if self._listener is not None:
             await _drained(self._listener, grace)
 
