@@ -114,7 +114,7 @@ class Haproxy(Served):
             both.write_text(CERTIFICATE.read_text() + KEY.read_text())
             secure = f" ssl crt {both}"
         self._file().write_text(
-            "global\n    nbthread 1\n    maxconn 8000\n"
+            "global\n    nbthread 1\n    maxconn 8000\n    no strict-limits\n"
             f"defaults\n    mode http\n    timeout client {QUIET_S}s\n    timeout server {QUIET_S}s\n"
             f"    timeout connect 5s\n    timeout http-keep-alive {QUIET_S}s\n    option forwardfor\n"
             f"    http-reuse always\n"

@@ -40,14 +40,14 @@ class Load:
     requests: Sequence[bytes]
     pause_ms: int = 0
 
-    def drive(self, seconds: float, folder: Path) -> Round:
+    def drive(self, seconds: int, folder: Path) -> Round:
         """One turn."""
         file = folder / "requests"
         file.write_bytes(b"".join(request + b"--next--\n" for request in self.requests))
         pids = self.contestant.pids()
         before_s, store_before_s = cpu_s(pids), cpu_s(stores(pids))
         ran = subprocess.run(
-            [binary("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency", "-s", str(SCRIPT),
+            [binary("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT),
              f"{'https' if self.contestant.tls else 'http'}://127.0.0.1:{self.contestant.port}/",
              "--", str(file), str(self.pause_ms)],
             capture_output=True, text=True, check=True,

@@ -29,7 +29,7 @@ IDLE, IDLE_OTHERS = 20_000, 5_000
 FILES_BESIDE = 300
 """Open files that a worker needs beside its clients' connections, with some to spare."""
 
-WARM_UP_S = 1.0
+WARM_UP_S = 1
 TURNS_OF_OTHERS = 2
 LIKE_A_PASS = f"wr_main={'x' * 150}"
 """For who knows no pass, so that it reads and relays as many bytes as we do."""
@@ -46,7 +46,7 @@ class Bench:
 
     folder: Path
     rounds: int
-    seconds: float
+    seconds: int
     beside: Sequence[str]
     core: set[int] | None
     open_files: int

@@ -33,11 +33,11 @@ def table(rows: Sequence[Row]) -> Table:
     return drawn
 
 
-def report(rows: Sequence[Row], rounds: int, seconds: float, load_before: Sequence[float]) -> dict[str, object]:
+def report(rows: Sequence[Row], rounds: int, seconds: float, neighbours: float) -> dict[str, object]:
     """What a program reads."""
     return {
         "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
-        "load_before": list(load_before),
+        "neighbours_cores": neighbours,
         "rounds": rounds,
         "seconds": seconds,
         "rows": [

@@ -20,7 +20,7 @@ from tests.bench import requests, sockets
 from tests.bench.bars import BARS, HELD, Row
 from tests.bench.contestants import BIG_BYTES, OTHERS, OURS, YARDSTICK, Backend, Nginx, Plain, Waitroom
 from tests.bench.load import CONNECTIONS, Load
-from tests.bench.procs import cpu_s, family, grown_kib, rss_kib, split_cores, start_peaks
+from tests.bench.procs import cpu_s, family, grown_kib, neighbours_s, rss_kib, split_cores, start_peaks
 from tests.bench.served import Served, running
 from tests.bench.table import report, table
 
@@ -67,6 +67,15 @@ def test_a_peak_is_what_came_on_top() -> None:
     assert size_kib / 2 < grown_kib(before) < size_kib * 2
 
 
+def test_our_own_work_is_no_neighbours() -> None:
+    """What we and a child that has ended used is not counted as theirs; they may have worked meanwhile too."""
+    wall_s, used_s, before_s = time.monotonic(), time.process_time(), neighbours_s()
+    sum(range(10**7))
+    subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
+    used_s, wall_s = time.process_time() - used_s, time.monotonic() - wall_s
+    assert neighbours_s() - before_s < wall_s * (os.cpu_count() or 1) - used_s + 0.05
+
+
 def test_contestants_and_load_share_no_core() -> None:
     """But on a machine with one."""
     core, rest = split_cores()
@@ -94,7 +103,7 @@ def test_bars(what: str, nginx: float, ours: float, good: bool | None) -> None:
     row = Row(what, "", {YARDSTICK: [nginx], OURS: [ours]})
     assert row.good is good
     assert table([row]).row_count == 1
-    (said,) = json.loads(json.dumps(report([row], 1, 1, (0, 0, 0))))["rows"]
+    (said,) = json.loads(json.dumps(report([row], 1, 1, 0.0)))["rows"]
     assert (said["good"], said["numbers"][OURS], said["bar"] is None) == (good, ours, what not in BARS)
 
 
