@@ -61,7 +61,8 @@ def main() -> int:
     console.width = max(console.width, WIDTH)
     started_s, neighbours_before_s = time.monotonic(), neighbours_s()
     rows = _measure(arguments, console)
-    taken = (neighbours_s() - neighbours_before_s) / (time.monotonic() - started_s)
+    took_s = time.monotonic() - started_s
+    taken = max(0.0, neighbours_s() - neighbours_before_s) / took_s  # ticks may say a little less than nothing
     assert arguments.only or {row.what for row in rows} >= BARS.keys(), "a bar that no line is held against"
     console.print(table(rows))
     if arguments.only and arguments.out == OUT:  # a part never overwrites the whole
