@@ -25,7 +25,7 @@ demo: $(STAMP) ## a sample exam server, the waiting room, a crowd: make demo ARG
 	$(BIN)/waitroom demo $(ARGS)
 
 test: $(STAMP) ## all tests: make test ARGS="tests/store -x"
-	@bash .ci/system chromium nginx
+	@bash .ci/system chromium nginx haproxy caddy
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP) lint types floors test ## what CI runs: lint, types, import floors, tests
@@ -40,8 +40,8 @@ types: $(STAMP)
 floors: $(STAMP)
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## what it costs beside nginx, in one run on this machine
-	@bash .ci/system nginx wrk
+bench: $(STAMP) ## what it costs beside nginx and others: make bench ARGS="--only tls --beside nginx"
+	@bash .ci/system nginx haproxy caddy wrk
 	$(BIN)/python -m tests.bench $(ARGS)
 
 real: $(STAMP) ## a real learning platform behind it, in a real browser
