@@ -266,6 +266,12 @@ class LineStore:
         works: list[Work] = [self._jobs.popleft() for _ in range(min(BATCH_JOBS, len(self._jobs)))]
         for pool in self._pools.values():
             works.extend(self._take_from(pool))
+        if (
+            self._jobs
+            or self._waiting
+            or any(pool.flushing or pool.leaves or pool.releases for pool in self._pools.values())
+        ):
+            self._gather()  # more than one round can carry
         return works
 
     def _take_from(self, pool: _Pool) -> Iterator[Work]:

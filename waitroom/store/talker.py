@@ -1,6 +1,7 @@
 """The task that owns the connection: connects for ever, sends what there is to do, and judges replies.
 
 Law: one round trip at a time, each bounded by `CALL_S`; a wire that failed is dropped and all of its round is answered.
+A round takes what was gathered; what comes meanwhile gathers for the next.
 What a store that lost everything needs (library, rules) is given back to it without the askers noticing.
 """
 
@@ -15,7 +16,7 @@ from waitroom.admission.line import Rules
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec, library
 from waitroom.store.keys import Argument, call
-from waitroom.store.wire import Address, Reply, Wire
+from waitroom.store.wire import Address, Answer, Reply, Wire
 from waitroom.store.work import Scope, Work
 
 log = structlog.get_logger(__name__)
@@ -31,7 +32,11 @@ RETRIES = 4
 
 
 class Talker:
-    """Runs rounds of work against one store."""
+    """Runs rounds of work against one store.
+
+    A round needs no task: it begins in the timer that gathered its work and ends in the callback of its last reply.
+    What is out of the ordinary (connecting, names or rules that the store asks for) is the task's.
+    """
 
     def __init__(
         self,
@@ -48,24 +53,36 @@ class Talker:
         self._on_up = on_up
         self._observe_call = observe_call
         self._loop = asyncio.get_running_loop()
-        self._wake = asyncio.Event()
+        self._wire: Wire | None = None
+        self._busy = False
+        """A round is under way, or the task has the wire."""
+        self._again = False
+        """There was more to do when a round was under way."""
+        self._unsettled: list[tuple[Work, Reply]] = []
+        self._broken: StoreError | None = None
+        self._attention = asyncio.Event()
         self._idle = asyncio.Event()
         self._came_up = asyncio.Event()
         self._backoff_s = BACKOFF_MIN_S
         self._spoke = False
-        self._ping = False
         self.up = False
 
     def wake(self) -> None:
         """There is work."""
         self._idle.clear()
-        self._wake.set()
+        if self._busy or self._wire is None:
+            self._again = True
+        else:
+            self._begin(self._wire)
 
     def tick(self) -> None:
         """A second has passed: make sure that a silent store is still there."""
-        self._ping = not self._spoke
+        if not self._spoke and self._wire is not None and not self._busy:
+            self._busy = True
+            self._wire.ask([("PING",)], CALL_S, lambda answer: self._answered([], 0.0, answer))
+        else:
+            self.wake()
         self._spoke = False
-        self.wake()
 
     async def came_up(self) -> None:
         """Wait until the store has answered for the first time."""
@@ -92,20 +109,20 @@ class Talker:
         wire = await Wire.open(self._address)
         try:
             await library.ensure(wire)
+            self._wire, self._busy, self._broken = wire, False, None
             self._set_up(up=True)
             while True:
-                await self._wake.wait()
-                self._wake.clear()
-                while works := self._take():
-                    await self._round(wire, works)
-                if self._ping:
-                    self._ping = False
-                    await wire.exchange([("PING",)], CALL_S)
-                    self._backoff_s = BACKOFF_MIN_S
-                if not self._wake.is_set():
-                    self._idle.set()
+                await self._attention.wait()
+                self._attention.clear()
+                if self._broken is not None:
+                    raise self._broken
+                await self._settle_all(wire)
         finally:
+            self._wire = None
             wire.close()
+            unsettled, self._unsettled = self._unsettled, []
+            for work, _ in unsettled:
+                work.fail(StoreAwayError("the store is away"))
 
     def _set_up(self, *, up: bool) -> None:
         if up == self.up:
@@ -116,24 +133,52 @@ class Talker:
             self.wake()
         self._on_up(up)
 
-    async def _round(self, wire: Wire, works: list[Work]) -> None:
-        """Send everything at once, then settle each; nobody is left without an answer."""
-        settled = 0
-        error: StoreError = StoreAwayError("the worker is going")
-        try:
-            started = self._loop.time()
-            replies = await wire.exchange([work.command() for work in works], CALL_S)
+    def _begin(self, wire: Wire) -> None:
+        """Send everything there is to do at once."""
+        self._again = False
+        works = self._take()
+        if not works:
+            self._idle.set()
+            return
+        self._busy = True
+        started = self._loop.time()
+        wire.ask([work.command() for work in works], CALL_S, lambda answer: self._answered(works, started, answer))
+
+    def _answered(self, works: list[Work], started: float, answer: Answer) -> None:
+        """Settle each; nobody is left without an answer."""
+        if isinstance(answer, StoreError):
+            for work in works:
+                work.fail(answer)
+            self._broken = answer
+            self._attention.set()
+            return
+        if works:
             self._observe_call(self._loop.time() - started)
-            self._spoke, self._backoff_s = True, BACKOFF_MIN_S
-            for work, reply in zip(works, replies, strict=True):
-                await self._settle(wire, work, reply)
-                settled += 1
-        except StoreError as failure:
-            error = failure
-            raise
-        finally:
-            for work in works[settled:]:
-                work.fail(error)
+        self._spoke, self._backoff_s = True, BACKOFF_MIN_S
+        for work, reply in zip(works, answer, strict=bool(works)):
+            if isinstance(reply, list) and reply[0] == codec.OK:
+                _finish(work, reply)
+            else:
+                self._unsettled.append((work, reply))
+        if self._unsettled:
+            self._attention.set()
+        else:
+            self._free()
+
+    def _free(self) -> None:
+        """The wire is free: go on, or be idle."""
+        self._busy = False
+        if self._wire is not None and self._again:
+            self._begin(self._wire)
+        else:
+            self._idle.set()
+
+    async def _settle_all(self, wire: Wire) -> None:
+        while self._unsettled:
+            work, reply = self._unsettled[0]
+            await self._settle(wire, work, reply)
+            self._unsettled.pop(0)
+        self._free()
 
     async def _settle(self, wire: Wire, work: Work, reply: Reply) -> None:
         for _ in range(RETRIES):

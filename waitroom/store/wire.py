@@ -1,12 +1,12 @@
 """One connection to a Redis or Valkey: commands out, replies in, in order.
 
-Law: one task owns a wire. A wire on which anything went wrong is closed and never used again, so a reply can never
-reach somebody who did not ask for it. The protocol is RESP2, spoken by hiredis.
+Law: one owner, one question at a time. A wire on which anything went wrong is closed and never used again, so a reply
+can never reach somebody who did not ask for it. The protocol is RESP2, spoken by hiredis.
 """
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -18,9 +18,6 @@ from waitroom.store.keys import Argument
 
 Reply: TypeAlias = Any
 """What a server may say in RESP2: a number, bytes, None, an error, or an array of these."""
-
-READ_BYTES = 256 * 1024
-"""Read at once: the reply to a full batch is about 20 KiB."""
 
 CONNECT_S = 2.0
 """Time for connecting, TLS and log-in."""
@@ -62,30 +59,42 @@ def _pack(command: tuple[Argument, ...]) -> bytes:
     return packed
 
 
-class Wire:
+Answer = list[Reply] | StoreAwayError
+"""The replies to what was asked, in order (an error reply is a value); or why there are none."""
+
+
+class Wire(asyncio.Protocol):
     """An open connection. Use `Wire.open`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._replies = hiredis.Reader()
+    _transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reader = hiredis.Reader()
+        self._done: Callable[[Answer], None] | None = None
+        """Who waits for the replies; one at a time."""
+        self._due = 0
+        self._replies: list[Reply] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed: StoreAwayError | None = None
 
     @classmethod
     async def open(cls, address: Address) -> "Wire":
         """Connect and log in; raises StoreAwayError."""
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_S):
                 if address.path:
-                    streams = await asyncio.open_unix_connection(address.path)
+                    _, wire = await loop.create_unix_connection(cls, address.path)
                 else:
-                    streams = await asyncio.open_connection(address.host, address.port, ssl=address.tls)
-                wire = cls(*streams)
-                await wire._log_in(address)
+                    _, wire = await loop.create_connection(cls, address.host, address.port, ssl=address.tls)
+                await wire.log_in(address)
                 return wire
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             raise StoreAwayError(f"cannot connect to the store: {error or 'no answer'}") from error
 
-    async def _log_in(self, address: Address) -> None:
+    async def log_in(self, address: Address) -> None:
+        """Say who we are and which database is meant; StoreAwayError if that is refused."""
         commands: list[Sequence[Argument]] = []
         if address.password:
             name = (address.username,) if address.username else ()
@@ -99,34 +108,73 @@ class Wire:
                 self.close()
                 raise StoreAwayError(f"the store refused the log-in: {reply}")
 
-    async def exchange(self, commands: Sequence[Sequence[Argument]], timeout_s: float) -> list[Reply]:
-        """The replies to `commands`, in order; an error reply is a value. StoreAwayError closes the wire."""
-        whole = False
-        try:
-            async with asyncio.timeout(timeout_s):
-                packed = [_pack(tuple(command)) for command in commands]
-                self._writer.write(b"".join(packed))
-                replies = [await self._reply() for _ in commands]
-            whole = True
-        except TimeoutError as error:
-            raise StoreAwayError(f"the store did not answer within {timeout_s:g} s") from error
-        except (OSError, hiredis.ProtocolError) as error:
-            raise StoreAwayError(f"lost the store: {error}") from error
-        finally:
-            if not whole:  # whatever it was: what is still to come belongs to nobody
-                self.close()
-        return replies
+    def ask(self, commands: Sequence[Sequence[Argument]], timeout_s: float, done: Callable[[Answer], None]) -> None:
+        """Send commands; `done` is called once, never from within this call. A failure closes the wire."""
+        assert self._done is None
+        if self._closed is not None:
+            self._loop.call_soon(done, self._closed)
+            return
+        self._done, self._due, self._replies = done, len(commands), []
+        self._timer = self._loop.call_later(timeout_s, self._late, timeout_s)
+        self._transport.write(b"".join([_pack(tuple(command)) for command in commands]))
 
-    async def _reply(self) -> Reply:
-        while (reply := self._replies.gets()) is False:
-            data = await self._reader.read(READ_BYTES)
-            if not data:
-                raise ConnectionResetError("it closed the connection")
-            self._replies.feed(data)
-        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith(AWAY):
-            raise ConnectionRefusedError(str(reply))
-        return reply
+    async def exchange(self, commands: Sequence[Sequence[Argument]], timeout_s: float) -> list[Reply]:
+        """The replies to `commands`, for those who can wait. StoreAwayError closes the wire; so does giving up."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self.ask(commands, timeout_s, lambda answer: None if future.done() else future.set_result(answer))
+        try:
+            answer = await future
+        except asyncio.CancelledError:  # what is still to come belongs to nobody
+            self.close()
+            raise
+        if isinstance(answer, StoreAwayError):
+            raise answer
+        return answer
 
     def close(self) -> None:
-        """Drop the connection at once."""
-        self._writer.transport.abort()
+        """Drop the connection at once; whoever waits is told."""
+        self._fail(StoreAwayError("the connection to the store was closed here"))
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+
+    def data_received(self, data: bytes) -> None:
+        """Replies, or a part of them."""
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not False:
+                self._replies.append(reply)
+        except hiredis.ProtocolError as error:
+            self._fail(StoreAwayError(f"lost the store: {error}"))
+            return
+        away = [each for each in self._replies if isinstance(each, hiredis.ReplyError) and str(each).startswith(AWAY)]
+        if away:
+            self._fail(StoreAwayError(f"the store cannot work now: {away[0]}"))
+        elif self._done is None:
+            self._fail(StoreAwayError("the store spoke unasked"))
+        elif len(self._replies) >= self._due:
+            self._finish(self._replies)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The store is gone."""
+        self._fail(StoreAwayError(f"lost the store: {exc or 'it closed the connection'}"))
+
+    def _late(self, timeout_s: float) -> None:
+        self._fail(StoreAwayError(f"the store did not answer within {timeout_s:g} s"))
+
+    def _fail(self, error: StoreAwayError) -> None:
+        if self._closed is None:
+            self._closed = error
+            self._transport.abort()
+        self._finish(error)
+
+    def _finish(self, answer: Answer) -> None:
+        done, self._done = self._done, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if done is not None:
+            done(answer)
