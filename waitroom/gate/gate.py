@@ -229,7 +229,7 @@ class Gate:
     def _enter(self, ask: "Ask", show: Callable[[View], Respond], *, may_relay: bool = True) -> Decision:
         """Ask for entry: relayed if admitted, shown a page otherwise."""
         entrance = ask.entrance
-        if entrance.is_closed(ask.exam, self._line.now_ms()):
+        if ask.exam and entrance.is_closed(ask.exam, self._line.now_ms()):
             return show(self._bystander(ask))
 
         def start(resume: Resume) -> None:

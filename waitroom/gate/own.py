@@ -59,7 +59,7 @@ class OwnEndpoints:
         return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=b"hidden=1" in query)
 
     def _status_of_ticket(self, request: Request, ticket: Ticket, entrance: Entrance, *, hidden: bool) -> Decision:
-        if entrance.is_closed(ticket.exam, self._line.now_ms()):
+        if ticket.exam and entrance.is_closed(ticket.exam, self._line.now_ms()):
             return self._screens.status(request, _closed(entrance, ticket))
         secure = request.scheme == b"https"
 

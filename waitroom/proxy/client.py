@@ -9,7 +9,7 @@ the reset would take the answer with it.
 import asyncio
 import re
 from collections.abc import Callable
-from typing import cast
+from typing import TypeVar, cast
 
 import httptools
 import structlog
@@ -37,6 +37,8 @@ from waitroom.proxy.rules import BUFFER_BYTES, DRAIN_IDLE_S, LINGER_BYTES, LINGE
 from waitroom.proxy.sides import Home
 from waitroom.proxy.transports import reset
 from waitroom.proxy.upstream import BackendConnection
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -290,10 +292,10 @@ class ClientConnection(asyncio.Protocol):
         if self._buffer:
             self._advance()
 
-    def guarded(self, step: Callable[[], None]) -> None:
+    def guarded(self, step: Callable[[T], None], given: T) -> None:
         """Do what did not begin with bytes of this connection; if it breaks, the connection does."""
         try:
-            step()
+            step(given)
         except Exception:  # as above
             log.exception("client_connection_broke")
             self._give_up()

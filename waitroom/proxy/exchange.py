@@ -108,7 +108,7 @@ class Exchange(Incoming):
             return
         self._waits = False
         if not self._over:
-            self._side.guarded(lambda: self.perform(decision))
+            self._side.guarded(self.perform, decision)
         elif isinstance(decision, Relay) and decision.finished is not None:
             decision.finished(0)
 
@@ -203,13 +203,13 @@ class Exchange(Incoming):
         """The connection that was waited for."""
         if self._over:
             return False
-        self._side.guarded(lambda: self._ask(connection))
+        self._side.guarded(self._ask, connection)
         return True
 
     def not_connected(self, error: BackendError) -> None:
         """There is none to be had."""
         if not self._over:
-            self._side.guarded(lambda: self._failed(error))
+            self._side.guarded(self._failed, error)
 
     def _ask(self, connection: BackendConnection) -> None:
         block = self._block

@@ -5,7 +5,7 @@ Law: an exchange knows its client's connection as a `ClientSide`; both know thei
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from waitroom.proxy.decisions import Handler
 from waitroom.proxy.pool import BackendPools
@@ -14,6 +14,8 @@ from waitroom.proxy.rules import Observer, ProxyRules
 from waitroom.proxy.ticker import Ticker
 from waitroom.proxy.tunnel import Tunnel
 from waitroom.proxy.upstream import BackendConnection
+
+T = TypeVar("T")
 
 
 class Surroundings(Protocol):
@@ -76,7 +78,7 @@ class ClientSide(Protocol):
     def pull(self) -> None:
         """The exchange takes the request's body now."""
 
-    def guarded(self, step: Callable[[], None]) -> None:
+    def guarded(self, step: Callable[[T], None], given: T) -> None:
         """Do what did not begin with bytes of this connection; if it breaks, the connection does."""
 
     def hold_upload(self, *, on: bool) -> None:
