@@ -1,0 +1,105 @@
+"""Autobahn's WebSocket cases (as kosoku carries them) against an echo server: directly, and through the proxy.
+
+Law: the proxy changes no verdict. The echo server is aiohttp's, with compression; what it does wrong by itself it may
+do wrong behind the proxy too.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import WSMsgType, web
+
+from tests.conformance.open_proxy import open_proxy, output_of
+from tests.support.aio import run
+from waitroom.settings.addresses import BackendUrl
+
+KOSOKU = Path(sys.executable).with_name("kosoku")
+AT_ONCE = 4
+"""Cases a run has open at the same time; most of their time is waiting."""
+
+COMPRESSED = [
+    *(f"12.{client}.{size}" for client in range(1, 6) for size in (1, 7, 11)),
+    *(f"13.{server}.{size}" for server in range(1, 8) for size in (1, 7, 11)),
+    *("12.1.10", "13.1.10", "13.2.18"),
+]
+"""1,000 messages a case of 16, 16,384 and (in frames of 256) 8,192 bytes under each set of parameters, and three cases
+with up to 131,072. All 216 differ from these in size only, and take minutes."""
+
+GROUPS = {
+    "protocol": (240, [f"{group}.*" for group in (1, 2, 3, 4, 5, 6, 7, 10)]),
+    "large": (54, ["9.*"]),  # up to 16 MB in a message, frames of 64 bytes to 4 MB
+    "compressed": (len(COMPRESSED), COMPRESSED),
+}
+"""At least so many cases, and which."""
+
+ECHO_IS_WRONG = {"7.9.5"}
+"""aiohttp answers close code 1100 with 1000."""
+
+Verdicts = dict[str, tuple[str, str, int | None]]
+"""By case: how the messages went, how it was closed, with which code."""
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_the_proxy_changes_no_verdict(group: str, tmp_path: Path) -> None:
+    """What a WebSocket server does right, it does right behind the proxy."""
+    at_least, cases = GROUPS[group]
+
+    async def main() -> None:
+        async with echo_server() as port, open_proxy(BackendUrl("http", "127.0.0.1", port)) as proxy:
+            direct, through = await asyncio.gather(
+                judge(port, cases, tmp_path / "direct"), judge(proxy.port, cases, tmp_path / "through")
+            )
+            assert proxy.relayed >= len(through)
+        changed = {
+            case: (direct.get(case), through.get(case))
+            for case in direct.keys() | through.keys()
+            if direct.get(case) != through.get(case)
+        }
+        assert not changed, f"case: (directly, through the proxy); reports are in {tmp_path}\n{changed}"
+        assert len(direct) >= at_least
+        assert {case for case, verdict in direct.items() if "FAILED" in verdict} <= ECHO_IS_WRONG
+
+    run(main())
+
+
+async def judge(port: int, cases: list[str], folder: Path) -> Verdicts:
+    """The verdicts on the server at a port."""
+    assert KOSOKU.exists(), f"{KOSOKU} is missing; install it: pip install -e '.[dev]'"
+    included = [word for case in cases for word in ("-i", case)]
+    _, said = await output_of(KOSOKU, f"ws://127.0.0.1:{port}", "-p", AT_ONCE, *included, "-o", folder)
+    index = folder / "index.json"
+    assert index.exists(), f"kosoku gave no verdict: {said}"
+    (agent,) = json.loads(index.read_text(encoding="utf-8")).values()
+    return {case: (it["behavior"], it["behaviorClose"], it["remoteCloseCode"]) for case, it in agent.items()}
+
+
+@asynccontextmanager
+async def echo_server() -> AsyncIterator[int]:
+    """A WebSocket server that sends everything back; gives its port."""
+    application = web.Application()
+    application.router.add_get("/{any:.*}", echo)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def echo(request: web.Request) -> web.StreamResponse:
+    """One WebSocket."""
+    socket = web.WebSocketResponse(max_msg_size=0)
+    await socket.prepare(request)
+    async for message in socket:
+        if message.type is WSMsgType.TEXT:
+            await socket.send_str(message.data)
+        elif message.type is WSMsgType.BINARY:
+            await socket.send_bytes(message.data)
+    return socket
