@@ -175,7 +175,7 @@ class ClientConnection(asyncio.Protocol):
         data = self._buffer
         line = REQUEST_LINE.match(data)
         block = self._block
-        if line is not None and line[3] == b"1" and data.startswith(block.raw, line.end()):
+        if line is not None and line[3] == b"1" and block.raw and data.startswith(block.raw, line.end()):
             end = line.end() + len(block.raw)  # nearly always: the fields of the request before
         else:
             end = data.find(END_OF_HEAD) + 4

@@ -56,7 +56,7 @@ class Block:
     forward: bytes
 
 
-NO_BLOCK = Block(b"\0", [], {}, None, 0, *(False,) * 3, None, False, "", b"", b"")
+NO_BLOCK = Block(b"", [], {}, None, 0, *(False,) * 3, None, False, "", b"", b"")
 
 
 class RequestReader:
