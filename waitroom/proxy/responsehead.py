@@ -40,7 +40,7 @@ class ResponseHead:
     """Goes to any client as it is: there is a length, or there cannot be a body."""
 
 
-NO_HEAD = ResponseHead(b"\0", 0, None, chunked=False, persistent=False, lines=b"", ready=b"", framed=False)
+NO_HEAD = ResponseHead(b"", 0, None, chunked=False, persistent=False, lines=b"", ready=b"", framed=False)
 
 
 class ResponseReader:
