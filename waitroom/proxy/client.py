@@ -197,7 +197,7 @@ class ClientConnection(asyncio.Protocol):
         """Start the exchange of a request whose head is complete."""
         method, target, minor = line.groups()
         opening = line[0]
-        if minor == b"0" or not target.startswith(b"/"):
+        if minor == b"0" or method == b"CONNECT" or not target.startswith(b"/"):
             target = aim(method, target, block)
             opening = b"%b %b HTTP/1.1\r\n" % (method, target)
         exchange = Exchange(self._home, self, method, target, opening, block=block, http11=minor == b"1")

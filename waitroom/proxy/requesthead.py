@@ -128,10 +128,10 @@ class RequestReader:
 
 def aim(method: bytes, target: bytes, block: Block) -> bytes:
     """The target in the form that goes on: a path as it came (RFC 9112 section 3.2)."""
-    if target.startswith(b"/"):
-        return target
     if method == b"CONNECT":
         raise RequestError("CONNECT is for proxies that a client has chosen", status=405)
+    if target.startswith(b"/"):
+        return target
     if target == b"*" and method == b"OPTIONS":
         return target
     absolute = _ABSOLUTE.fullmatch(target)
