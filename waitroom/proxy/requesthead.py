@@ -21,7 +21,7 @@ from waitroom.proxy.fields import (
     connection_options,
     framing,
 )
-from waitroom.proxy.origin import FORWARDING, Origin, is_forwarding
+from waitroom.proxy.origin import Origin, is_forwarding
 
 REQUEST_LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-~\x80-\xff]++) HTTP/1\.([01])\r\n"  # RFC 9112 section 3; no fragment
@@ -29,9 +29,9 @@ REQUEST_LINE = re.compile(
 _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)  # RFC 9110 section 7.2
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(/[^?]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
-_IMITATED = FORWARDING | {b"content-length", b"transfer-encoding", b"host", b"connection"}
-"""Fields that a backend must not meet in a second spelling: CGI and WSGI read `X_Forwarded_For` as
-`X-Forwarded-For`."""
+_IMITATED = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection"})
+"""Fields that a backend must not meet in a second spelling, no more than those by which proxies speak for a client: CGI
+and WSGI read `X_Forwarded_For` as `X-Forwarded-For`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -111,7 +111,8 @@ class RequestReader:
         """What goes on of a line, whatever else the request says. Who asks is for the Origin to tell."""
         if key == b"cookie":
             return self._without_ours(line)
-        if key in HOP_BY_HOP or key.replace(b"_", b"-") in _IMITATED - {key} or is_forwarding(key):
+        plain = key.replace(b"_", b"-")
+        if key in HOP_BY_HOP or (plain != key and plain in _IMITATED) or is_forwarding(plain):
             return None
         return line
 
