@@ -78,7 +78,8 @@ class ResponseReader:
             status,
             0 if bodiless else length,
             chunked and not bodiless,
-            b"close" not in connection and (start[1] == b"1" or b"keep-alive" in connection),
+            b"close" not in connection
+            and (start[1] == b"1" or (b"keep-alive" in connection and not chunked)),  # RFC 9112 section 6.1
             head,
             head + CRLF,
             bodiless or length is not None,
