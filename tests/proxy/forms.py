@@ -36,6 +36,11 @@ def chunks(sent: bytes, seen: bytes, coding: bytes = TE) -> Row:
     return post(H + coding, sent), post(H + CHUNKED, seen)
 
 
+def cookies(sent: bytes, seen: bytes) -> Row:
+    """A Cookie field, and what arrives of it."""
+    return fields(b"Cookie: " + sent + b"\r\n", b"Cookie: " + seen + b"\r\n")
+
+
 UPGRADE = b"Connection: Upgrade\r\n"
 ABC = b"3\r\nabc\r\n0\r\n\r\n"
 
@@ -137,6 +142,26 @@ FORMS: dict[str, Row] = {
         post(H + UPGRADE + b"Upgrade: x\r\nContent-Length: 0\r\n"),
         post(H + b"Content-Length: 0\r\n" + VOUCH + UPGRADE + b"Upgrade: x\r\n"),
     ),
+    "our cookie behind another's comma": cookies(b"a=1, wr_main=x; b=2", b"b=2"),
+    "our cookie behind another's blank": cookies(b"a=1 wr_main=x; b=2", b"b=2"),
+    "our cookie behind another's quote": cookies(b'a="1" wr_main=x; b=2', b"b=2"),
+    "our cookie within another's quotes": cookies(b'a="1; wr_main=x"; b=2', b'a="1; b=2'),
+    "our cookie behind $Version": cookies(b"$Version=1; wr_main=x; $Path=/", b"$Version=1; $Path=/"),
+    "our cookie quoted": cookies(b'"wr_main"="x"; a', b"a"),
+    "our cookie in capitals": cookies(b"a; WR_MAIN=x", b"a"),
+    "our cookie with a blank before =": cookies(b"wr_main =x; a", b"a"),
+    "our cookie with a tab before =": cookies(b"a;\twr_main\t=x", b"a"),
+    "our cookie behind a no-break space": cookies(b"\xa0wr_main=x; a", b"a"),
+    "our cookie without a value": cookies(b"a=b; wr_main", b"a=b"),
+    "our cookie with a prefix": cookies(b"__Host-wr_main=x; __SECURE-wr_main=x; a", b"a"),
+    "our cookie for still pages": cookies(b"wr.still=1; a", b"a"),
+    "our cookie in a second line": fields(
+        b"Cookie: a\r\nCookie: wr_main=x\r\ncookie: b\r\n", b"Cookie: a\r\ncookie: b\r\n"
+    ),
+    "cookies like ours": cookies(
+        b" awr_main=x; wr=1; a=wr_main; b=x wr_y;", b" awr_main=x; wr=1; a=wr_main; b=x wr_y;"
+    ),
+    "no cookie at all": cookies(b";;, ;", b";;, ;"),
     "empty lines first": (b"\r\n\r\n" + get(b"/")[0], get(b"/")[1]),
     "star": (
         b"OPTIONS * HTTP/1.1\r\n" + H + b"\r\n",

@@ -7,7 +7,6 @@ repeats it.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from waitroom.errors import RequestError
@@ -62,8 +61,8 @@ NO_BLOCK = Block(b"", [], {}, None, 0, *(False,) * 3, None, False, "", b"", b"")
 class RequestReader:
     """Reads header blocks of requests. One a worker."""
 
-    def __init__(self, own_cookie: Callable[[bytes], bool]) -> None:
-        self._own_cookie = own_cookie
+    def __init__(self, own_cookies: re.Pattern[bytes]) -> None:
+        self._own_cookies = own_cookies
         self._lines = Lines(self._passing)
 
     def read(self, raw: bytes, origin: Origin, *, http10: bool) -> Block:
@@ -119,11 +118,10 @@ class RequestReader:
     def _without_ours(self, line: bytes) -> bytes | None:
         """A Cookie line without our cookies; untouched if none is ours."""
         name, _, value = line.partition(b":")
-        pairs = value.split(b";")
-        others = [pair for pair in pairs if not self._own_cookie(pair.partition(b"=")[0].strip(b' \t"'))]
-        if len(others) == len(pairs):
+        others = self._own_cookies.sub(b"", value)
+        if len(others) == len(value):
             return line
-        rest = b";".join(others).strip(b" \t")
+        rest = others.strip(b" \t").removesuffix(b";")
         return name + b": " + rest if rest else None
 
 
