@@ -22,15 +22,17 @@ class Recorder:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         waiting = b""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.closing(writer):
             while data := await reader.read(65_536):
                 self.received += data
                 waiting += data
                 while (read := first_request(waiting)) is not None:
                     waiting = waiting[read.size :]
                     self.requests.append(read)
-                    writer.write(self.answer(read))
-        writer.close()
+                    answer = self.answer(read)
+                    writer.write(answer)
+                    if b"\r\nConnection: close\r\n" in answer:
+                        return
 
 
 @contextlib.asynccontextmanager
