@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.proxy.reference import first_request
+from tests.proxy.reference import NotCanonicalError, first_request
 from tests.proxy.wire import OK, TARGET, Brain, Watch
 from waitroom.errors import BackendError
 from waitroom.proxy.client import ClientConnection
@@ -18,9 +18,14 @@ from waitroom.proxy.decisions import Decision, Relay, Request
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.pool import BackendPool, Caller
 from waitroom.proxy.rules import BUFFER_BYTES, ProxyRules
+from waitroom.proxy.upstream import BackendConnection
 from waitroom.settings.addresses import BackendUrl
 
 URL = BackendUrl("http", "backend", 80)
+GONE = bytes(1)
+"""In an answer: the backend ends its connection."""
+VOUCHER = b"\r\nX-Forwarded-Proto: "
+"""Only the product writes this."""
 
 
 def bytewise(data: bytes) -> list[bytes]:
@@ -50,6 +55,7 @@ class Pipe(asyncio.Transport):
         self.gone = False
         """`connection_lost` has been called."""
         self.aborted = False
+        self.reset_by_peer = False
         self.full = False
         self.told: Callable[[bytes], None] | None = None
         """Who reads what the product writes."""
@@ -122,7 +128,7 @@ class Pipe(asyncio.Transport):
 
     def reset(self) -> None:
         """The peer is gone."""
-        self.closing = True
+        self.closing = self.reset_by_peer = True
         self._lost(ConnectionResetError("reset"))
 
     def fill(self, *, full: bool) -> None:
@@ -163,6 +169,10 @@ class Peer:
     received: bytearray = field(default_factory=bytearray)
     answered: int = 0
     """Bytes of requests that were complete and have their answer."""
+    heads: list[bytes] = field(default_factory=list)
+    """Of complete requests."""
+    spoke_early: bool = False
+    """The request under way has its answer already."""
 
 
 @dataclass
@@ -177,6 +187,8 @@ class World:
     watch: Watch = field(default_factory=Watch)
     finished: list[int] = field(default_factory=list)
     unreachable: bool = False
+    impatient: Callable[[bytes], Sequence[bytes]] = lambda _head: ()
+    """What a backend answers to a head whose body is not here to its end; nothing: it waits."""
 
     def __post_init__(self) -> None:
         self.brain = Brain(self.choose or (lambda _request: Relay(TARGET, finished=self.finished.append)))
@@ -257,11 +269,30 @@ class World:
 
     def _asked(self, peer: Peer, data: bytes) -> None:
         peer.received += data
-        while not peer.pipe.closing:
+        while not peer.pipe.closing and isinstance(peer.pipe.protocol, BackendConnection):
             request = bytes(peer.received[peer.answered :])
             read = first_request(request)
             if read is None:
+                self._half(peer, request)
                 return
+            if VOUCHER in read.body:
+                raise NotCanonicalError(f"a request within the body of another: {request!r}")
             peer.answered += read.size
-            for piece in self.answer(request[: read.size]):
-                self.due.append(lambda piece=piece: peer.pipe.feed(piece))
+            peer.heads.append(read.head)
+            if peer.spoke_early:
+                peer.spoke_early = False
+            else:
+                self._speak(peer, self.answer(request[: read.size]))
+
+    def _half(self, peer: Peer, request: bytes) -> None:
+        """A request is not here to its end: only its body may be missing."""
+        head, gap, _ = request.partition(b"\r\n\r\n")
+        if not gap and head:
+            raise NotCanonicalError(f"half a head: {request!r}")
+        pieces = self.impatient(head) if head and not peer.spoke_early else ()
+        peer.spoke_early = peer.spoke_early or bool(pieces)
+        self._speak(peer, pieces)
+
+    def _speak(self, peer: Peer, pieces: Sequence[bytes]) -> None:
+        for piece in pieces:
+            self.due.append(peer.pipe.end if piece is GONE else lambda piece=piece: peer.pipe.feed(piece))

@@ -1,7 +1,7 @@
-"""A second reader of HTTP/1.1 requests, strict and slow, that shares nothing with the product's.
+"""A second reader of HTTP/1.1, strict and slow, that shares nothing with the product's.
 
-Law: it takes only the one canonical form in which the product may speak to a backend. What it cannot read as exactly
-that is `NotCanonicalError`, whatever some server might make of it.
+Law: it takes only the canonical form in which the product may speak to a backend or a client. What it cannot read as
+exactly that is `NotCanonicalError`, whatever some server might make of it.
 """
 
 import re
@@ -57,18 +57,23 @@ def _framing(head: bytes) -> int | None:
     line, *lines = head[:-4].split(b"\r\n")
     if _LINE.fullmatch(line) is None:
         raise NotCanonicalError(f"request line {line!r}")
-    fields: list[tuple[bytes, bytes]] = []
-    for each in lines:
-        match = _FIELD.fullmatch(each)
-        if match is None:
-            raise NotCanonicalError(f"field line {each!r}")
-        fields.append((match[1].lower(), match[2].strip(b" \t")))
+    fields = _fields(lines)
     names = Counter(name for name, _ in fields)
     said = dict(fields)
     _no_foul(names, said)
     if b"transfer-encoding" in said:
         return None
     return int(said.get(b"content-length", b"0"))
+
+
+def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
+    fields: list[tuple[bytes, bytes]] = []
+    for each in lines:
+        match = _FIELD.fullmatch(each)
+        if match is None:
+            raise NotCanonicalError(f"field line {each!r}")
+        fields.append((match[1].lower(), match[2].strip(b" \t")))
+    return fields
 
 
 def _no_foul(names: Counter[bytes], said: dict[bytes, bytes]) -> None:
@@ -100,3 +105,61 @@ def _chunked(data: bytes, head: bytes) -> Read | None:
         at += size + 2
         if size == 0:
             return Read(head, body, at)
+
+
+_STATUS = re.compile(rb"HTTP/1\.1 ([1-9][0-9][0-9]) [\t -~\x80-\xff]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One complete response."""
+
+    status: int
+    head: bytes
+    body: bytes
+    """Without chunk framing."""
+
+
+def all_replies(data: bytes, methods: list[bytes], *, ended: bool) -> tuple[list[Reply], bytes]:
+    """The final responses to requests with these methods, and the incomplete rest.
+
+    `ended`: the connection came to an orderly end, which ends the body of an answer without length.
+    """
+    found: list[Reply] = []
+    asked = iter(methods)
+    while (end := data.find(b"\r\n\r\n")) >= 0:
+        head, rest = data[: end + 4], data[end + 4 :]
+        status, said = _status(head)
+        if 100 <= status < 200 and status != 101:
+            data = rest
+            continue
+        if next(asked, b"") == b"HEAD" or status in (101, 204, 304):
+            body = b""
+        elif b"transfer-encoding" in said:
+            read = _chunked(data, head)
+            if read is None:
+                break
+            body, rest = read.body, data[read.size :]
+        elif b"content-length" in said:
+            size = int(said[b"content-length"])
+            if len(rest) < size:
+                break
+            body, rest = rest[:size], rest[size:]
+        elif ended:
+            body, rest = rest, b""
+        else:
+            break
+        found.append(Reply(status, head, body))
+        data = rest
+    return found, data
+
+
+def _status(head: bytes) -> tuple[int, dict[bytes, bytes]]:
+    line, *lines = head[:-4].split(b"\r\n")
+    status = _STATUS.fullmatch(line)
+    if status is None:
+        raise NotCanonicalError(f"status line {line!r}")
+    said = dict(_fields(lines))
+    if b"transfer-encoding" in said and (b"content-length" in said or said[b"transfer-encoding"] != b"chunked"):
+        raise NotCanonicalError(f"framing of a response {head!r}")
+    return int(status[1]), said
