@@ -4,6 +4,8 @@ Law: `BAD` become a 502 and end their connection; `CUT` show their fault when th
 off. `GOOD` rows say for which request the response is, what the client gets, and whether the connection is used again.
 """
 
+from waitroom.proxy.fields import FIELDS
+
 ONE = b"HTTP/1.1 200 OK\r\n"
 CL3 = b"Content-Length: 3\r\n"
 TE = b"Transfer-Encoding: chunked\r\n"
@@ -82,6 +84,7 @@ BAD = {
     "space in a name": ok(b"X Y: a\r\n" + CL3),
     "no colon": ok(b"Xa\r\n" + CL3),
     "no name": ok(b": a\r\n" + CL3),
+    "too many fields": ok(b"X: 1\r\n" * FIELDS + CL3),
     "101 unasked": b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
     "101 unasked, then an answer": b"HTTP/1.1 101 Switching\r\n\r\n" + ok(CL3),
     "bad head behind a 1xx": b"HTTP/1.1 100 Continue\r\n\r\n" + ok(CL3 + TE, ABC),

@@ -8,6 +8,7 @@ from tests.proxy.reference import all_requests
 from tests.proxy.vectors import END, HEADS, TE, H, post
 from tests.proxy.wire import stage
 from tests.support.aio import run
+from waitroom.proxy.fields import FIELDS
 from waitroom.proxy.rules import ProxyRules
 
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + H + b"\r\n"
@@ -137,6 +138,7 @@ def test_a_body_without_its_end_is_no_request() -> None:
         (post(H + b"X: " + b"a" * 5000), b"431"),
         (post(H + b"X: " + b"a" * 5000 + b"\r\n"), b"431"),
         (post(H + b"X: 1\r\n" * 2000), b"431"),
+        (post(H + b"X:\r\n" * FIELDS), b"431"),
         (post(H + b"Content-Length: 1001\r\n"), b"413"),
         (post(H + TE, b"3e9\r\n" + b"a" * 1001 + b"\r\n0\r\n\r\n"), b"413"),
         (b"CONNECT h:80 HTTP/1.1\r\n" + H + b"\r\n", b"405"),

@@ -72,7 +72,7 @@ class RequestReader:
             values = read.by_name
             length, chunked = framing(values)
         except FieldError as error:
-            raise RequestError(str(error)) from None
+            raise RequestError(str(error), status=error.status) from None
         if chunked and http10:
             raise RequestError("Transfer-Encoding is not of HTTP/1.0")  # RFC 9112 section 6.1
         connection = connection_options(values)
