@@ -55,12 +55,38 @@ def test_a_rule_fits_what_it_states(match: dict[str, object], asked: Asked, fits
         b"/auth/saml2/x%00",
         b"/auth/saml2/%252e%252e/mod",
         b"/auth/saml2/..",
+        b"/auth/saml2/..%3b/mod",
+        b"/auth/saml2/x%3f/../../mod",
+        b"/auth/saml2/x%23",
+        b"/auth/saml2/x%0d%0a",
+        b"/auth/saml2/x%1F",
+        b"/auth/saml2/%c0%ae%c0%ae/mod",
+        b"/auth/saml2/\xc0\xae\xc0\xae/mod",
+        b"/auth/saml2/%u002e%u002e/mod",
     ],
 )
 def test_a_door_is_not_opened_by_a_path_with_two_readings(path: bytes) -> None:
     """What another server might normalise away never passes a bypass rule."""
     assert has_second_reading(path)
     assert not RuleSet([Match(path="/auth/saml2/*")], opens_door=True).fits(Asked(target=path))
+
+
+@pytest.mark.parametrize("name", ["X-Original-URL", "X_Original_URL", "x-rewrite_url", "X-HTTP-Method-Override"])
+def test_a_door_is_not_opened_beside_another_url_or_method(name: str) -> None:
+    """Some servers take the field's word for the request line's."""
+    asked = Asked(target=b"/auth/saml2/acs", headers=[(name.encode(), b"/mod/quiz/")])
+    assert not RuleSet([Match(path="/auth/saml2/*")], opens_door=True).fits(asked)
+    assert RuleSet([Match(path="/auth/saml2/*")]).fits(asked)
+
+
+@pytest.mark.parametrize(
+    "query", ["r_o=in&r_o=quiz", "r_o=quiz&r_o=in", "r_o=in&r.o=quiz", "r_o=in&%72_o[]=quiz", "r_o=in&a;r_o=quiz"]
+)
+def test_a_door_is_not_opened_by_a_parameter_said_twice(query: str) -> None:
+    """Servers take the first, the last or a list of them; PHP takes `r.o` and `r_o[]` for `r_o`."""
+    door = RuleSet([Match(path="/index.php", query={"r_o": "in"})], opens_door=True)
+    assert not door.fits(Asked(target=b"/index.php?" + query.encode()))
+    assert door.fits(Asked(target=b"/index.php?a=1&a=2&r_o=in"))
 
 
 def test_a_door_is_opened_by_what_it_names() -> None:

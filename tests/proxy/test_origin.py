@@ -9,12 +9,12 @@ from tests.support.aio import run
 from waitroom.proxy.decisions import Header
 from waitroom.proxy.origin import Origin
 from waitroom.proxy.requesthead import Block, RequestReader
-from waitroom.proxy.rules import ProxyRules, is_own_cookie
+from waitroom.proxy.rules import OWN_COOKIES, ProxyRules
 
 
 def _said(*fields: Header) -> Block:
     block = b"".join(name + b": " + value + b"\r\n" for name, value in ((b"Host", b"h"), *fields)) + b"\r\n"
-    return RequestReader(is_own_cookie).read(block)
+    return RequestReader(OWN_COOKIES).read(block)
 
 
 NETWORKS = (ip_network("10.0.0.0/8"), ip_network("127.0.0.0/8"), ip_network("fd00::/8"))

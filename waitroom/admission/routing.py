@@ -3,21 +3,31 @@
 Law: a rule matches all of what it states and nothing is guessed. Exams are tried in the order of the file; the first
 that matches wins. Paths are compared in one plain spelling (percent-encoded unreserved characters decoded, RFC 3986
 section 6.2.2.2) so that `/mod/%71uiz/` is `/mod/quiz/`. A rule that opens a door (`bypass`) is never matched by a path
-with a second reading: dot segments, doubled or encoded slashes, backslashes, semicolons, NUL.
+with a second reading (dot segments, doubled or encoded slashes, backslashes, semicolons, control bytes), by a query
+that says twice what the rule asks for, or beside a field by which some servers choose another URL or method.
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Protocol
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from waitroom.settings.model import Match
 
 _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_SECOND_READING = re.compile(r"//|/\.\.?(?:/|$)|[;\\\x00]|%2f|%5c|%00|%25", re.IGNORECASE)
+_SECOND_READING = re.compile(r"//|/\.\.?(?:/|$)|[;\\\xc0\xc1]|%2[35f]|%3[bf]|%5c|%[01].|%7f|%c[01]|%u", re.IGNORECASE)
+"""Last in the list: overlong UTF-8 and what old servers of Microsoft made of `%u002e`."""
+
+_OVERRIDES = tuple(
+    "".join(parts).encode()
+    for words in ("x original url", "x rewrite url", "x http method override", "x http method", "x method override")
+    for parts in product(*([word] if at % 2 == 0 else "-_" for at, word in enumerate(re.split("( )", words))))
+)
+"""Fields by which IIS, Symfony, Zend, Rails and others choose another URL or method, as CGI may spell them too."""
 
 ROUTES_REMEMBERED = 8_192
 """Targets whose exam a worker remembers; an exam server has far fewer that are asked for again and again."""
@@ -59,6 +69,11 @@ class Rule:
             return False
         return all(_text(asked.first(name)) == value for name, value in self.header)
 
+    def is_said_once(self, target: bytes) -> bool:
+        """Whether each parameter that this rule states stands in the query once, as PHP reads names."""
+        names = [_plain_name(part) for part in re.split("[&;]", split_target(target)[1])] if self.query else []
+        return all(names.count(_plain_name(key)) == 1 for key, _ in self.query)
+
 
 def compile_rule(match: Match) -> Rule:
     """A rule ready to be asked; `*` in a path stands for any characters, slashes included."""
@@ -82,9 +97,12 @@ class RuleSet:
         """Whether any rule fits."""
         if not self._rules:
             return False
-        if self._opens_door and has_second_reading(asked.target):
+        if not self._opens_door:
+            return any(rule.fits(asked) for rule in self._rules)
+        if has_second_reading(asked.target):
             return False
-        return any(rule.fits(asked) for rule in self._rules)
+        fits = any(rule.fits(asked) and rule.is_said_once(asked.target) for rule in self._rules)
+        return fits and all(asked.first(name) is None for name in _OVERRIDES)
 
 
 class ExamRoutes:
@@ -153,6 +171,12 @@ def _decode_unreserved(match: re.Match[str]) -> str:
 @lru_cache(maxsize=1_024)
 def _parameters(query: str) -> frozenset[tuple[str, str]]:
     return frozenset(parse_qsl(query, keep_blank_values=True))
+
+
+def _plain_name(part: str) -> str:
+    """A parameter's name as PHP takes it: `a.b`, `a b` and `a_b[]` are one."""
+    name = unquote_plus(part.partition("=")[0], "latin-1").lstrip().partition("[")[0]
+    return name.replace(".", "_").replace(" ", "_")
 
 
 def _text(value: bytes | None) -> str:

@@ -182,7 +182,7 @@ class ClientConnection(asyncio.Protocol):
         data = self._buffer
         line = REQUEST_LINE.match(data)
         block = self._block
-        if line is not None and line[3] == b"1" and data.startswith(block.raw, line.end()):
+        if line is not None and line[3] == b"1" and block.raw and data.startswith(block.raw, line.end()):
             end = line.end() + len(block.raw)  # nearly always: the fields of the request before
         else:
             end = data.find(END_OF_HEAD) + 4
@@ -206,7 +206,7 @@ class ClientConnection(asyncio.Protocol):
         """Start the exchange of a request whose head is complete."""
         method, target, minor = line.groups()
         opening = line[0]
-        if minor == b"0" or not target.startswith(b"/"):
+        if minor == b"0" or method == b"CONNECT" or not target.startswith(b"/"):
             target = aim(method, target, block)
             opening = b"%b %b HTTP/1.1\r\n" % (method, target)
         spoken = block.spoken_by(self._origin)

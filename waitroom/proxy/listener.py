@@ -41,7 +41,7 @@ class Listener:
         self.rules = rules
         self.observer = observer
         self.ticker = Ticker()
-        self.reader = RequestReader(rules.own_cookie)
+        self.reader = RequestReader(rules.own_cookies)
         self.pools = BackendPools(targets, rules, ResponseReader(), self.ticker)
         self.draining = False
         self.time = loop.time
@@ -74,7 +74,7 @@ class Listener:
     def adopt(self, rules: ProxyRules, targets: Mapping[str, BackendUrl]) -> None:
         """Go on with other rules and backends after a reload. Running requests keep their backend."""
         self.rules = rules
-        self.reader = RequestReader(rules.own_cookie)
+        self.reader = RequestReader(rules.own_cookies)
         self.pools.adopt(rules, targets)
 
     def drain(self) -> None:

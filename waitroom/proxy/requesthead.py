@@ -6,7 +6,6 @@ the block, so blocks are remembered: a browser's connections repeat a few of the
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,7 +21,7 @@ from waitroom.proxy.fields import (
     framing,
     headers,
 )
-from waitroom.proxy.origin import FORWARDING, Origin, Spoken, is_forwarding
+from waitroom.proxy.origin import Origin, Spoken, is_forwarding
 
 REQUEST_LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-~\x80-\xff]++) HTTP/1\.([01])\r\n"  # RFC 9112 section 3; no fragment
@@ -30,9 +29,9 @@ REQUEST_LINE = re.compile(
 _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)  # RFC 9110 section 7.2
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(/[^?]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
-_IMITATED = FORWARDING | {b"content-length", b"transfer-encoding", b"host", b"connection"}
-"""Fields that a backend must not meet in a second spelling: CGI and WSGI read `X_Forwarded_For` as
-`X-Forwarded-For`."""
+_IMITATED = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection"})
+"""Fields that a backend must not meet in a second spelling, no more than those by which proxies speak for a client: CGI
+and WSGI read `X_Forwarded_For` as `X-Forwarded-For`."""
 
 
 HOSTS_REMEMBERED = 64
@@ -75,14 +74,14 @@ class Block:
         return self._spoken[1]
 
 
-NO_BLOCK = Block(b"\0", {}, None, 0, *(False,) * 3, None, False, b"")
+NO_BLOCK = Block(b"", {}, None, 0, *(False,) * 3, None, False, b"")
 
 
 class RequestReader:
     """Reads header blocks of requests. One a worker."""
 
-    def __init__(self, own_cookie: Callable[[bytes], bool]) -> None:
-        self._own_cookie = own_cookie
+    def __init__(self, own_cookies: re.Pattern[bytes]) -> None:
+        self._own_cookies = own_cookies
         self._lines = Lines(self._passing)
         self._known: tuple[dict[bytes, Block], dict[bytes, Block]] = {}, {}
         """Blocks read before, of HTTP/1.1 and of HTTP/1.0: the two versions read the same block differently."""
@@ -105,7 +104,7 @@ class RequestReader:
             values = read.by_name
             length, chunked = framing(values)
         except FieldError as error:
-            raise RequestError(str(error)) from None
+            raise RequestError(str(error), status=error.status) from None
         if chunked and http10:
             raise RequestError("Transfer-Encoding is not of HTTP/1.0")  # RFC 9112 section 6.1
         connection = connection_options(values)
@@ -139,27 +138,27 @@ class RequestReader:
         """What goes on of a line, whatever else the request says. Who asks is for the Origin to tell."""
         if key == b"cookie":
             return self._without_ours(line)
-        if key in HOP_BY_HOP or key.replace(b"_", b"-") in _IMITATED - {key} or is_forwarding(key):
+        plain = key.replace(b"_", b"-")
+        if key in HOP_BY_HOP or (plain != key and plain in _IMITATED) or is_forwarding(plain):
             return None
         return line
 
     def _without_ours(self, line: bytes) -> bytes | None:
         """A Cookie line without our cookies; untouched if none is ours."""
         name, _, value = line.partition(b":")
-        pairs = value.split(b";")
-        others = [pair for pair in pairs if not self._own_cookie(pair.partition(b"=")[0].strip(b' \t"'))]
-        if len(others) == len(pairs):
+        others = self._own_cookies.sub(b"", value)
+        if len(others) == len(value):
             return line
-        rest = b";".join(others).strip(b" \t")
+        rest = others.strip(b" \t").removesuffix(b";")
         return name + b": " + rest if rest else None
 
 
 def aim(method: bytes, target: bytes, block: Block) -> bytes:
     """The target in the form that goes on: a path as it came (RFC 9112 section 3.2)."""
-    if target.startswith(b"/"):
-        return target
     if method == b"CONNECT":
         raise RequestError("CONNECT is for proxies that a client has chosen", status=405)
+    if target.startswith(b"/"):
+        return target
     if target == b"*" and method == b"OPTIONS":
         return target
     absolute = _ABSOLUTE.fullmatch(target)

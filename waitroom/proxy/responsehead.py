@@ -41,7 +41,7 @@ class ResponseHead:
     """Goes to any client as it is: there is a length, or there cannot be a body."""
 
 
-NO_HEAD = ResponseHead(b"\0", 0, None, chunked=False, persistent=False, lines=b"", ready=b"", framed=False)
+NO_HEAD = ResponseHead(b"", 0, None, chunked=False, persistent=False, lines=b"", ready=b"", framed=False)
 
 
 class ResponseReader:
@@ -79,7 +79,8 @@ class ResponseReader:
             status,
             0 if bodiless else length,
             chunked and not bodiless,
-            b"close" not in connection and (start[1] == b"1" or b"keep-alive" in connection),
+            b"close" not in connection
+            and (start[1] == b"1" or (b"keep-alive" in connection and not chunked)),  # RFC 9112 section 6.1
             head,
             head + CRLF,
             bodiless or length is not None,

@@ -3,6 +3,7 @@
 Law: every buffer, wait and count of the data path is bounded by a field here or by a named constant beside its use.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -29,9 +30,14 @@ DRAIN_IDLE_S = 2.0
 not lost to the race of a request and a close that cross."""
 
 
-def is_own_cookie(name: bytes) -> bool:
-    """Whether a cookie is ours (DESIGN.md section 7), in any case a browser or an attacker may send it."""
-    return name.lower().startswith((b"wr_", b"__host-wr_", b"__secure-wr_"))
+_OWN_NAME = rb"(?:(?:__(?:host|secure)-)?wr_[^;,=\s\"\x85\xa0]*|wr\.still)"
+OWN_COOKIES = re.compile(
+    rb"(?:^|(?<=;))(?:[\s\"\x85\xa0]*%b[\s\"]*(?=[=;,]|$)|[^;]*[,\s\"\x85\xa0]%b[\s\"]*=)[^;]*(?:;|$)"
+    % (_OWN_NAME, _OWN_NAME),
+    re.IGNORECASE,
+)
+"""The parts of a Cookie value, from semicolon to semicolon, in which some parser may find a cookie of ours (DESIGN.md
+section 7, web/stillness.py): in any case, quoted, or behind a comma or blank (RFC 2109; Python's `http.cookies`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class ProxyRules:
 
     trusted_proxies: tuple[Network, ...] = ()
     forward_as: ForwardAs = "x-forwarded"
-    own_cookie: Callable[[bytes], bool] = is_own_cookie
+    own_cookies: re.Pattern[bytes] = OWN_COOKIES
     header_bytes: int = 32 * 1024
     """A message's head, request or response."""
     body_bytes: int | None = None

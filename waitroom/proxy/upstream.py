@@ -201,7 +201,7 @@ class BackendConnection(asyncio.Protocol):
         if self._buffer:
             data = self._buffer + data
         head = self._known
-        if data.startswith(head.raw):  # very often: the head of the response before
+        if head.raw and data.startswith(head.raw):  # very often: the head of the response before
             rest = data[len(head.raw) :]
         else:
             end = data.find(END_OF_HEAD) + 4
