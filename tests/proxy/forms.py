@@ -7,7 +7,7 @@ request of its own. `LAST_FORMS` end it.
 from tests.proxy.vectors import CL3, END, TE, H, post
 
 VOUCH = b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n"
-CHUNKED = VOUCH + TE
+CHUNKED = TE + VOUCH
 NEXT = b"GET /next HTTP/1.1\r\n" + H + b"\r\n"
 NEXT_SEEN = b"GET /next HTTP/1.1\r\n" + H + VOUCH + b"\r\n"
 
@@ -132,15 +132,15 @@ FORMS: dict[str, Row] = {
     ),
     "h2c and another": (
         post(H + UPGRADE + b"Upgrade: h2c, websocket,h2c\r\n"),
-        post(H + VOUCH + UPGRADE + b"Upgrade: websocket\r\n"),
+        post(H + UPGRADE + b"Upgrade: websocket\r\n" + VOUCH),
     ),
     "two upgrades": (
         post(H + UPGRADE + b"Upgrade: h2c\r\nUpgrade: foo/2\r\n"),
-        post(H + VOUCH + UPGRADE + b"Upgrade: foo/2\r\n"),
+        post(H + UPGRADE + b"Upgrade: foo/2\r\n" + VOUCH),
     ),
     "upgrade with a length of zero": (
         post(H + UPGRADE + b"Upgrade: x\r\nContent-Length: 0\r\n"),
-        post(H + b"Content-Length: 0\r\n" + VOUCH + UPGRADE + b"Upgrade: x\r\n"),
+        post(H + b"Content-Length: 0\r\n" + UPGRADE + b"Upgrade: x\r\n" + VOUCH),
     ),
     "our cookie behind another's comma": cookies(b"a=1, wr_main=x; b=2", b"b=2"),
     "our cookie behind another's blank": cookies(b"a=1 wr_main=x; b=2", b"b=2"),

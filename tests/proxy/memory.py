@@ -5,6 +5,7 @@ once and never from within a call. Nothing happens by itself: `World.settle` doe
 """
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -33,11 +34,19 @@ def bytewise(data: bytes) -> list[bytes]:
     return [data[at : at + 1] for at in range(len(data))]
 
 
+_SILENT, _SILENT_TOO = socket.socketpair()
+"""A connection on which nothing ever comes."""
+
+
 class _Socket:
-    """What `reset` asks of a socket."""
+    """What is asked of a socket: to be reset, and whether there is news for it."""
 
     def setsockopt(self, *_option: object) -> None:
         """Taken."""
+
+    def fileno(self) -> int:
+        """There is none."""
+        return _SILENT.fileno()
 
 
 class Pipe(asyncio.Transport):
