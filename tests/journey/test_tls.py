@@ -1,6 +1,8 @@
 """Behind our own TLS the cookie is pinned to the host, and a bad certificate stops the start, not the students."""
 
 import asyncio
+import shutil
+import signal
 import ssl
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import aiohttp
 
 from tests.support.aio import run
 from tests.support.backend import counting_backend
-from tests.support.product import free_port, serving
+from tests.support.product import free_port, serving, until
 from tests.support.student import PAGE
 
 CERTIFICATE = Path(__file__).parent / "tls"
@@ -42,6 +44,50 @@ def test_https_end_to_end(tmp_path: Path) -> None:
             assert cookie["secure"]
             async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust), headers=PAGE) as other:
                 assert (await other.get(url)).status == 429
+
+    run(main())
+
+
+def test_a_renewed_certificate_drops_nobody(tmp_path: Path) -> None:
+    """SIGHUP with new files in the old places: open connections go on, every handshake succeeds, ALPN stays."""
+
+    async def main() -> None:
+        port = free_port()
+        cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+        shutil.copy(CERTIFICATE / "cert.pem", cert)
+        shutil.copy(CERTIFICATE / "key.pem", key)
+        config = _config("BACKEND", port, cert).replace(str(CERTIFICATE / "key.pem"), str(key))
+        trust = ssl.create_default_context()
+        for name in ("cert.pem", "renewed-cert.pem"):
+            trust.load_verify_locations(CERTIFICATE / name)
+        trust.set_alpn_protocols(["h2", "http/1.1"])
+
+        async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"GET /_waitroom/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 401 ")
+            assert await reader.readuntil(b"}")
+
+        async def renewed() -> bool:
+            reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+            tls = writer.get_extra_info("ssl_object")
+            assert tls.selected_alpn_protocol() == "http/1.1"
+            await ask(reader, writer)
+            writer.close()
+            return "renewed" in str(tls.getpeercert()["subject"])
+
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, config=config.replace("BACKEND", backend.url), public=None) as product,
+        ):
+            reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+            await ask(reader, writer)
+            assert not await renewed()
+            shutil.copy(CERTIFICATE / "renewed-cert.pem", cert)
+            shutil.copy(CERTIFICATE / "renewed-key.pem", key)
+            product.process.send_signal(signal.SIGHUP)
+            await until(renewed, within_s=10, what="the renewed certificate")
+            await ask(reader, writer)  # on the connection of before
+            writer.close()
 
     run(main())
 
