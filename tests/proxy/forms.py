@@ -120,6 +120,12 @@ FORMS: dict[str, Row] = {
         b"1d\r\n" + NEXT.replace(b"next", b"no") + b"\r\n0\r\n\r\n",
     ),
     "a last chunk in a chunk": chunks(b"9\r\n\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n", b"9\r\n\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n"),
+    "blank lines in chunks": chunks(
+        b"8\r\n\r\n\r\n\r\n\r\n\r\n4\r\n\r\n\r\n\r\n000\r\n\r\n", b"c\r\n" + b"\r\n" * 7 + b"0\r\n\r\n"
+    ),
+    "last chunks in a chunk": chunks(
+        b"f\r\n\r\n\r\n0\r\n\r\n\n0\r\n\r\n\r\n0\r\n\r\n", b"f\r\n\r\n\r\n0\r\n\r\n\n0\r\n\r\n\r\n0\r\n\r\n"
+    ),
     "expect": fields(b"Expect: 100-continue\r\n" + CL3, b"Expect: 100-continue\r\n" + CL3, b"abc"),
     "expect without body": fields(b"Expect: 100-continue\r\n", b"Expect: 100-continue\r\n"),
     "expect what nobody knows": fields(b"Expect: 200-ok, x\r\n", b"Expect: 200-ok, x\r\n"),

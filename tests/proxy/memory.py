@@ -14,6 +14,7 @@ from typing import Any
 from tests.proxy.reference import NotCanonicalError, first_request
 from tests.proxy.wire import OK, TARGET, Brain, Watch
 from waitroom.errors import BackendError
+from waitroom.proxy.bodies import LAST_CHUNK
 from waitroom.proxy.client import ClientConnection
 from waitroom.proxy.decisions import Decision, Relay, Request
 from waitroom.proxy.listener import Listener
@@ -196,6 +197,8 @@ class World:
     watch: Watch = field(default_factory=Watch)
     finished: list[int] = field(default_factory=list)
     unreachable: bool = False
+    read_bodies: bool = True
+    """Whether backends read requests to their end, by the (slow) reference; else they wait for a last chunk."""
     impatient: Callable[[bytes], Sequence[bytes]] = lambda _head: ()
     """What a backend answers to a head whose body is not here to its end; nothing: it waits."""
 
@@ -278,6 +281,9 @@ class World:
 
     def _asked(self, peer: Peer, data: bytes) -> None:
         peer.received += data
+        if not self.read_bodies:
+            self._speak(peer, (OK,) if data.endswith(LAST_CHUNK) else ())
+            return
         while not peer.pipe.closing and isinstance(peer.pipe.protocol, BackendConnection):
             request = bytes(peer.received[peer.answered :])
             read = first_request(request)

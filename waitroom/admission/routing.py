@@ -35,6 +35,9 @@ ROUTES_REMEMBERED = 8_192
 MAX_TARGET_REMEMBERED = 512
 """Longer targets carry tokens and do not come twice."""
 
+PARAMETERS = 1_000
+"""Of a query that opens a door; PHP takes no more (max_input_vars)."""
+
 
 class Asked(Protocol):
     """What a rule looks at in a request."""
@@ -71,7 +74,12 @@ class Rule:
 
     def is_said_once(self, target: bytes) -> bool:
         """Whether each parameter that this rule states stands in the query once, as PHP reads names."""
-        names = [_plain_name(part) for part in re.split("[&;]", split_target(target)[1])] if self.query else []
+        if not self.query:
+            return True
+        parts = re.split("[&;]", split_target(target)[1])
+        if len(parts) > PARAMETERS:
+            return False
+        names = [*map(_plain_name, parts)]
         return all(names.count(_plain_name(key)) == 1 for key, _ in self.query)
 
 
@@ -135,14 +143,22 @@ def _no_exam(_asked: Asked) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1_024)
 def split_target(target: bytes) -> tuple[str, str]:
     """Path in its plain spelling, and the query as it came. Absolute-form loses its scheme and authority."""
+    return (_split if len(target) <= MAX_TARGET_REMEMBERED else _split_long)(target)
+
+
+def _read_target(target: bytes) -> tuple[str, str]:
     text = target.decode("latin-1")
     if not text.startswith("/") and "://" in text:
         text = "/" + text.split("://", 1)[1].partition("/")[2]
     path, _, query = text.partition("?")
     return _ENCODED.sub(_decode_unreserved, path), query
+
+
+_split = lru_cache(maxsize=1_024)(_read_target)
+_split_long = lru_cache(maxsize=1)(_read_target)
+"""For the rules that look at one request: a thousand long targets would be kept for nothing."""
 
 
 def has_second_reading(target: bytes) -> bool:
@@ -168,9 +184,17 @@ def _decode_unreserved(match: re.Match[str]) -> str:
     return char if char in _UNRESERVED else match[0]
 
 
-@lru_cache(maxsize=1_024)
 def _parameters(query: str) -> frozenset[tuple[str, str]]:
+    return (_read_query if len(query) <= MAX_TARGET_REMEMBERED else _read_long_query)(query)
+
+
+def _read_parameters(query: str) -> frozenset[tuple[str, str]]:
     return frozenset(parse_qsl(query, keep_blank_values=True))
+
+
+_read_query = lru_cache(maxsize=1_024)(_read_parameters)
+_read_long_query = lru_cache(maxsize=1)(_read_parameters)
+"""As above: 32 KiB of small parameters are 2 MB when read."""
 
 
 def _plain_name(part: str) -> str:

@@ -60,7 +60,8 @@ def _is_navigation(request: Request) -> bool:
         return mode == b"navigate"
     if any(request.first(name) is not None for name in _FETCH_METADATA):
         return False
-    return any(_names_html(part) for value in request.every(b"accept") for part in value.split(b","))
+    listed = [value for value in request.every(b"accept") if b"html" in value.lower()]
+    return any(_names_html(part) for value in listed for part in value.split(b","))
 
 
 def _names_html(part: bytes) -> bool:

@@ -24,6 +24,10 @@ _ALLOWED: dict[bytes, tuple[bytes, ...]] = {
 }
 
 
+MAX_QUERY = 512
+"""Bytes of a query that is looked at; our page sends 40."""
+
+
 class OwnEndpoints:
     """Answers `{prefix}status`, `{prefix}refresh` and `{prefix}leave`."""
 
@@ -110,7 +114,7 @@ class OwnEndpoints:
 
     def _asked_for(self, jar: Jar, query: bytes) -> Credential | None:
         """The credential of the pool named in the query; without a name, the latest."""
-        pool = _pool_named(query) if query else None
+        pool = _pool_named(query) if 0 < len(query) <= MAX_QUERY else None
         return jar.latest() if pool is None else jar.by_pool.get(pool)
 
 

@@ -18,6 +18,9 @@ COOKIE = b"wr.still"
 REMEMBERED_TARGETS = 512
 """On an exam's day most pages are asked for at a few addresses."""
 
+MAX_TARGET_REMEMBERED = 512
+"""Longer ones are not these; quoted, 512 of them could take 60 MB."""
+
 MAX_AGE_S = 24 * 3_600
 
 _SEEN = COOKIE + b"=1"
@@ -30,7 +33,8 @@ def is_still(cookie_headers: Sequence[bytes]) -> bool:
 
 def choice_url(prefix: str, target: bytes, *, auto: bool) -> str:
     """The link that makes the choice on the page at `target`, as HTML."""
-    return f"{prefix}refresh?auto={int(auto)}&amp;to={_quoted(target)}"
+    quoted = _quoted(target) if len(target) <= MAX_TARGET_REMEMBERED else quote(target, safe="/")
+    return f"{prefix}refresh?auto={int(auto)}&amp;to={quoted}"
 
 
 def make_choice(query: bytes, *, secure: bool) -> Respond:
