@@ -104,6 +104,9 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more. It may still be reading (half-close), unless TLS forbids."""
         self._eof = True
+        if self._exchange is not None and self._exchange.endless and not self._buffer:
+            self._crash()  # whoever half-closes does so before the answer; this one left, and silence would hide it
+            return False
         busy = self._exchange is not None or (self._congested and bool(self._buffer))
         return busy and self._body is None and self._transport.can_write_eof()
 
@@ -355,6 +358,7 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(problem(error.status, str(error)))
 
     def _crash(self) -> None:
+        """Give the client up, and with it what is being done for it."""
         exchange = self._exchange
         self.cut()
         if exchange is not None:
@@ -390,9 +394,6 @@ class ClientConnection(asyncio.Protocol):
         if unsent != self._unsent:
             self._unsent, self._since_s = unsent, now_s
         elif now_s - self._since_s > patience_s:
-            exchange = self._exchange
-            self.cut()
-            if exchange is not None:
-                exchange.client_gone()
+            self._crash()
         elif self._exchange is not None:
             self._exchange.overdue(now_s, held=True)

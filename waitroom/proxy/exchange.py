@@ -38,8 +38,8 @@ class Exchange:
     _upstream: BackendConnection | None = None
     _collecting: Collect | None = None
     _collected = b""
-    _chunks = False
-    """The answer's body goes out in chunks."""
+    endless = False
+    """An answer without a length has begun; it goes out in chunks."""
     _retried = False
     _over = False
     _waits = False
@@ -254,7 +254,7 @@ class Exchange:
             parts.append(b"Set-Cookie: %b\r\n" % relay.cookie)
         if not head.framed and not self.head_only:
             if self.http11:
-                self._chunks = True
+                self.endless = True
                 parts.append(b"Transfer-Encoding: chunked\r\n")
             else:
                 self.keep_alive = False
@@ -272,7 +272,7 @@ class Exchange:
 
     def payload(self, data: bytes, *, last: bool) -> None:
         """Body for the client."""
-        if self._chunks:
+        if self.endless:
             data = chunk(data, last=last)
         if data:
             self.write(data)
