@@ -9,9 +9,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from tests.bench.procs import peak_kib, reset_peak
+from tests.streams.script import connect
 from tests.support.product import Product, serving
 from tests.support.student import Student
 
@@ -69,12 +69,6 @@ async def pass_of(student: Student) -> str:
     """The Cookie field of a student who is inside."""
     assert (await student.page()).status == 200
     return "; ".join(f"{cookie.key}={cookie.value}" for cookie in student.client.cookie_jar)
-
-
-async def connect(product: Product) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to the product, and nothing said yet."""
-    at = urlsplit(product.public)
-    return await asyncio.open_connection(at.hostname, at.port)
 
 
 async def page_times(student: Student, pages: int = LOOKS) -> list[float]:
