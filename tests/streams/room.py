@@ -6,13 +6,14 @@ measured on the same machine a moment before, and what has to last is filled wit
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.procs import peak_kib, reset_peak
 from tests.streams.script import connect
-from tests.support.product import Product, serving
+from tests.support.product import Product, serving, until
 from tests.support.student import Student
 
 WORKER = "waitroom.server.worker"
@@ -73,12 +74,11 @@ async def pass_of(student: Student) -> str:
 
 async def page_times(student: Student, pages: int = LOOKS) -> list[float]:
     """Seconds that each of so many pages took, one after the other; all of them came."""
-    loop = asyncio.get_running_loop()
     took = []
     for _ in range(pages):
-        began = loop.time()
+        began_s = time.perf_counter()
         assert (await student.page()).status == 200
-        took.append(loop.time() - began)
+        took.append(time.perf_counter() - began_s)
     return took
 
 
@@ -104,3 +104,18 @@ async def silence(product: Product, seconds: float) -> None:
 def as_ever(idle: list[float]) -> float:
     """What the 99th percentile may be while something lasts, after what it was when nothing did."""
     return max(FLOOR_S, 2 * p99(idle))
+
+
+async def stalls(sent: Callable[[], int]) -> None:
+    """Wait until what is sent does not grow any more."""
+    last = -1
+    same = 0
+
+    async def still() -> bool:
+        nonlocal last, same
+        now = sent()
+        same = same + 1 if now == last and now else 0
+        last = now
+        return same > 20
+
+    await until(still, what="a standstill")

@@ -14,9 +14,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from tests.streams.room import NOISE_BYTES, Memory, as_ever, p99, page_times, pass_of, room, silence, worker
+from tests.streams.room import NOISE_BYTES, Memory, as_ever, p99, page_times, pass_of, room, silence, stalls, worker
 from tests.support.aio import run
-from tests.support.product import Product, free_port, until
+from tests.support.product import Product, free_port
 from tests.support.student import Student
 from waitroom.proxy.rules import BUFFER_BYTES
 
@@ -198,7 +198,7 @@ def test_a_side_that_does_not_read_is_waited_for(tmp_path: Path) -> None:
             good_s = as_ever(await page_times(bob))
             memory = Memory(worker(product))
             async with dial("/flood", compression=None) as socket:
-                await _stalls(lambda: server.sent_mb)
+                await stalls(lambda: server.sent_mb)
                 assert p99(await page_times(bob)) <= good_s
                 assert 0 < server.sent_mb < FLOOD_MB
                 assert memory.grown_bytes <= HELD_BYTES
@@ -213,7 +213,7 @@ def test_a_side_that_does_not_read_is_waited_for(tmp_path: Path) -> None:
                         sent_mb += 1
 
                 offering = asyncio.ensure_future(offer())
-                await _stalls(lambda: sent_mb)
+                await stalls(lambda: sent_mb)
                 assert p99(await page_times(bob)) <= good_s
                 assert 0 < sent_mb < FLOOD_MB
                 server.reads.set()
@@ -223,18 +223,3 @@ def test_a_side_that_does_not_read_is_waited_for(tmp_path: Path) -> None:
             assert memory.grown_bytes <= HELD_BYTES
 
     run(main())
-
-
-async def _stalls(sent: Callable[[], int]) -> None:
-    """Wait until what is sent does not grow any more."""
-    last = -1
-    same = 0
-
-    async def still() -> bool:
-        nonlocal last, same
-        now = sent()
-        same = same + 1 if now == last and now else 0
-        last = now
-        return same > 20
-
-    await until(still, what="a full tunnel")
