@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.proxy.wire import OK, TARGET, Call, stage, until
+from tests.proxy.wire import OK, PATIENCE_S, TARGET, Call, stage, until
 from tests.support.aio import run
 from waitroom.proxy.decisions import Later, Relay, Request, Respond
 from waitroom.proxy.rules import ProxyRules
@@ -160,7 +160,11 @@ def test_a_client_that_leaves_takes_its_backend_connection_along(sent: bytes) ->
     run(main())
 
 
-def test_a_half_closed_client_gets_its_answer() -> None:
+CHUNKS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"2\r\nok\r\n", b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [(OK,), CHUNKS], ids=["length", "chunks"])
+def test_a_half_closed_client_gets_its_answer(pieces: tuple[bytes, ...]) -> None:
     """Whoever has sent a whole request may stop sending and read."""
 
     async def main() -> None:
@@ -169,7 +173,9 @@ def test_a_half_closed_client_gets_its_answer() -> None:
         async def script(call: Call) -> None:
             await call.head()
             await goes.wait()
-            await call.say(OK)
+            for piece in pieces:
+                await call.say(piece)
+                await asyncio.sleep(0)
 
         async with stage(script) as s:
             client = await s.connect()
@@ -177,8 +183,33 @@ def test_a_half_closed_client_gets_its_answer() -> None:
             client.writer.write_eof()
             await until(lambda: bool(s.backend.heads))
             goes.set()
-            assert (await client.rest()).endswith(b"\r\n\r\nok")
+            assert await client.rest() == b"".join(pieces)
             client.close()
+
+    run(main())
+
+
+def test_an_end_within_a_stream_of_events_is_a_client_that_left() -> None:
+    """The backend's work ends with it, though nobody has anything to write; the backend is not blamed."""
+    events = CHUNKS[0].replace(b"200 OK\r\n", b"200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n")
+
+    async def main() -> None:
+        gone = asyncio.Event()
+
+        async def script(call: Call) -> None:
+            await call.head()
+            await call.say(events + CHUNKS[1])
+            await call.reader.read()
+            gone.set()
+
+        async with stage(script) as s:
+            client = await s.connect()
+            await client.send(GET)
+            await client.head()
+            client.close()
+            await asyncio.wait_for(gone.wait(), PATIENCE_S)
+            assert s.watch.done == [(TARGET, 499)]
+            assert s.watch.failed == []
 
     run(main())
 

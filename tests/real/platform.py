@@ -7,8 +7,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 import aiohttp
 
 from tests.support.product import free_port, until
+from tests.support.venvs import InstallError, installed
 
 VERSION = "0.19.5"
 """The Kolibri whose pages, traffic and database this was written against; it runs on Python 3.11."""
@@ -162,16 +161,11 @@ class Kolibri:
 
 
 async def install(cache: Path) -> Path:
-    """The installation's folder, made on the first run and kept. A half-made one is made again."""
-    folder = cache / f"kolibri-{VERSION}"
-    complete = folder / "complete"
-    if complete.exists():
-        return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    await run(sys.executable, "-m", "venv", str(folder))
-    await run(str(folder / "bin" / "pip"), "install", "--quiet", "--no-input", f"kolibri=={VERSION}")
-    complete.touch()
-    return folder
+    """The installation's folder, made on the first run and kept."""
+    try:
+        return await installed(f"kolibri-{VERSION}", f"kolibri=={VERSION}", cache=cache)
+    except (InstallError, TimeoutError) as lacking:
+        raise NotPossibleError(f"Kolibri cannot be installed: {lacking}") from None
 
 
 async def run(

@@ -16,6 +16,7 @@ from tests.support.aio import run
 from tests.support.house import Worker, worker
 from waitroom.gate.jar import HEADERS_REMEMBERED
 from waitroom.proxy.fields import LINE_REMEMBERED_BYTES, LINES_REMEMBERED
+from waitroom.proxy.requesthead import BLOCK_REMEMBERED_BYTES, BLOCKS_REMEMBERED
 from waitroom.proxy.rules import LINGER_BYTES
 
 SIZE = 31_000
@@ -222,9 +223,13 @@ def test_short_things_are_remembered_within_bounds() -> None:
         place = worker()
         for at in range(HEADERS_REMEMBERED + 1_000):
             place.world.say(head(b"Cookie: a=%d\r\nX: %d\r\n" % (at, at)))
-        known = place.world.listener.reader._lines._known
-        assert len(known) <= LINES_REMEMBERED + 1
-        assert max(map(len, known)) <= LINE_REMEMBERED_BYTES
+        reader = place.world.listener.reader
+        for known, number, longest in (
+            (reader._lines, LINES_REMEMBERED, LINE_REMEMBERED_BYTES),
+            (reader._known[False], BLOCKS_REMEMBERED, BLOCK_REMEMBERED_BYTES),
+        ):
+            assert 0 < len(known) <= number
+            assert max(map(len, known)) <= longest
         assert len(place.gate._jars._by_header) <= HEADERS_REMEMBERED
 
     run(main())

@@ -58,7 +58,7 @@ class ClientConnection(asyncio.Protocol):
     _transport: asyncio.Transport
     _origin: Origin
     _credit: Credit
-    """How long the rest of the body may take; made with each body."""
+    """For the rest of the body."""
 
     def __init__(self, home: Home, peer: Peer | None = None) -> None:
         self._home = home
@@ -113,6 +113,9 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more. It may still be reading (half-close), unless TLS forbids."""
         self._eof = True
+        if self._exchange is not None and self._exchange.streams_events and not self._buffer:
+            self._give_up()  # whoever listens to events has no reason to half-close: this one left
+            return False
         busy = self._exchange is not None or (self._congested and bool(self._buffer))
         return busy and self._body is None and self._transport.can_write_eof()
 
@@ -363,8 +366,7 @@ class ClientConnection(asyncio.Protocol):
     def tick(self, now_s: float) -> None:
         """End what has taken too long."""
         rules, exchange = self._home.rules, self._exchange
-        waited_s = now_s - self._since_s
-        unsent = self._transport.get_write_buffer_size()
+        waited_s, unsent = now_s - self._since_s, self._transport.get_write_buffer_size()
         if self._backlog.overdue(unsent, self._home.ticker.elapsed_s, rules.reading_credit):
             self._give_up()
         elif exchange is not None:
@@ -393,9 +395,6 @@ class ClientConnection(asyncio.Protocol):
     def _give_up(self) -> None:
         """Cut off a client that does not read its answer, or whose connection broke here."""
         exchange = self._exchange
-        if self._leaving:
-            self._transport.abort()
-        else:
-            self.cut()
+        self.cut()
         if exchange is not None:
             exchange.client_gone()

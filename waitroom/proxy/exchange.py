@@ -40,6 +40,8 @@ class Exchange(Incoming):
     _upstream: BackendConnection | None = None
     _collecting: Collect | None = None
     _collected = b""
+    streams_events = False
+    """Its answer is a stream of events (text/event-stream), and may be silent for long."""
     _chunks = False
     """The answer's body goes out in chunks."""
     _retried = False
@@ -240,6 +242,7 @@ class Exchange(Incoming):
     def respond(self, head: ResponseHead) -> bytes:
         """The final response has begun; gives the head for the client."""
         self.status = head.status
+        self.streams_events = head.events
         relay = self._relay
         assert relay is not None
         if not (self._side.received_whole and not self._around.draining):

@@ -39,6 +39,8 @@ class ResponseHead:
     ready: bytes
     framed: bool
     """Goes to any client as it is: there is a length, or there cannot be a body."""
+    events: bool = False
+    """Server-sent events."""
 
 
 NO_HEAD = ResponseHead(b"", 0, None, chunked=False, persistent=False, lines=b"", ready=b"", framed=False)
@@ -84,4 +86,5 @@ class ResponseReader:
             head,
             head + CRLF,
             bodiless or length is not None,
+            any(value.lower().startswith(b"text/event-stream") for value in values.get(b"content-type", ())),
         )

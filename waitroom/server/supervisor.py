@@ -21,6 +21,7 @@ from waitroom.metrics.layout import Layout
 from waitroom.metrics.totals import Reading, Totals
 from waitroom.server.crew import Crew
 from waitroom.server.duty import Grace
+from waitroom.server.files import raise_file_limit, too_few_files
 from waitroom.server.home import Home, LineReader, home_of
 from waitroom.server.notify import notify
 from waitroom.server.orders import Orders, labels_of
@@ -69,6 +70,7 @@ class Supervisor:
     async def run(self) -> None:
         """Serve until told to stop. Raises WaitroomError if the start fails."""
         self._listen_to_signals()
+        raise_file_limit()
         async with AsyncExitStack() as undo:
             self.doors = open_doors(self.settings.listen.public, _worker_count(self.settings))
             undo.callback(self.doors.remove)
@@ -110,7 +112,7 @@ class Supervisor:
                 log.error("config_reload_refused", problem=str(error))  # noqa: TRY400 - the operator's fault: no traceback
             else:
                 self._reload_success, self._applied_ms = True, clock.now_ms()
-                self._say_what_is_not_in_force()
+                self._say_what_is_amiss()
                 log.info("config_reloaded", generation=self._generation)
             notify("READY=1")
             return self._reload_success
@@ -146,7 +148,7 @@ class Supervisor:
         if self._stop_asked.is_set():
             return False
         self._open = True
-        self._say_what_is_not_in_force()
+        self._say_what_is_amiss()
         notify("READY=1")
         self._plan.started(self)
         return True
@@ -196,9 +198,13 @@ class Supervisor:
     def _configure_logs(self) -> None:
         configure(LogStyle("supervisor", self.settings.logging.level, self._plan.human), clock.now_ms)
 
-    def _say_what_is_not_in_force(self) -> None:
+    def _say_what_is_amiss(self) -> None:
         for notice in self.settings.not_yet():
             log.warning("setting_not_in_force", notice=notice)
+        limits = self.settings.limits
+        backends = sum(len(pool.backends) for pool in self.settings.pools.values())
+        if (shortage := too_few_files(limits.connections, limits.backend_idle * backends)) is not None:
+            log.warning("too_few_open_files", notice=shortage)
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()
