@@ -23,12 +23,12 @@ AT_ONCE = 4
 """Cases a run has open at the same time; most of their time is waiting."""
 
 COMPRESSED = [
-    *(f"12.{client}.{size}" for client in range(1, 6) for size in (1, 7, 11)),
-    *(f"13.{server}.{size}" for server in range(1, 8) for size in (1, 7, 11)),
+    *(f"12.{content}.{size}" for content in range(1, 6) for size in (1, 7, 11)),
+    *(f"13.{terms}.{size}" for terms in range(1, 8) for size in (1, 7, 11)),
     *("12.1.10", "13.1.10", "13.2.18"),
 ]
-"""1,000 messages a case of 16, 16,384 and (in frames of 256) 8,192 bytes under each set of parameters, and three cases
-with up to 131,072. All 216 differ from these in size only, and take minutes."""
+"""1,000 messages a case of 16, 16,384 and (in frames of 256) 8,192 bytes, for each kind of content (12) and all
+terms of compression (13); three cases with 131,072. The others of the 216 have other sizes, and take minutes."""
 
 GROUPS = {
     "protocol": (240, [f"{group}.*" for group in (1, 2, 3, 4, 5, 6, 7, 10)]),
@@ -38,7 +38,7 @@ GROUPS = {
 """At least so many cases, and which."""
 
 ECHO_IS_WRONG = {"7.9.5"}
-"""aiohttp answers close code 1100 with 1000."""
+"""aiohttp takes the close code 1006, which is never sent, for one."""
 
 Verdicts = dict[str, tuple[str, str, int | None]]
 """By case: how the messages went, how it was closed, with which code."""
