@@ -370,7 +370,7 @@ class ClientConnection(asyncio.Protocol):
         """Close what has taken too long."""
         rules = self._home.rules
         waited_s = now_s - self._since_s
-        if self._congested:
+        if self._congested or (self._exchange is None and self._transport.get_write_buffer_size()):
             self._watch_slow_reader(now_s, rules.body_ms / 1000)
         elif self._leaving:
             if waited_s > LINGER_S:

@@ -12,7 +12,10 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """End a connection with RST, so that the other side cannot take it for the end of the bytes."""
-    if not transport.is_closing():
+    """End a connection with RST, so that the other side cannot take it for the end of the bytes.
+
+    Also one that is closing, but has bytes left for somebody who does not read them: it would wait for ever.
+    """
+    if not transport.is_closing() or transport.get_write_buffer_size():
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         transport.abort()
