@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.proxy.wire import OK, TARGET, Call, Client, Stage, stage, until
+from tests.proxy.wire import OK, TARGET, Call, Client, Stage, answers, stage, until
 from tests.support.aio import run
 from waitroom.proxy.rules import ProxyRules
 
@@ -259,6 +259,36 @@ def test_a_client_that_reads_nothing_is_given_up() -> None:
             assert s.watch.done == [(TARGET, 499)]
             assert s.watch.failed == []
             client.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize("end", ["close", "idle", "drain"])
+def test_a_client_that_pauses_gets_the_rest(end: str) -> None:
+    """However its connection is to end: what waits for it here waits as long as a silent body, and no longer."""
+    body = b"x" * 200_000
+
+    async def main() -> None:
+        rules = ProxyRules(idle_ms=10_000, body_ms=60_000)
+        async with stage(answers(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + body), rules=rules) as s:
+            ticker = s.listener.ticker
+            patient, gone = await s.connect_narrow(), await s.connect_narrow()
+            for client in (patient, gone):
+                await client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") if end == "close" else GET)
+            await until(lambda: s.finished == [200, 200])
+            if end == "drain":
+                s.listener.drain()
+            for _ in range(3):
+                ticker.tick(ticker.now_s + 19)
+            await patient.head()
+            assert await patient.exactly(len(body)) == body
+            for _ in range(3):
+                ticker.tick(ticker.now_s + 21)
+            await until(lambda: s.listener.connections == 0)
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await gone.exactly(len(body))
+            patient.close()
+            gone.close()
 
     run(main())
 

@@ -30,6 +30,21 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+NARROW_BYTES = 4 * 1024
+SEGMENT_BYTES = 1_400
+"""As on the Internet; with the loopback's segments of 64 KB a kernel holds megabytes for each connection."""
+
+
+async def narrow_socket(port: int) -> socket.socket:
+    """A connection for which the kernels take little in advance: what is not read stays with whoever sends it."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW_BYTES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
+    sock.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+    return sock
+
+
 Script = Callable[["Call"], Awaitable[None]]
 
 
@@ -164,6 +179,10 @@ class Stage:
     async def connect(self) -> "Client":
         """A new client."""
         return Client(*await asyncio.open_connection("127.0.0.1", self.port))
+
+    async def connect_narrow(self) -> "Client":
+        """A new client that is slow as soon as the test does not read."""
+        return Client(*await asyncio.open_connection(sock=await narrow_socket(self.port), limit=NARROW_BYTES))
 
     async def say(self, data: bytes, *, pieces: int = 0) -> bytes:
         """Send on a new connection, end the sending half, and give all that comes back. `pieces`: split there."""

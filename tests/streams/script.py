@@ -5,21 +5,14 @@ Law: everything that is no stream is a page, so that students can come in and be
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
 
-from tests.proxy.wire import OK, Backend, Call, Script
+from tests.proxy.wire import NARROW_BYTES, OK, Backend, Call, Script, narrow_socket
 from tests.support.product import Product
 
 LIMIT_BYTES = 1 << 20
 """Of a reader's buffer: a large body is not read in small pieces."""
-
-SMALL_BYTES = 16 * 1024
-"""Receive buffer of a client whose kernel shall hold little, so that it is the product that has to."""
-
-SEGMENT_BYTES = 1_400
-"""Segments as on the Internet; the loopback's of 64 KB would let the kernel hold megabytes for each connection."""
 
 
 @contextlib.asynccontextmanager
@@ -62,14 +55,8 @@ async def connect(product: Product) -> Wire:
 
 async def connect_narrow(product: Product) -> Wire:
     """The same, of a client whose kernel takes little in advance. It is not read until somebody reads."""
-    at = urlsplit(product.public)
-    narrow = socket.socket()
-    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BYTES)
-    narrow.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
-    narrow.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(narrow, (at.hostname, at.port))
-    reader, writer = await asyncio.open_connection(sock=narrow, limit=SMALL_BYTES)
-    return reader, writer
+    sock = await narrow_socket(urlsplit(product.public).port or 0)
+    return await asyncio.open_connection(sock=sock, limit=NARROW_BYTES)
 
 
 async def ask(product: Product, cookie: str, path: str) -> Wire:
