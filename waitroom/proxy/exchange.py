@@ -175,6 +175,8 @@ class Exchange(Incoming):
             elif last:
                 self._gathered()
         elif self._upstream is not None:
+            if not (last or self._uploaded):
+                self._upstream.expect_interruption()
             self._uploaded = True
             self._upstream.send(chunk(payload, last=last) if self._block.chunked else payload)
 

@@ -4,9 +4,14 @@ Law: a reset says that something is missing; it is used where an orderly end wou
 """
 
 import asyncio
+import contextlib
+import os
 import select
 import socket
 import struct
+
+LAST_WORDS_BYTES = 64 * 1024
+"""A refusal with its page."""
 
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER with time 0: closing sends RST and drops what is unsent."""
@@ -17,6 +22,27 @@ def has_news(transport: asyncio.Transport) -> bool:
     poller = select.poll()
     poller.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
     return bool(poller.poll(0))
+
+
+class SecondLook:
+    """A connection under another descriptor, to be read once the first is closed. Not over TLS, whose bytes say nothing
+    without their keys."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._fileno = os.dup(transport.get_extra_info("socket").fileno())
+        self._tls = transport.get_extra_info("sslcontext") is not None
+
+    def last_words(self) -> bytes:
+        """What has arrived and nobody has read, of a connection that has just ended; it is closed."""
+        said = b""
+        with socket.socket(fileno=self._fileno) as sock, contextlib.suppress(OSError):  # a reset comes behind the words
+            while len(said) < LAST_WORDS_BYTES and (data := sock.recv(LAST_WORDS_BYTES, socket.MSG_DONTWAIT)):
+                said += data
+        return b"" if self._tls else said
+
+    def close(self) -> None:
+        """Nothing more is looked at."""
+        os.close(self._fileno)
 
 
 def reset(transport: asyncio.Transport) -> None:

@@ -17,6 +17,7 @@ from waitroom.proxy.fields import END_OF_HEAD
 from waitroom.proxy.responsehead import NO_HEAD, ResponseHead, ResponseReader
 from waitroom.proxy.rules import BUFFER_BYTES
 from waitroom.proxy.ticker import Ticker
+from waitroom.proxy.transports import SecondLook
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,7 @@ class BackendConnection(asyncio.Protocol):
 
     __slots__ = (
         "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_provisionals", "_reader",
-        "_reading", "_ticker", "_unsent", "full", "heard_s", "reused", "transport",
+        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "reused", "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home, reader: ResponseReader, ticker: Ticker, header_bytes: int) -> None:
@@ -92,6 +93,8 @@ class BackendConnection(asyncio.Protocol):
         """None: up to the end of the connection."""
         self._reading = True
         self._provisionals = 0
+        self._second_look: SecondLook | None = None
+        """The same connection once more, to be read when writing to it has failed."""
         self._unsent = 0
         self.full = False
         """Whether the backend takes no more of a request for now."""
@@ -122,6 +125,10 @@ class BackendConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by either side's doing."""
         self._home.forget(self)
+        if self._second_look is not None:
+            said, self._second_look = self._second_look.last_words(), None
+            if said and self._asker is not None:
+                self.data_received(said)
         asker, self._asker = self._asker, None
         if asker is None:
             return
@@ -164,6 +171,13 @@ class BackendConnection(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(data)
 
+    def expect_interruption(self) -> None:
+        """A long body begins. A backend may refuse it and close while it comes, and its close makes our next write fail
+        with its answer unread (RFC 9112 section 9.6 asks it not to; direct clients get the answer all the same).
+        """
+        if self._second_look is None:
+            self._second_look = SecondLook(self.transport)
+
     def read(self, *, on: bool) -> None:
         """Go on reading, or stop while the client has enough to read."""
         if on is not self._reading and not self.transport.is_closing():
@@ -184,6 +198,7 @@ class BackendConnection(asyncio.Protocol):
     def discard(self) -> None:
         """End the connection; whoever asked is told nothing."""
         self._asker = None
+        self._look_no_more()
         self._home.forget(self)
         self.transport.abort()
 
@@ -226,6 +241,7 @@ class BackendConnection(asyncio.Protocol):
         self._buffer = b""
         if head.status == 101:
             self._asker = None
+            self._look_no_more()
             self._home.forget(self)
             asker.switched(head, rest)
             return
@@ -271,8 +287,14 @@ class BackendConnection(asyncio.Protocol):
         else:
             asker.payload(payload, last=False)
 
+    def _look_no_more(self) -> None:
+        if self._second_look is not None:
+            self._second_look.close()
+            self._second_look = None
+
     def _done(self, asker: Asker, head: ResponseHead, rest: bytes) -> None:
         self._asker = self._head = self._body = None
+        self._look_no_more()
         if head.persistent and not rest and asker.sent_whole and not self.transport.is_closing():
             self.read(on=True)
             self._home.give_back(self)
