@@ -47,8 +47,9 @@ def test_a_refusal_that_comes_with_a_reset_is_passed_on(size: int) -> None:
             for _ in range(TRIES):
                 reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
                 writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
-                answer = await asyncio.wait_for(reader.readexactly(len(ANSWER)), 5)
-                assert answer == ANSWER
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+                assert head.startswith(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n")
+                assert await reader.readexactly(3) == b"big"
                 writer.transport.abort()
             assert watch.failed == []
             assert {status for _, status in watch.done} == {413}
@@ -59,6 +60,3 @@ def test_a_refusal_that_comes_with_a_reset_is_passed_on(size: int) -> None:
             await backend.wait()
 
     run(main())
-
-
-ANSWER = b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig"
