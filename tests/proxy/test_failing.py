@@ -288,6 +288,30 @@ def test_a_half_sent_body_ends_the_request() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_an_answer_is_cut_when_its_client_ends_within_the_request(version: bytes) -> None:
+    """Half an answer is no answer, although the client's own end came first: it may still be reading."""
+
+    async def script(call: Call) -> None:
+        await call.head()
+        await call.say(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        await call.reader.read()
+
+    async def main() -> None:
+        async with stage(script) as s:
+            client = await s.connect()
+            await client.send(POST[:-1].replace(b"1.1", version))
+            await client.head()
+            client.writer.write_eof()
+            with pytest.raises(ConnectionResetError):
+                await client.rest()
+            assert s.watch.done == [(TARGET, 499)]
+            assert s.finished == [0]
+            client.close()
+
+    run(main())
+
+
 def test_a_backend_that_says_nothing_is_given_up() -> None:
     """504 before its head, a cut after it."""
 

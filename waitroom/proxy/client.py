@@ -113,9 +113,9 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends no more. It may still be reading (half-close), unless TLS forbids."""
         self._eof = True
-        if self._exchange is not None and self._exchange.streams_events and not self._buffer:
-            self._give_up()  # whoever listens to events has no reason to half-close: this one left
-            return False
+        exchange = self._exchange
+        if exchange is not None and exchange.status and (self._body or (exchange.streams_events and not self._buffer)):
+            self._give_up()  # half an answer must not look like a whole one; and nobody half-closes a stream of events
         busy = self._exchange is not None or (self._congested and bool(self._buffer))
         return busy and self._body is None and self._transport.can_write_eof()
 
