@@ -1,5 +1,9 @@
 """Connections to backends are used again, and nothing is sent twice for it."""
 
+import asyncio
+import random
+from collections import Counter
+
 import pytest
 
 from tests.proxy.wire import OK, TARGET, Call, Script, stage, until
@@ -139,5 +143,45 @@ def test_idle_backend_connections_are_let_go() -> None:
             assert pool.idle <= 2
             s.listener.ticker.tick(s.listener.ticker.now_s + 11)
             assert pool.idle == 0
+
+    run(main())
+
+
+def test_ten_thousand_posts_arrive_once_or_as_an_error() -> None:
+    """To a backend that closes connections whenever it likes: before a request, within it, behind its answer."""
+    clients, posts = 50, 200
+
+    async def main() -> None:
+        seen: Counter[bytes] = Counter()
+        chance = random.Random(1)
+
+        async def script(call: Call) -> None:
+            while head := await call.head():
+                if chance.random() < 0.02:  # before it has the body
+                    return
+                seen[await call.body(head)] += 1
+                if chance.random() < 0.02:  # having acted on it
+                    return
+                await call.say(OK)
+                if chance.random() < 0.05:  # as a server ends an idle connection
+                    return
+
+        async with stage(script) as s:
+            told: dict[bytes, bytes] = {}
+
+            async def student(number: int) -> None:
+                client = await s.connect()
+                for at in range(posts):
+                    body = b"%05d" % (number * posts + at)
+                    await client.send(b"POST /save HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n" + body)
+                    told[body] = (await client.answer())[9:12]
+                client.close()
+
+            await asyncio.gather(*(student(number) for number in range(clients)))
+            assert len(told) == clients * posts
+            assert set(told.values()) == {b"200", b"502"}
+            assert max(seen.values()) == 1
+            assert all(seen[body] == 1 for body, status in told.items() if status == b"200")
+            assert s.inflight == 0
 
     run(main())

@@ -143,15 +143,19 @@ class Line:
         `ticket` None is a newcomer. A cookie goes along whenever the browser does not hold this very ticket yet.
         """
         mine = ticket or Ticket(next(self._fresh_ids), exam, 0)
+        opens_ms = entrance.opens_ms(mine.exam) if mine.exam else 0
+        may_enter = True
         presence = Presence(
             mine.visitor,
             mine.arrival_us,
-            lane=mine.lane,
-            exam=mine.exam,
-            opens_ms=entrance.opens_ms(mine.exam),
-            confirmed=ticket is not None,
-            hidden=hidden,
-            page=page,
+            0,
+            mine.lane,
+            mine.exam,
+            opens_ms,
+            ticket is not None,
+            hidden,
+            may_enter,
+            page,
         )
 
         def answered(answer: StandingAnswer) -> None:
@@ -167,7 +171,7 @@ class Line:
                 passed = stamped.admitted(answer.backend, answer.admitted_ms)
                 admitted(passed, entrance.cookie(passed, secure=secure))
             else:
-                waits(_view(entrance, answer, stamped, _cookies(entrance, ticket, stamped, secure=secure)))
+                waits(_view(entrance, answer, stamped, opens_ms, _cookies(entrance, ticket, stamped, secure=secure)))
 
         self._store.present(entrance.name, presence, answered)
 
@@ -216,17 +220,18 @@ def _cookies(entrance: Entrance, before: Ticket | None, now: Ticket, *, secure: 
     return () if now == before else (entrance.cookie(now, secure=secure),)
 
 
-def _view(entrance: Entrance, answer: Standing, ticket: Ticket, cookies: tuple[bytes, ...]) -> View:
+def _view(entrance: Entrance, answer: Standing, ticket: Ticket, opens_ms: int, cookies: tuple[bytes, ...]) -> View:
+    eta = Unknown.NO_DATA if answer.state is State.LOBBY else entrance.eta(answer.ahead)
     return View(
         answer.state,
         entrance.name,
         ticket.exam,
-        visitor=ticket.visitor,
-        arrival_us=ticket.arrival_us,
-        ahead=answer.ahead,
-        waiting=answer.waiting,
-        eta=Unknown.NO_DATA if answer.state is State.LOBBY else entrance.eta(answer.ahead),
-        next_poll_ms=answer.next_poll_ms,
-        opens_ms=entrance.opens_ms(ticket.exam),
+        ticket.visitor,
+        ticket.arrival_us,
+        answer.ahead,
+        answer.waiting,
+        eta,
+        answer.next_poll_ms,
+        opens_ms=opens_ms,
         cookies=cookies,
     )
