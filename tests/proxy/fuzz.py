@@ -188,7 +188,8 @@ class Round:
         side = request._side  # type: ignore[attr-defined] # whose it is
         self.decided[id(side._transport)].append(request)
         assert request.method
-        assert len(request.every(b"host")) <= 1
+        hosts = len(request.every(b"host"))
+        assert hosts == 1 or (hosts == 0 and not request.http11), request.headers  # type: ignore[attr-defined] # as above
         return self._decision(request.method, again=False)
 
     def _decision(self, method: bytes, *, again: bool) -> Decision:
