@@ -75,6 +75,11 @@ PASSED = [
         b"GET / HTTP/1.1\r\nHost: h\r\nX_b: 1\r\n" + VOUCH + b"\r\n",
     ),
     (
+        "a proxy that CGI would believe in",
+        b"GET / HTTP/1.1\r\nHost: h\r\nProxy: http://evil\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\n" + VOUCH + b"\r\n",
+    ),
+    (
         "absolute form",
         b"GET http://H/a?b HTTP/1.1\r\nHost: h\r\n\r\n",
         b"GET /a?b HTTP/1.1\r\nHost: h\r\n" + VOUCH + b"\r\n",

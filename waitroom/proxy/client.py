@@ -343,8 +343,8 @@ class ClientConnection(asyncio.Protocol):
         self._buffer = b""
         self._since_s = self._home.ticker.now_s
         if linger and not self._eof and self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-            self._hold(self._holds, on=False)
+            self._transport.write_eof()  # a body that was offered (100-continue) and refused is not read
+            self._hold(HOLD_BUFFER if self._block.expects else self._holds, on=self._block.expects)
         else:
             self._transport.close()
 

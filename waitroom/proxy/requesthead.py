@@ -135,11 +135,14 @@ class RequestReader:
         )
 
     def _passing(self, key: bytes, line: bytes) -> bytes | None:
-        """What goes on of a line, whatever else the request says. Who asks is for the Origin to tell."""
+        """What goes on of a line, whatever else the request says. Who asks is for the Origin to tell.
+
+        `Proxy` is no field of HTTP, and as CGI's HTTP_PROXY it tells programs where to connect to (CVE-2016-5385).
+        """
         if key == b"cookie":
             return self._without_ours(line)
         plain = key.replace(b"_", b"-")
-        if key in HOP_BY_HOP or (plain != key and plain in _IMITATED) or is_forwarding(plain):
+        if key in HOP_BY_HOP or key == b"proxy" or (plain != key and plain in _IMITATED) or is_forwarding(plain):
             return None
         return line
 
