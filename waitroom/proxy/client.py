@@ -287,7 +287,9 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Bytes for the client, unless it has just gone (uvloop raises then; `connection_lost` follows)."""
-        if not self._transport.is_closing():
+        if self._home.outbox is not None:
+            self._home.outbox.append((self._transport, data))
+        elif not self._transport.is_closing():
             self._transport.write(data)
 
     def pull(self) -> None:
@@ -322,26 +324,24 @@ class ClientConnection(asyncio.Protocol):
 
     def cut(self) -> None:
         """End the connection so that the client cannot take it for the answer's end."""
-        self._exchange = None
-        self._leaving = True
+        self._exchange, self._leaving = None, True
         reset(self._transport)
 
     def hand_over(self, backend: BackendConnection, rest: bytes, over: Callable[[int], None]) -> None:
         """Begin a tunnel: this connection speaks no HTTP any more."""
-        self._exchange = None
-        self._leaving = True
+        self._exchange, self._leaving = None, True
+        self._home.send_gathered()
         tunnel = self._home.dig(self._transport, backend.transport, over)
         self._home.leave(self)
         tunnel.begin(self._buffer, rest)
         self._buffer = b""
-
-    # ends
 
     def _depart(self, *, linger: bool) -> None:
         """Close after what has been written; `linger`: the client may be sending still."""
         self._leaving = True
         self._buffer = b""
         self._since_s = self._home.ticker.now_s
+        self._home.send_gathered()
         if linger and not self._eof and self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()  # a body that was offered (100-continue) and refused is not read
             self._hold(HOLD_BUFFER if self._block.expects else self._holds, on=self._block.expects)

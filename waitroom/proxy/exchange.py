@@ -110,6 +110,7 @@ class Exchange(Incoming):
             return
         self._waits = False
         if not self._over:
+            self._around.gather_writes()
             self._side.guarded(self.perform, decision)
         elif isinstance(decision, Relay) and decision.finished is not None:
             decision.finished(0)

@@ -44,6 +44,8 @@ class Listener:
         self.reader = RequestReader(rules.own_cookies)
         self.pools = BackendPools(targets, rules, ResponseReader(), self.ticker)
         self.draining = False
+        self.outbox: list[tuple[asyncio.Transport, bytes]] | None = None
+        self._call_soon = loop.call_soon
         self.time = loop.time
         self.next_id = next_id or (lambda: f"{next(numbers):x}")
         self._connections: set[Guest] = set()
@@ -70,6 +72,23 @@ class Listener:
     def tunnels(self) -> int:
         """Tunnels open now."""
         return len(self._tunnels)
+
+    def gather_writes(self) -> None:
+        """What is written to clients in this turn of the loop is sent at its end, together.
+
+        A batch of the store's answers makes a burst of ours. Sent one by one between the work for the next, each would
+        wake whoever reads them, a TLS proxy on this machine say, once; sent together they wake it once for all.
+        """
+        if self.outbox is None:
+            self.outbox = []
+            self._call_soon(self.send_gathered)
+
+    def send_gathered(self) -> None:
+        """Send it now."""
+        gathered, self.outbox = self.outbox, None
+        for transport, data in gathered or ():
+            if not transport.is_closing():
+                transport.write(data)
 
     def adopt(self, rules: ProxyRules, targets: Mapping[str, BackendUrl]) -> None:
         """Go on with other rules and backends after a reload. Running requests keep their backend."""

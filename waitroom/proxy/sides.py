@@ -32,6 +32,9 @@ class Surroundings(Protocol):
     next_id: Callable[[], str]
     """A source of request ids."""
 
+    def gather_writes(self) -> None:
+        """Send what is written to clients in this turn of the loop together, at its end."""
+
 
 class Guest(Protocol):
     """A client's connection as its listener sees it."""
@@ -47,6 +50,11 @@ class Home(Surroundings, Protocol):
     """The listener as its connections see it."""
 
     reader: RequestReader
+    outbox: list[tuple[asyncio.Transport, bytes]] | None
+    """What is gathered to be sent together; None: nothing is, and writes are sent at once."""
+
+    def send_gathered(self) -> None:
+        """Send it now."""
 
     def admit(self, guest: Guest) -> bool:
         """Whether there is room for one more connection; it is counted."""
