@@ -5,6 +5,7 @@ browser without script shows. A range is rounded outwards to whole minutes, so t
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from html import escape
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from waitroom.admission.estimate import Eta
 from waitroom.admission.line import State
 from waitroom.admission.view import Notice, View
 from waitroom.web.catalogue import Catalogue
-from waitroom.web.templates import rail_share
+from waitroom.web.templates import RAIL_FULL, rail_share
 
 IN_LINE = (State.WAITING, State.RETURNING, State.HELD, State.DOWN)
 
@@ -90,7 +91,7 @@ _NO_PLACE = {
 
 
 def _place(words: Catalogue, view: View, ahead: int) -> dict[str, str]:
-    share = rail_share(ahead)
+    rail, train = _rail(min(ahead, RAIL_FULL))
     known = isinstance(view.eta, Eta)
     return {
         "tab_place": f"{ahead + 1} · ",
@@ -100,9 +101,16 @@ def _place(words: Catalogue, view: View, ahead: int) -> dict[str, str]:
         "ahead": words.count("board.people", ahead) if ahead else words.say("board.next"),
         "eta": duration(words, view.eta) if isinstance(view.eta, Eta) else words.say("eta.unknown"),
         "why": "" if known else words.say(_WHY.get(view.state, "why.unknown")),
-        "rail": f"{94 * share:.1f}%",
-        "train": f"{2 + 93 * share:.1f}%",
+        "rail": rail,
+        "train": train,
     }
+
+
+@lru_cache(maxsize=RAIL_FULL + 1)
+def _rail(ahead: int) -> tuple[str, str]:
+    """How long the rail's done part is and where the train stands on it."""
+    share = rail_share(ahead)
+    return f"{94 * share:.1f}%", f"{2 + 93 * share:.1f}%"
 
 
 _WHY = {State.HELD: "why.held", State.DOWN: "why.down"}
