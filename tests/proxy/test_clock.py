@@ -7,6 +7,7 @@ import pytest
 
 from tests.proxy.wire import OK, TARGET, Call, answers, stage, until
 from tests.support.aio import run
+from waitroom.proxy.listener import LOOKED_AT
 from waitroom.proxy.rules import ProxyRules
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -28,6 +29,29 @@ def test_a_head_has_a_deadline_however_it_trickles() -> None:
             ticker.tick(ticker.now_s + 2)
             assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
             client.close()
+
+    run(main())
+
+
+def test_many_deadlines_at_once_hold_up_nobody() -> None:
+    """Some are shown out, then others are served, and so on until all who were due are out."""
+
+    async def main() -> None:
+        async with stage(rules=RULES) as s:
+            slow = [await s.connect() for _ in range(4 * LOOKED_AT)]
+            for client in slow:
+                await client.send(b"GET / HT")
+            await until(lambda: sum(connection._heading for connection in s.listener._connections) == len(slow))
+            honest = await s.connect()
+            await until(lambda: s.listener.connections == len(slow) + 1)
+            await honest.send(GET)
+            s.listener.ticker.tick(s.listener.ticker.now_s + 11)
+            assert s.watch.own.count(408) <= LOOKED_AT
+            assert await honest.answer() == OK
+            for client in slow:
+                assert (await client.rest()).startswith(b"HTTP/1.1 408 ")
+                client.close()
+            honest.close()
 
     run(main())
 
