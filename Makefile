@@ -25,7 +25,7 @@ demo: $(STAMP) ## a sample exam server, the waiting room, a crowd: make demo ARG
 	$(BIN)/waitroom demo $(ARGS)
 
 test: $(STAMP) ## all tests: make test ARGS="tests/store -x"
-	@bash .ci/system chromium nginx
+	@bash .ci/system chromium nginx slowhttptest
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP) lint types floors test ## what CI runs: lint, types, import floors, tests
