@@ -23,6 +23,10 @@ from waitroom.settings.addresses import BackendUrl
 
 log = structlog.get_logger(__name__)
 
+LOOKED_AT = 64
+"""Connections that a tick looks at in one go. To show one out costs some 50 us, and thousands can be due at once: all
+others must not wait for that."""
+
 
 class Listener:
     """All client connections of a worker. Call it to get the protocol of a new connection (`create_server`)."""
@@ -35,7 +39,7 @@ class Listener:
         observer: Observer,
         next_id: Callable[[], str] | None = None,
     ) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         numbers = count(1)
         self.handler = handler
         self.rules = rules
@@ -45,8 +49,7 @@ class Listener:
         self.pools = BackendPools(targets, rules, ResponseReader(), self.ticker)
         self.draining = False
         self.outbox: list[tuple[asyncio.Transport, bytes]] | None = None
-        self._call_soon = loop.call_soon
-        self.time = loop.time
+        self.time = self._loop.time
         self.next_id = next_id or (lambda: f"{next(numbers):x}")
         self._connections: set[Guest] = set()
         self._tunnels: dict[Tunnel, Callable[[int], None]] = {}
@@ -81,7 +84,7 @@ class Listener:
         """
         if self.outbox is None:
             self.outbox = []
-            self._call_soon(self.send_gathered)
+            self._loop.call_soon(self.send_gathered)
 
     def send_gathered(self) -> None:
         """Send it now."""
@@ -147,13 +150,22 @@ class Listener:
             self._empty.set()
 
     def _tick(self, now_s: float) -> None:
-        for connection in list(self._connections):
+        self._look(list(self._connections), now_s)
+        limit_s = self.rules.tunnel_idle_ms / 1000
+        if limit_s:
+            for tunnel in [each for each in self._tunnels if now_s - each.heard_s > limit_s]:
+                tunnel.close()
+
+    def _look(self, connections: list[Guest], now_s: float) -> None:
+        """Have some of the connections look at the clock, and the rest in the loop's next turns."""
+        for connection in connections[-LOOKED_AT:]:
+            if connection not in self._connections:
+                continue
             try:
                 connection.tick(now_s)
             except Exception:  # a defect in one connection must not stop the clock of the others
                 log.exception("client_connection_broke")
                 connection.cut()
-        limit_s = self.rules.tunnel_idle_ms / 1000
-        if limit_s:
-            for tunnel in [each for each in self._tunnels if now_s - each.heard_s > limit_s]:
-                tunnel.close()
+        del connections[-LOOKED_AT:]
+        if connections:
+            self._loop.call_soon(self._look, connections, now_s)

@@ -1,0 +1,92 @@
+"""Slow attacks by 2,000 at once: they are shown out in time, and no honest client notices them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.wire import Call
+from tests.streams.room import as_ever, p99, pass_of, room
+from tests.streams.script import backend
+from tests.streams.siege import Siege, besieged, calm
+from tests.support.aio import run
+from tests.support.student import Student
+
+DEADLINE_S = 3.0
+SHORT = "timeouts: {head: 3s, idle: 3s, body: 3s}"
+
+DEFAULT_HEAD_S = 10.0
+
+TICKS_S = 2.0
+"""A deadline is kept within two ticks (waitroom/proxy/ticker.py)."""
+
+LINGER_S = 2.0
+"""What a client is given to read why it is shown out (waitroom/proxy/rules.py)."""
+
+LATE_S = 1.0
+"""What a loaded machine may add."""
+
+MOST = 1_500
+"""Attackers that are there at once before the first of them is shown out."""
+
+PAGE = b"x" * 50_000
+
+HEADS = ("-H", "-i", "1")
+"""A header line a second: never silent for long, and never done."""
+
+BODIES = ("-B", "-i", "100", "-s", "8192")
+"""A body of which the first bytes come and no more. One that trickles is for a least rate (`limits.body_rate`)."""
+
+RANGES = ("-R", "-a", "5", "-b", "2000")
+"""Heads of 14 KB that ask for 2,000 overlapping ranges."""
+
+READS = ("-X", "-w", "1", "-y", "512", "-n", "1", "-z", "5")
+"""A page read at 5 bytes a second."""
+
+
+async def _large(call: Call) -> None:
+    """A page of 50 KB; an upload is read to its end."""
+    await call.body(call.backend.heads[-1])
+    await call.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PAGE) + PAGE)
+
+
+def _siege(tmp_path: Path, mode: tuple[str, ...], *, inside: bool, more: str) -> Siege:
+    """An attack, `inside` by somebody who has a pass; honest clients were served as ever."""
+
+    async def main() -> Siege:
+        async with (
+            backend({"/large": _large}) as url,
+            room(tmp_path, url, more) as product,
+            Student(product.public, "ann") as ann,
+        ):
+            cookie = await pass_of(ann)
+            good_s = as_ever(await calm(product, cookie))
+            siege = await besieged(tmp_path, product, cookie, *mode, *(("-j", cookie) if inside else ()))
+            print(f"{mode[0]}: {siege} (good: {good_s * 1e3:.1f} ms)")
+            assert p99(siege.seconds) <= good_s
+            return siege
+
+    return run(main())
+
+
+@pytest.mark.parametrize(
+    ("mode", "inside"),
+    [(HEADS, False), (BODIES, False), (BODIES, True), (READS, True)],
+    ids=["heads", "bodies", "bodies-with-a-pass", "reads"],
+)
+def test_attackers_are_shown_out(tmp_path: Path, mode: tuple[str, ...], inside: bool) -> None:
+    """Each within its deadline; all honest clients are served meanwhile, newcomers too, and not later than ever."""
+    siege = _siege(tmp_path, mode, inside=inside, more=SHORT)
+    assert siege.most >= MOST
+    assert siege.lasted_s <= DEADLINE_S + TICKS_S + LINGER_S + LATE_S
+
+
+def test_ranges_are_only_large_heads(tmp_path: Path) -> None:
+    """Whoever asks for 2,000 ranges 2,000 times is answered like anybody, and holds nothing."""
+    _siege(tmp_path, RANGES, inside=True, more=SHORT)
+
+
+def test_slow_heads_by_default(tmp_path: Path) -> None:
+    """The same with the time-outs that an operator has who has set none."""
+    siege = _siege(tmp_path, HEADS, inside=False, more="")
+    assert siege.most >= MOST
+    assert siege.lasted_s <= DEFAULT_HEAD_S + TICKS_S + LINGER_S + LATE_S
