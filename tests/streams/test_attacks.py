@@ -12,9 +12,9 @@ from tests.support.aio import run
 from tests.support.student import Student
 
 DEADLINE_S = 3.0
-SHORT = "timeouts: {head: 3s, idle: 3s, body: 3s}"
+SHORT = "timeouts: {head: 3s, idle: 3s, body_grace: 3s, body: 3s}"
 
-DEFAULT_HEAD_S = 10.0
+DEFAULT_S = 10.0
 
 TICKS_S = 2.0
 """A deadline is kept within two ticks (waitroom/proxy/ticker.py)."""
@@ -34,7 +34,10 @@ HEADS = ("-H", "-i", "1")
 """A header line a second: never silent for long, and never done."""
 
 BODIES = ("-B", "-i", "100", "-s", "8192")
-"""A body of which the first bytes come and no more. One that trickles is for a least rate (`limits.body_rate`)."""
+"""A body of which the first bytes come and no more."""
+
+TRICKLES = ("-B", "-i", "1", "-s", "8192")
+"""A body that is never silent for long, and never at its least rate."""
 
 RANGES = ("-R", "-a", "5", "-b", "2000")
 """Heads of 14 KB that ask for 2,000 overlapping ranges."""
@@ -70,8 +73,8 @@ def _siege(tmp_path: Path, mode: tuple[str, ...], *, inside: bool, more: str) ->
 
 @pytest.mark.parametrize(
     ("mode", "inside"),
-    [(HEADS, False), (BODIES, False), (BODIES, True), (READS, True)],
-    ids=["heads", "bodies", "bodies-with-a-pass", "reads"],
+    [(HEADS, False), (BODIES, False), (BODIES, True), (TRICKLES, True), (READS, True)],
+    ids=["heads", "bodies", "bodies-with-a-pass", "trickles", "reads"],
 )
 def test_attackers_are_shown_out(tmp_path: Path, mode: tuple[str, ...], inside: bool) -> None:
     """Each within its deadline; all honest clients are served meanwhile, newcomers too, and not later than ever."""
@@ -85,8 +88,9 @@ def test_ranges_are_only_large_heads(tmp_path: Path) -> None:
     _siege(tmp_path, RANGES, inside=True, more=SHORT)
 
 
-def test_slow_heads_by_default(tmp_path: Path) -> None:
-    """The same with the time-outs that an operator has who has set none."""
-    siege = _siege(tmp_path, HEADS, inside=False, more="")
+@pytest.mark.parametrize(("mode", "inside"), [(HEADS, False), (TRICKLES, True)], ids=["heads", "trickles"])
+def test_attacks_by_default(tmp_path: Path, mode: tuple[str, ...], inside: bool) -> None:
+    """The same with the time-outs that an operator has who has set none: 10 s for a head, and for a body's grace."""
+    siege = _siege(tmp_path, mode, inside=inside, more="")
     assert siege.most >= MOST
-    assert siege.lasted_s <= DEFAULT_HEAD_S + TICKS_S + LINGER_S + LATE_S
+    assert siege.lasted_s <= DEFAULT_S + TICKS_S + LINGER_S + LATE_S
