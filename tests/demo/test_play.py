@@ -45,6 +45,13 @@ def _lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+async def under_way(process: asyncio.subprocess.Process) -> None:
+    """Wait for the first line about the play; if it ended before that, say what it complained of."""
+    assert process.stdout is not None
+    while b" | exam server: " not in (line := await asyncio.wait_for(process.stdout.readline(), WITHIN_S)):
+        assert line, await ended(process)
+
+
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
     said, complained = await asyncio.wait_for(process.communicate(), WITHIN_S)
     return process.returncode, said.decode(), complained.decode()
@@ -90,8 +97,7 @@ def test_any_goodbye_clears_the_stage(tmp_path: Path, name: signal.Signals) -> N
     async def main() -> int | None:
         process = await demo(tmp_path)
         assert process.stdout is not None
-        while b" | exam server: " not in await asyncio.wait_for(process.stdout.readline(), WITHIN_S):
-            pass
+        await under_way(process)
         children = _children(process.pid)
         assert len(children) == 2
         process.send_signal(name)
@@ -114,8 +120,7 @@ def test_a_process_that_dies_ends_the_play(tmp_path: Path) -> None:
     async def main() -> tuple[int | None, str, str]:
         process = await demo(tmp_path)
         assert process.stdout is not None
-        while b" | exam server: " not in await asyncio.wait_for(process.stdout.readline(), WITHIN_S):
-            pass
+        await under_way(process)
         os.kill(_children(process.pid)[1], signal.SIGKILL)
         return await ended(process)
 

@@ -6,7 +6,6 @@ Law: made once in `out`, and anew whenever the requirements or the Python change
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,7 @@ def prepare() -> None:
     source = ("--no-deps", "--no-binary", ":all:", "--no-build-isolation")
     _must(*PIP, "download", *source, "--dest", HOME, "--constraint", REQUIREMENTS, "requests")
     (archive,) = HOME.glob("requests-*.tar.gz")
-    with tarfile.open(archive) as packed:
-        packed.extractall(HOME, filter="data")
+    _must("tar", "--extract", "--file", archive, "--directory", HOME)
     (HOME / archive.name.removesuffix(".tar.gz")).rename(SUITE)
     stamp.write_text(made_from, encoding="utf-8")
 
