@@ -96,7 +96,6 @@ def test_any_goodbye_clears_the_stage(tmp_path: Path, name: signal.Signals) -> N
 
     async def main() -> int | None:
         process = await demo(tmp_path)
-        assert process.stdout is not None
         await under_way(process)
         children = _children(process.pid)
         assert len(children) == 2
@@ -119,7 +118,6 @@ def test_a_process_that_dies_ends_the_play(tmp_path: Path) -> None:
 
     async def main() -> tuple[int | None, str, str]:
         process = await demo(tmp_path)
-        assert process.stdout is not None
         await under_way(process)
         os.kill(_children(process.pid)[1], signal.SIGKILL)
         return await ended(process)
