@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 from tests.proxy.wire import NARROW_BYTES, OK, Backend, Call, Script, narrow_socket
 from tests.support.product import Product
 
+BACKLOG = 4_096
+"""Thousands may be sent here at once, as to a server of some size."""
+
 LIMIT_BYTES = 1 << 20
 """Of a reader's buffer: a large body is not read in small pieces."""
 
@@ -30,7 +33,7 @@ async def backend(streams: Mapping[str, Script]) -> AsyncIterator[str]:
             await call.say(OK)
 
     seen = Backend(script)
-    server = await asyncio.start_server(seen.serve, "127.0.0.1", 0, limit=LIMIT_BYTES)
+    server = await asyncio.start_server(seen.serve, "127.0.0.1", 0, limit=LIMIT_BYTES, backlog=BACKLOG)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

@@ -158,6 +158,7 @@ def test_a_gigabyte_each_way(tmp_path: Path) -> None:
         down_s = loop.time() - began_s
         await _accepted(await _upload(product, cookie, "/up", GB))
         up_s = loop.time() - began_s - down_s
+        assert (exam.sent_bytes, exam.received_bytes) == (GB, GB)
         print(f"1 GB down in {down_s:.1f} s, up in {up_s:.1f} s; worker grew by {memory.grown_bytes >> 10} KiB")
         assert memory.grown_bytes <= HELD_BYTES + NOISE_BYTES
 
