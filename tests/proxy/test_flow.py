@@ -119,6 +119,26 @@ def test_collecting_asks_for_the_body() -> None:
     run(main())
 
 
+def test_a_client_that_ends_just_when_it_is_answered_gets_the_answer() -> None:
+    """Answers to later decisions are sent at the end of the loop's turn; an end in the same turn does not overtake."""
+
+    async def main() -> None:
+        resumes: list[Callable[[Decision], None]] = []
+        async with stage(choose=lambda _request: Later(resumes.append)) as s:
+            client = await s.connect()
+            await client.send(GET)
+            await until(lambda: bool(resumes))
+            (connection,) = s.listener._connections
+            resumes[0](Respond(200, (), b"late"))
+            assert connection._exchange is None
+            if not connection.eof_received():  # as the loop does it
+                connection._transport.close()
+            assert (await client.rest()).endswith(b"\r\n\r\nlate")
+            client.close()
+
+    run(main())
+
+
 def test_a_later_decision_is_performed_once_it_is_made() -> None:
     """At once, later, twice, or after the client has gone: the exchange ends once, and `finished` is always told."""
 

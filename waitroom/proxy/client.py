@@ -112,8 +112,8 @@ class ClientConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more. It may still be reading (half-close), unless TLS forbids."""
-        self._eof = True
-        exchange = self._exchange
+        self._home.send_gathered()  # before the loop closes what nobody is busy with
+        self._eof, exchange = True, self._exchange
         if exchange is not None and exchange.status and (self._body or (exchange.streams_events and not self._buffer)):
             self._give_up()  # half an answer must not look like a whole one; and nobody half-closes a stream of events
         busy = self._exchange is not None or (self._congested and bool(self._buffer))
