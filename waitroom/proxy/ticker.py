@@ -44,10 +44,11 @@ class Ticker:
             self._timer = None
 
     def tick(self, now_s: float | None = None) -> None:
-        """One tick, at the time given by a test."""
+        """One tick, at the time given by a test; from then on only the time that is given passes."""
         before_s = self.now_s
         self._read_clocks()
         if now_s is not None:
+            self.stop()
             self.now_s = now_s
         self.elapsed_s = self.now_s - before_s
         for follower in self._followers:
