@@ -221,8 +221,8 @@ class World:
     def settle(self) -> None:
         """Do all that is due, and what follows from it."""
         turns = 0
-        while self.due:
-            self.due.popleft()()
+        while self.due or self.listener.outbox is not None:
+            self.due.popleft()() if self.due else self.listener.send_gathered()
             turns += 1
             assert turns < 100_000, "it does not come to rest"
 
