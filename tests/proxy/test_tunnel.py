@@ -68,6 +68,37 @@ def test_another_answer_than_101_goes_on_as_http() -> None:
     run(main())
 
 
+def test_who_reads_no_last_words_is_given_up() -> None:
+    """After the time of a silent body, counted until then; who reads them gets them all."""
+    words = b"x" * 200_000
+
+    async def last_words(call: Call) -> None:
+        await call.head()
+        await call.say(SWITCH + words)
+
+    async def main() -> None:
+        async with stage(last_words) as s:
+            ticker = s.listener.ticker
+            late, deaf = await s.connect_narrow(), await s.connect_narrow()
+            for client in (late, deaf):
+                await client.send(ASK)
+                client.writer.write_eof()
+            await until(lambda: [each.ending for each in s.listener._tunnels] == [True, True])
+            ticker.tick(ticker.now_s + 59)
+            await late.head()
+            assert await late.rest() == words
+            await until(lambda: s.listener.tunnels == 1)
+            ticker.tick(ticker.now_s + 2)
+            await until(lambda: s.listener.tunnels == 0)
+            assert (s.inflight, s.finished) == (0, [101, 101])
+            with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+                await deaf.exactly(len(words))
+            late.close()
+            deaf.close()
+
+    run(main())
+
+
 def test_each_half_is_closed_on_its_own() -> None:
     """A client that ends its half still gets what the backend has to say, and the other way round."""
 

@@ -115,7 +115,8 @@ class Listener:
     def close(self) -> None:
         """End everything at once."""
         self.ticker.stop()
-        self.close_tunnels()
+        for tunnel in list(self._tunnels):
+            tunnel.cut()
         for connection in list(self._connections):
             connection.cut()
         self.pools.close()
@@ -151,7 +152,9 @@ class Listener:
 
     def _tick(self, now_s: float) -> None:
         self._look(list(self._connections), now_s)
-        limit_s = self.rules.tunnel_idle_ms / 1000
+        limit_s, patience_s = self.rules.tunnel_idle_ms / 1000, self.rules.body_ms / 1000
+        for tunnel in [each for each in self._tunnels if each.ending and now_s - each.heard_s > patience_s]:
+            tunnel.cut()
         if limit_s:
             for tunnel in [each for each in self._tunnels if now_s - each.heard_s > limit_s]:
                 tunnel.close()

@@ -1,7 +1,7 @@
 """Bytes both ways after a backend has agreed to change the protocol (WebSocket and whatever else).
 
-Laws. A side that ends its half has the end passed on after its last byte; the tunnel is over when both have. A side
-that takes no more stops the reading of the other (BUFFER_BYTES).
+Laws. A side that ends its half has the end passed on after its last byte; the tunnel is over when both have, and when
+nothing is left for whoever stays behind. A side that takes no more stops the reading of the other (BUFFER_BYTES).
 """
 
 import asyncio
@@ -23,6 +23,8 @@ class Tunnel:
         self, client: asyncio.Transport, backend: asyncio.Transport, ticker: Ticker, over: Callable[["Tunnel"], None]
     ) -> None:
         self._over: Callable[[Tunnel], None] | None = over
+        self.ending = False
+        """One side is gone, and the other has still to read what that one said last."""
         self._ends = _End(self, client, backend), _End(self, backend, client)
         self.ticker = ticker
         self.heard_s = ticker.now_s
@@ -42,13 +44,24 @@ class Tunnel:
         for end in self._ends:
             end.transport.close()
 
+    def cut(self) -> None:
+        """End both sides at once, whatever is on its way."""
+        for end in self._ends:
+            reset(end.transport)
+        self._is_over()
+
     def side_lost(self, error: Exception | None) -> None:
         """One side is gone: a reset is passed on as such."""
-        for end in self._ends:
-            if error is not None:
-                reset(end.transport)
-            else:
-                end.transport.close()
+        if error is not None:
+            self.cut()
+            return
+        self.close()
+        if any(end.transport.get_write_buffer_size() for end in self._ends):
+            self.ending, self.heard_s = True, self.ticker.now_s
+        else:
+            self._is_over()
+
+    def _is_over(self) -> None:
         over, self._over = self._over, None
         if over is not None:
             over(self)
