@@ -21,7 +21,7 @@ WORKER = "waitroom.server.worker"
 PLENTY = 1_000_000
 """Seats, where the line is not what is looked at."""
 
-FLOOR_S = 0.1
+FLOOR_S = 0.05
 """A 99th percentile below this is good whatever an idle one was: two cores, shared with the load itself."""
 
 NOISE_BYTES = 2 << 20
