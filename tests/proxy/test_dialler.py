@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from tests.support.aio import run
-from tests.support.product import free_port
+from tests.support.product import free_port, look_again
 from waitroom.errors import BackendError
 from waitroom.proxy.dialler import Dialler
 from waitroom.proxy.ticker import Ticker
@@ -137,6 +137,25 @@ def test_the_next_address_is_tried_and_remembered() -> None:
             ticker.tick(ticker.now_s + 6)
             with pytest.raises(BackendError) as failed:
                 await dialler.dial(Nothing, 0.4)
+            assert failed.value.kind == "connect_timeout"
+
+    run(main())
+
+
+def test_looking_a_name_up_takes_its_part_of_the_time() -> None:
+    """All of it together is no longer than a connection may take."""
+
+    async def main() -> None:
+        port = free_port()
+
+        async def look_up(_host: str, _port: int) -> list[str]:
+            await look_again(0.3)
+            return ["127.0.0.1"]
+
+        async with listening(port, "127.0.0.1"):  # no TLS: the handshake is swallowed
+            with pytest.raises(BackendError) as failed:
+                async with asyncio.timeout(0.6):
+                    await Dialler(https("localhost", port, CA), Ticker(), look_up).dial(Nothing, 0.4)
             assert failed.value.kind == "connect_timeout"
 
     run(main())

@@ -47,11 +47,14 @@ class Dialler:
         """A connection to the first address that answers, or BackendError."""
         if self._url.unix:
             return await self._try("", new, within_s)
+        time = asyncio.get_running_loop().time
+        deadline_s = time() + within_s
         addresses = await self._known_addresses(within_s)
         failure = self._failure
         for number, address in enumerate(addresses):
+            share_s = (deadline_s - time()) / (len(addresses) - number)
             try:
-                connection = await self._try(address, new, within_s / len(addresses))
+                connection = await self._try(address, new, share_s)
             except BackendError as error:
                 failure = error
             else:
