@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.test_dialler import CA, TLS
-from tests.proxy.wire import OK, Client, Stage, stage
+from tests.proxy.wire import OK, Client, Stage, stage, until
 from tests.support.aio import run
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.preface import LONGEST_BLOCK, LONGEST_LINE, SIGNATURE, Peer, PrefaceError, read_preface
@@ -183,6 +183,25 @@ def test_a_header_has_the_time_of_a_head(said: bytes) -> None:
             client = await connect(port)
             await client.send(said)
             client.close()
+
+    run(main())
+
+
+def test_who_dawdles_before_the_door_holds_up_no_drain() -> None:
+    """Two seconds, then it is closed, however long a head may take."""
+
+    async def main() -> None:
+        rules = ProxyRules(trusted_proxies=TRUSTING.trusted_proxies, head_ms=60_000)
+        async with stage(rules=rules) as s:
+            with socket.create_server(("127.0.0.1", 0)) as door:
+                doorman = Doorman(s.listener, door, None, proxy_protocol=True)
+                doorman.start()
+                client = await connect(door.getsockname()[1])
+                await client.send(b"PROXY TCP4 1")
+                await until(lambda: bool(doorman._receiving))
+                await asyncio.wait_for(doorman.close(), 5)
+                assert await client.rest() == b""
+                client.close()
 
     run(main())
 

@@ -18,7 +18,8 @@ from waitroom.proxy.listener import Listener
 from waitroom.proxy.origin import is_in, plain_address
 from waitroom.proxy.own import CLOSE, problem, serialise
 from waitroom.proxy.preface import Peer, PrefaceError, read_preface
-from waitroom.tasks import spawn
+from waitroom.proxy.rules import DRAIN_IDLE_S
+from waitroom.tasks import spawn, stop
 
 log = structlog.get_logger(__name__)
 
@@ -50,12 +51,14 @@ class Doorman:
         asyncio.get_running_loop().add_reader(self.door, self._accept)
 
     async def close(self) -> None:
-        """Accept nobody any more, and wait until everyone received so far is through the door."""
+        """Accept nobody any more; whoever is not through the door soon has nothing to lose yet, and is sent away."""
         asyncio.get_running_loop().remove_reader(self.door)
         if self._resting is not None:
             self._resting.cancel()
-        while self._receiving:
-            await asyncio.wait(self._receiving)
+        if self._receiving:
+            _, late = await asyncio.wait(self._receiving, timeout=DRAIN_IDLE_S)
+            for task in late:
+                await stop(task)
 
     def _accept(self) -> None:
         for _ in range(ACCEPTED_AT_ONCE):
