@@ -1,4 +1,4 @@
-"""A backend that refuses a body while it comes, and closes: its answer reaches the client."""
+"""A backend that refuses a body while it comes: its answer reaches the client, and no more is read than need be."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.proxy.wire import TARGET, Brain, Watch
+from tests.proxy.wire import TARGET, Brain, Call, Watch, stage
 from tests.support.aio import run
 from waitroom.proxy.decisions import Relay
 from waitroom.proxy.listener import Listener
@@ -18,6 +18,8 @@ TRIES = 40
 """Without a second look, 19 in 20 of the large ones and half of the others are lost."""
 
 HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
+
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 REFUSES = """
 import socket
@@ -80,5 +82,31 @@ def test_a_refusal_that_comes_with_a_reset_is_passed_on(size: int) -> None:
             listener.close()
             backend.kill()
             await backend.wait()
+
+    run(main())
+
+
+@pytest.mark.parametrize("asks", [True, False], ids=["after 100", "instead of 100"])
+def test_a_body_that_is_refused_is_read_only_if_it_was_asked_for(asks: bool) -> None:
+    """Who was told to go on may be sending still, and reads the refusal only if it can finish; who was not, is not."""
+
+    async def script(call: Call) -> None:
+        await call.head()
+        if asks:
+            await call.say(GO_ON)
+            await call.reader.readexactly(1)
+        await call.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    async def main() -> None:
+        async with stage(script) as s:
+            client = await s.connect()
+            await client.send(HEAD.replace(b"Content", b"Expect: 100-continue\r\nContent") % 500_000)
+            if asks:
+                assert await client.head() == GO_ON
+                await client.send(b"a")
+            assert (await client.head()).startswith(b"HTTP/1.1 413 ")
+            (connection,) = s.listener._connections
+            assert connection._transport.is_reading() is asks
+            client.close()
 
     run(main())

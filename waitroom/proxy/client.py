@@ -195,9 +195,8 @@ class ClientConnection(asyncio.Protocol):
             if line is None:
                 self._buffer = without_empty_lines(data)
                 return True
-            http10 = line[3] == b"0"
-            block = self._home.reader.read(data[line.end() : end], http10=http10)
-            self._block = NO_BLOCK if http10 else block
+            block = self._home.reader.read(data[line.end() : end], http10=line[3] == b"0")
+            self._block = block if line[3] == b"1" else NO_BLOCK
         if end > self._home.rules.header_bytes:
             raise too_large(data, self._home.rules.header_bytes)
         self._buffer = data[end:]
@@ -343,8 +342,9 @@ class ClientConnection(asyncio.Protocol):
         self._since_s = self._home.ticker.now_s
         self._home.send_gathered()
         if linger and not self._eof and self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()  # a body that was offered (100-continue) and refused is not read
-            self._hold(HOLD_BUFFER if self._block.expects else self._holds, on=self._block.expects)
+            self._transport.write_eof()
+            offered = self._block.expects and not self._body_bytes  # and refused: it is not read
+            self._hold(HOLD_BUFFER if offered else self._holds, on=offered)
         else:
             self._transport.close()
 
