@@ -24,10 +24,9 @@ OK, NO_RULES, NAME_THESE = 0, 1, 2
 """First element of a reply of every function that works on a pool."""
 
 _CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
-_TOLD_BEFORE = 16
+_TOLD_BEFORE, _AS_IT_CAME = 16, 32
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
-_TICKET_FIELDS = 7
 
 
 def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[Argument]]:
@@ -56,25 +55,27 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
 
 def standings(batch: Sequence[Presence], backends: Sequence[str], reply: list[int]) -> list[Standing]:
     """The answers to a batch of presences."""
-    now_ms = reply[1]
+    now_ms, parts = reply[1], iter(reply[2:])
     found = []
-    at = 2
-    for one in batch:
-        code, arrival_us, backend, admitted_ms, ahead, waiting, next_poll_ms = reply[at : at + _TICKET_FIELDS]
-        at += _TICKET_FIELDS
+    for one, code, ahead, waiting, next_poll_ms in zip(batch, parts, parts, parts, parts):
+        if code >= _AS_IT_CAME:
+            arrival_us, backend, admitted_ms, told_before = one.arrival_us, "", 0, False
+        else:
+            arrival_us, at, admitted_ms = next(parts), next(parts), next(parts)
+            backend, told_before = backends[at - 1] if at else "", code >= _TOLD_BEFORE
         found.append(
             Standing(
                 _STATES[code % _TOLD_BEFORE],
                 one.visitor,
                 arrival_us,
                 now_ms,
-                backends[backend - 1] if backend else "",
+                backend,
                 admitted_ms,
                 ahead,
                 waiting,
                 next_poll_ms,
                 one.lane,
-                code >= _TOLD_BEFORE,
+                told_before,
             )
         )
     return found

@@ -32,7 +32,7 @@ What the keys hold:
 An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
 
-local VERSION = 1
+local VERSION = 2
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -64,7 +64,7 @@ local DECODED = 64               -- rules texts remembered
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN = 0, 1, 2, 3, 4, 5
 local LIVE, LAPSED, RELEASED = 0, 1, 2
-local TOLD_BEFORE = 16
+local TOLD_BEFORE, AS_IT_CAME = 16, 32
 
 local floor, max, min, byte -- taken at the first call: while a library loads, Valkey 9 shows it no standard functions
 
@@ -444,10 +444,21 @@ local function place(pool, ticket)
   end
 end
 
+-- What many tickets of a batch write to one key goes there in one command: `joins` to awake, `stands` to line,
+-- `deadlines` to due. Those who join this way come behind everybody, so nobody's rank depends on when they are written.
+local function note(list, score, visitor)
+  list[#list + 1], list[#list + 2] = score, visitor
+end
+
+local function write_noted(pool)
+  if #pool.joins > 0 then redis.call('ZADD', pool.awake, unpack(pool.joins)) end
+  if #pool.stands > 0 then redis.call('ZADD', pool.line, unpack(pool.stands)) end
+  if #pool.deadlines > 0 then redis.call('ZADD', pool.due, unpack(pool.deadlines)) end
+  pool.joins, pool.stands, pool.deadlines = {}, {}, {}
+end
+
 local function stand_in_line(pool, ticket)
-  if ticket.kind.confirmed and ticket.line_key ~= ticket.key then
-    redis.call('ZADD', pool.line, ticket.key, ticket.visitor)
-  end
+  if ticket.kind.confirmed and ticket.line_key ~= ticket.key then note(pool.stands, ticket.key, ticket.visitor) end
 end
 
 local function wait_in_lobby(pool, ticket)
@@ -473,31 +484,31 @@ local function waiting_word(pool, kind)
   return kind.lane == 0 and RETURNING or WAITING
 end
 
--- Deadlines are written in one command at the end of the call.
-local function set_deadline(pool, visitor, deadline)
-  local list = pool.deadlines
-  list[#list + 1], list[#list + 2] = deadline, visitor
-end
-
-local function save_deadlines(pool)
-  if #pool.deadlines > 0 then redis.call('ZADD', pool.due, unpack(pool.deadlines)) end
-  pool.deadlines = {}
-end
-
-local function wait_in_line(pool, ticket)
-  local visitor, kind = ticket.visitor, ticket.kind
+-- Gives a ticket its place among the others; how many are ahead of it there.
+local function stand_among(pool, ticket)
   if ticket.awake_key ~= ticket.key then
-    redis.call('ZADD', pool.awake, ticket.key, visitor)
+    write_noted(pool)
+    redis.call('ZADD', pool.awake, ticket.key, ticket.visitor)
     if not ticket.awake_key then pool.waiting = pool.waiting + 1 end
     ticket.awake_key = ticket.key
   end
-  local ahead = redis.call('ZRANK', pool.awake, visitor)
+  return redis.call('ZRANK', pool.awake, ticket.visitor)
+end
+
+local function wait_in_line(pool, ticket)
+  local visitor, kind, key = ticket.visitor, ticket.kind, ticket.key
+  local last = not ticket.awake_key and key > pool.last_key -- as all newcomers are
+  local ahead = last and pool.waiting or stand_among(pool, ticket)
   if not ticket.new and kind.may_enter and ahead < pool.room then
     return admit(pool, ticket, kind.lane == 0 and 'return' or 'line')
   end
+  if last then
+    note(pool.joins, key, visitor)
+    pool.last_key, pool.waiting = key, pool.waiting + 1
+  end
   stand_in_line(pool, ticket)
   local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
-  set_deadline(pool, visitor, deadline)
+  note(pool.deadlines, deadline, visitor)
   return {state = waiting_word(pool, kind), ahead = ahead, poll = poll}
 end
 
@@ -541,12 +552,14 @@ local function fetch(pool, visitors)
   pool.pass_texts = redis.call('HMGET', pool.passes, unpack(visitors))
   pool.awake_keys = redis.call('ZMSCORE', pool.awake, unpack(visitors))
   pool.line_keys = redis.call('ZMSCORE', pool.line, unpack(visitors))
-  pool.waiting, pool.deadlines, pool.kinds, pool.seen = redis.call('ZCARD', pool.awake), {}, {}, {}
+  local last = redis.call('ZRANGE', pool.awake, -1, -1, 'WITHSCORES')
+  pool.last_key, pool.waiting = tonumber(last[2]) or -1, redis.call('ZCARD', pool.awake)
+  pool.joins, pool.stands, pool.deadlines, pool.kinds, pool.seen = {}, {}, {}, {}, {}
   pool.room = may_enter(pool)
 end
 
 local function look_again(pool, index, visitor)
-  save_deadlines(pool)
+  write_noted(pool)
   pool.pass_texts[index] = redis.call('HGET', pool.passes, visitor)
   pool.awake_keys[index] = redis.call('ZSCORE', pool.awake, visitor)
   pool.line_keys[index] = redis.call('ZSCORE', pool.line, visitor)
@@ -576,8 +589,8 @@ KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us, if there is
        one), mix (1 confirmed + 2 hidden + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in
        ARGV, 0 for none)
-Reply  0, now_ms, then of each ticket: state (+ 16: told before), arrival_us, position of its backend in ARGV or 0,
-       admitted_ms, ahead, waiting, next_poll_ms ]]
+Reply  0, now_ms, then of each ticket: state (+ 16: told before), ahead, waiting, next_poll_ms; and, unless 32 is added
+       to the state (it waits as it came), arrival_us, position of its backend in ARGV or 0, admitted_ms ]]
 local function wr_present(keys, args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
@@ -603,19 +616,20 @@ local function wr_present(keys, args)
     local ahead = beat(pool, index, visitor, kind, arrival)
     if ahead then
       local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
-      set_deadline(pool, visitor, deadline)
-      reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = waiting_word(pool, kind), arrival, 0, 0
-      reply[n + 5], reply[n + 6], reply[n + 7] = ahead, pool.waiting, poll
+      note(pool.deadlines, deadline, visitor)
+      reply[n + 1], reply[n + 2] = waiting_word(pool, kind) + AS_IT_CAME, ahead
+      reply[n + 3], reply[n + 4] = pool.waiting, poll
+      n = n + 4
     else
       local ticket = ticket_of(pool, index, visitor, kind, args[at + 1])
       local told = present_one(pool, ticket)
-      reply[n + 1], reply[n + 2], reply[n + 3] = told.state, ticket.arrival, told.backend or 0
-      reply[n + 4], reply[n + 5], reply[n + 6] = told.admitted or 0, told.ahead, told.waiting or pool.waiting
-      reply[n + 7] = told.poll
+      reply[n + 1], reply[n + 2], reply[n + 3] = told.state, told.ahead, told.waiting or pool.waiting
+      reply[n + 4], reply[n + 5] = told.poll, ticket.arrival
+      reply[n + 6], reply[n + 7] = told.backend or 0, told.admitted or 0
+      n = n + 7
     end
-    n = n + 7
   end
-  save_deadlines(pool)
+  write_noted(pool)
   save_bucket(pool)
   if pool.arrival ~= before then change(pool, 'arrival', pool.arrival) end
   save(pool)
