@@ -217,7 +217,7 @@ def _way(ticket: Ticket, *, newcomer: bool) -> str:
 
 
 def _cookies(entrance: Entrance, before: Ticket | None, now: Ticket, *, secure: bool) -> tuple[bytes, ...]:
-    return () if now == before else (entrance.cookie(now, secure=secure),)
+    return () if now is before or now == before else (entrance.cookie(now, secure=secure),)
 
 
 def _view(entrance: Entrance, answer: Standing, ticket: Ticket, opens_ms: int, cookies: tuple[bytes, ...]) -> View:

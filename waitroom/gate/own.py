@@ -4,7 +4,7 @@ Law: everything under the prefix is ours, and nothing of it ever reaches a backe
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from waitroom.admission.line import Life, State
@@ -27,6 +27,18 @@ _ALLOWED: dict[bytes, tuple[bytes, ...]] = {
 MAX_QUERY = 512
 """Bytes of a query that is looked at; our page sends 40."""
 
+ERRANDS_REMEMBERED = 256
+"""Distinct targets under the prefix whose reading is kept: our pages ask for a few a pool."""
+
+
+class Errand(NamedTuple):
+    """What a target under the prefix asks for; `pool` None where it names none."""
+
+    name: bytes
+    query: bytes
+    pool: str | None
+    hidden: bool
+
 
 class OwnEndpoints:
     """Answers `{prefix}status`, `{prefix}refresh` and `{prefix}leave`."""
@@ -36,10 +48,12 @@ class OwnEndpoints:
         self._entrances = entrances
         self._line = line
         self._screens = screens
+        self._errands: dict[bytes, Errand] = {}
 
     def decide(self, request: Request, jar: Jar) -> Decision:
         """The answer to a request under the prefix."""
-        name, _, query = request.target[len(self._prefix) :].partition(b"?")
+        errand = self._errands.get(request.target) or self._read(request.target)
+        name = errand.name
         allowed = _ALLOWED.get(name)
         if allowed is None:
             return self._screens.not_found(request)
@@ -47,20 +61,31 @@ class OwnEndpoints:
             return self._screens.method_not_allowed(request, b", ".join(allowed))
         match name:
             case b"status":
-                return self._status(request, jar, query)
+                return self._status(request, jar, errand)
             case b"leave":
-                return self._leave(request, jar, query)
+                return self._leave(request, jar, errand)
             case _:
-                return self._screens.choice(request, query)
+                return self._screens.choice(request, errand.query)
 
-    def _status(self, request: Request, jar: Jar, query: bytes) -> Decision:
-        held = self._asked_for(jar, query)
+    def _read(self, target: bytes) -> Errand:
+        """Read a target, and remember what it asks for."""
+        name, _, query = target[len(self._prefix) :].partition(b"?")
+        asked = parse_qs(query.decode("latin-1")) if 0 < len(query) <= MAX_QUERY else {}
+        errand = Errand(name, query, asked.get("pool", [None])[0], asked.get("hidden") == ["1"])
+        if len(query) <= MAX_QUERY:
+            if len(self._errands) >= ERRANDS_REMEMBERED:
+                self._errands.clear()
+            self._errands[target] = errand
+        return errand
+
+    def _status(self, request: Request, jar: Jar, errand: Errand) -> Decision:
+        held = _asked_for(jar, errand)
         if held is None or held.dead:
             return self._screens.no_ticket(request)
         entrance = self._entrances[held.pool]
         if held.relay is not None:
             return self._status_of_pass(request, held, entrance)
-        return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=b"hidden=1" in query)
+        return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=errand.hidden)
 
     def _status_of_ticket(self, request: Request, ticket: Ticket, entrance: Entrance, *, hidden: bool) -> Decision:
         if ticket.exam and entrance.is_closed(ticket.exam, self._line.now_ms()):
@@ -99,9 +124,9 @@ class OwnEndpoints:
 
         return Later(start)
 
-    def _leave(self, request: Request, jar: Jar, query: bytes) -> Respond:
+    def _leave(self, request: Request, jar: Jar, errand: Errand) -> Respond:
         """Give up the place (or the session) and take the cookie back."""
-        held = self._asked_for(jar, query)
+        held = _asked_for(jar, errand)
         if held is None:
             return self._screens.no_ticket(request)
         entrance = self._entrances[held.pool]
@@ -112,16 +137,10 @@ class OwnEndpoints:
         held.dead = True
         return self._screens.left(request, entrance.farewell(secure=request.scheme == b"https"))
 
-    def _asked_for(self, jar: Jar, query: bytes) -> Credential | None:
-        """The credential of the pool named in the query; without a name, the latest."""
-        pool = _pool_named(query) if 0 < len(query) <= MAX_QUERY else None
-        return jar.latest() if pool is None else jar.by_pool.get(pool)
 
-
-@lru_cache(maxsize=256)
-def _pool_named(query: bytes) -> str | None:
-    """The pool that a query names; pages ask with the same few."""
-    return parse_qs(query.decode("latin-1")).get("pool", [None])[0]
+def _asked_for(jar: Jar, errand: Errand) -> Credential | None:
+    """The credential of the pool named in the query; without a name, the latest."""
+    return jar.latest() if errand.pool is None else jar.by_pool.get(errand.pool)
 
 
 def _closed(entrance: Entrance, ticket: Ticket) -> View:
