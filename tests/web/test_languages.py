@@ -10,7 +10,7 @@ from waitroom.admission.line import State
 from waitroom.web import catalogue
 from waitroom.web.catalogue import Catalogue, CatalogueError, Message
 from waitroom.web.languages import LANGUAGES, choose, pick
-from waitroom.web.templates import script_keys
+from waitroom.web.templates import KINDS, script_keys
 
 HEADER = 'msgid ""\nmsgstr ""\n"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
 WEB = Path(catalogue.__file__).parent
@@ -83,10 +83,10 @@ def test_no_message_is_missing_or_unused() -> None:
     """Each key that template, script or code names is in the catalogues, and each in the catalogues is named."""
     script = (STATIC / "page.js").read_text("utf-8")
     sources = [(STATIC / "page.html.j2").read_text("utf-8"), *(path.read_text("utf-8") for path in WEB.glob("*.py"))]
-    named = set(script_keys(script)) | {
+    named = {key for state in State for kind in KINDS for key in script_keys(script, state, kind)} | {
         f"{group}.{name}" for text in sources for group, name in re.findall(r'"([a-z]+)\.([a-z_]+)"', text)
     }
-    others = {"page.css", "page.js", "wr.still"}
+    others = {"page.css", "page.js", "rescue.js", "wr.still"}
     known = set(_catalogue("en").messages)
     assert named - others <= known, "missing"
     assert known - named == {"site"}, "unused (the name on top is asked for without a dot)"

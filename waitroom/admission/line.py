@@ -18,7 +18,7 @@ class Lane(IntEnum):
 
 
 class State(StrEnum):
-    """Where a ticket stands; the words of the status answer."""
+    """Where a ticket stands; the words of the status answer and of X-Waitroom."""
 
     LOBBY = "lobby"
     WAITING = "waiting"
@@ -27,6 +27,11 @@ class State(StrEnum):
     CLOSED = "closed"
     DOWN = "down"
     ADMITTED = "admitted"
+    PACED = "paced"
+    """Only a page's: its visitor is in, and the request that it keeps is smoothed."""
+
+    __hash__ = str.__hash__
+    """An enum's own is written in Python, and members are looked up for every visitor."""
 
 
 class Presence(NamedTuple):

@@ -8,6 +8,7 @@ its callback.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from waitroom.admission.line import Life, State, Touched
 from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
@@ -252,8 +253,7 @@ class Gate:
         return Later(start)
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """A request without a pass that wants something of a pool."""
 
     request: Request

@@ -10,6 +10,7 @@ from waitroom.errors import BackendTimeoutError
 from waitroom.gate.kinds import Kind, kind_of
 from waitroom.proxy.decisions import Request, Respond
 from waitroom.settings.model import Settings
+from waitroom.web.encodings import choose_encoding
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
 from waitroom.web.pages import Lost, Pages, PageSettings
@@ -104,8 +105,8 @@ class WebScreens:
         return self._pages.page(
             view,
             language=choose(request.first(b"accept-language")),
+            encoding=choose_encoding(request.first(b"accept-encoding")),
             target=request.target,
             form=form,
             still=is_still(request.every(b"cookie")),
-            head_only=request.method == b"HEAD",
         )

@@ -575,8 +575,9 @@ local function beat(pool, index, visitor, kind, arrival)
   return ahead
 end
 
-local function ticket_of(pool, index, visitor, kind, place_text)
-  local arrival, order = string.match(place_text, '^(%d+):?(%d*)$')
+local function ticket_of(pool, index, visitor, kind, arrival, place_text)
+  local order
+  if not arrival then arrival, order = string.match(place_text, '^(%d+):(%d+)$') end
   return {
     visitor = visitor, kind = kind, arrival = tonumber(arrival), order = tonumber(order) or 0,
     pass_text = pool.pass_texts[index], awake_key = tonumber(pool.awake_keys[index]),
@@ -621,7 +622,7 @@ local function wr_present(keys, args)
       reply[n + 3], reply[n + 4] = pool.waiting, poll
       n = n + 4
     else
-      local ticket = ticket_of(pool, index, visitor, kind, args[at + 1])
+      local ticket = ticket_of(pool, index, visitor, kind, arrival, args[at + 1])
       local told = present_one(pool, ticket)
       reply[n + 1], reply[n + 2], reply[n + 3] = told.state, told.ahead, told.waiting or pool.waiting
       reply[n + 4], reply[n + 5] = told.poll, ticket.arrival

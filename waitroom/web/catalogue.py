@@ -22,9 +22,9 @@ class CatalogueError(ValueError):
     """A catalogue that cannot be read; the message names file and line."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """All messages of a language."""
+    """All messages of a language. One is like no other, so what it said can be remembered."""
 
     language: str
     messages: dict[str, Message]

@@ -38,15 +38,16 @@ def status_body(view: View) -> bytes:
     return status_text(view).encode()
 
 
-def status_text(view: View) -> str:
-    """The same as text, for the page that carries it as its first answer."""
+def status_text(view: View, who: str = "") -> str:
+    """The same as text, for the page that carries it as its first answer; `who` is `who_text`, if it is known."""
     state, pool, exam, visitor, arrival_us, ahead, waiting, eta = view[:8]
+    opens = f', "opens_at": {_instant(view.opens_ms * 1000)}' if state is State.LOBBY and view.opens_ms else ""
     return (
         f'{{"state": "{state}", "pool": {_text(pool)}, "exam": {_text(exam)}, '
         f'"position": {"null" if ahead is None else ahead + 1}, "ahead": {_number(ahead)}, '
         f'"waiting": {_number(waiting)}, "eta": {_range(eta)}, "next_poll_ms": {view.next_poll_ms}, '
-        f'{_who(visitor, arrival_us)}, "message": {"null" if view.notice is None else _notice(view.notice)}, '
-        f'"stale": {"true" if view.stale else "false"}}}'
+        f'{who or _who(visitor, arrival_us)}, "message": {"null" if view.notice is None else _notice(view.notice)}, '
+        f'"stale": {"true" if view.stale else "false"}{opens}}}'
     )
 
 
@@ -57,7 +58,11 @@ def status_response(view: View) -> Respond:
 
 @lru_cache(maxsize=REMEMBERED_VISITORS)
 def _who(visitor: str, arrival_us: int) -> str:
-    code = ticket_code(visitor) if visitor else ""
+    return who_text(ticket_code(visitor) if visitor else "", arrival_us)
+
+
+def who_text(code: str, arrival_us: int) -> str:
+    """The part of an answer that stays the same for as long as its visitor waits."""
     return f'"code": "{code}", "arrived_at": {_instant(arrival_us)}'
 
 

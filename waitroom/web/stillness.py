@@ -28,7 +28,10 @@ _SEEN = COOKIE + b"=1"
 
 def is_still(cookie_headers: Sequence[bytes]) -> bool:
     """Whether this browser asked for no automatic loading."""
-    return any(_SEEN in header for header in cookie_headers)
+    for header in cookie_headers:  # noqa: SIM110 - `any` with a generator costs three times as much, on every page
+        if _SEEN in header:
+            return True
+    return False
 
 
 def choice_url(prefix: str, target: bytes, *, auto: bool) -> str:
