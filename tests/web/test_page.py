@@ -8,11 +8,10 @@ import pytest
 from playwright.sync_api import Dialog, expect
 
 from tests.web.browser import Tab
-from tests.web.samples import OPENS_MS, view
+from tests.web.samples import OPENS_MS, said, view
 from tests.web.site import Site
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
-from waitroom.admission.view import Notice
 from waitroom.proxy.decisions import Respond
 
 pytestmark = pytest.mark.browser
@@ -76,7 +75,7 @@ def test_states_change_in_place(site: Site, open_tab: OpenTab) -> None:
     site.answers.append(view(**SOON))
     expect(page.locator("h1")).to_contain_text("You are in line")
     expect(page.locator("#opens")).to_be_hidden()
-    site.answers.append(view(State.HELD, eta=Unknown.HELD, notice=Notice("A <b>power cut</b>", OPENS_MS), **SOON))
+    site.answers.append(view(State.HELD, eta=Unknown.HELD, notice=said("A <b>power cut</b>", OPENS_MS), **SOON))
     expect(page.locator("h1")).to_contain_text("Entry is paused")
     expect(page.locator("#msgtext")).to_have_text("A <b>power cut</b>")
     expect(page.locator("#say")).to_contain_text("New message from the exam staff: A <b>power cut</b>")
@@ -218,7 +217,7 @@ def test_turned_away_after_admission(site: Site, open_tab: OpenTab) -> None:
 def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
     """An exam's title is shown as it was written, whatever it contains."""
     page = open_tab().page
-    site.view = view(exam="EVIL", notice=Notice("</script><script>alert(3)</script>"))
+    site.view = view(exam="EVIL", notice=said("</script><script>alert(3)</script>"))
     dialogs: list[str] = []
 
     def opened(dialog: Dialog) -> None:

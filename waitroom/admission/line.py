@@ -4,7 +4,7 @@ Law: these are values. The store's Lua library decides; nothing here does. Only 
 border, so every field is one of the two. What is made for every poll is a named tuple: half the cost of a frozen class.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -134,6 +134,24 @@ class Flow:
     held_ms: int = 0
 
 
+Texts = tuple[tuple[str, str], ...]
+"""Languages with what is said in them; "" is a language too: any."""
+
+
+class Notice(NamedTuple):
+    """What staff say to everyone who waits: plain text, by language."""
+
+    texts: Texts
+    at_ms: int = 0
+
+
+class Announced(NamedTuple):
+    """A notice as it is given: what is said, and the name of whose token it was."""
+
+    texts: Texts
+    by: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A pool at one instant of the store's clock. `limits` is 0 for a backend that is closed or no longer configured;
@@ -152,3 +170,5 @@ class Snapshot:
     arrivals_total: int
     admissions_total: dict[str, int]
     departures_total: dict[str, int]
+    notices: dict[str, Notice] = field(default_factory=dict)
+    """By exam; "" is the whole pool."""

@@ -4,25 +4,16 @@ Law: the gate decides what is true, the web floor finds the words. `ahead` None 
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta, Unknown
-from waitroom.admission.line import State
+from waitroom.admission.line import Notice, State
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O or U, so that a code survives being read out on the phone."""
 
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 """Two letters for each ten bits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What staff say to everyone on the page; plain text."""
-
-    text: str
-    at_ms: int = 0
 
 
 class View(NamedTuple):

@@ -113,6 +113,7 @@ class Gate:
             exam or (ticket.exam if ticket else ""),
             visitor=ticket.visitor if ticket else "",
             arrival_us=ticket.arrival_us if ticket else 0,
+            notice=entrance.notice(exam or (ticket.exam if ticket else "")),
             cookies=(relay.cookie,) if relay.cookie and relay.cookie_below > DOWN_STATUS else (),
         )
         return self._screens.unavailable(request, view, error)
@@ -218,6 +219,7 @@ class Gate:
             ask.exam,
             visitor=ticket.visitor if ticket else "",
             arrival_us=ticket.arrival_us if ticket else 0,
+            notice=entrance.notice(ask.exam),
             opens_ms=entrance.opens_ms(ask.exam),
         )
 

@@ -196,6 +196,7 @@ class Line:
                 arrival_us=stamped.arrival_us,
                 next_poll_ms=AWAY_POLL_MS,
                 stale=True,
+                notice=entrance.notice(stamped.exam),
                 opens_ms=entrance.opens_ms(stamped.exam),
                 cookies=_cookies(entrance, ticket, stamped, secure=secure),
             )
@@ -232,6 +233,7 @@ def _view(entrance: Entrance, answer: Standing, ticket: Ticket, opens_ms: int, c
         answer.waiting,
         eta,
         answer.next_poll_ms,
+        notice=entrance.notice(ticket.exam),
         opens_ms=opens_ms,
         cookies=cookies,
     )

@@ -19,6 +19,7 @@ from waitroom.proxy.decisions import Decision, Later, Request, Respond, Resume
 
 _ALLOWED: dict[bytes, tuple[bytes, ...]] = {
     b"status": (b"GET", b"HEAD"),
+    b"news": (b"GET", b"HEAD"),
     b"refresh": (b"GET", b"HEAD"),
     b"leave": (b"POST",),
 }
@@ -37,11 +38,12 @@ class Errand(NamedTuple):
     name: bytes
     query: bytes
     pool: str | None
+    exam: str
     hidden: bool
 
 
 class OwnEndpoints:
-    """Answers `{prefix}status`, `{prefix}refresh` and `{prefix}leave`."""
+    """Answers `{prefix}status`, `{prefix}news`, `{prefix}refresh` and `{prefix}leave`."""
 
     def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
         self._prefix = prefix
@@ -62,6 +64,8 @@ class OwnEndpoints:
         match name:
             case b"status":
                 return self._status(request, jar, errand)
+            case b"news":
+                return self._news(request, errand)
             case b"leave":
                 return self._leave(request, jar, errand)
             case _:
@@ -71,7 +75,8 @@ class OwnEndpoints:
         """Read a target, and remember what it asks for."""
         name, _, query = target[len(self._prefix) :].partition(b"?")
         asked = parse_qs(query.decode("latin-1")) if 0 < len(query) <= MAX_QUERY else {}
-        errand = Errand(name, query, asked.get("pool", [None])[0], asked.get("hidden") == ["1"])
+        pool, exam = asked.get("pool", [None])[0], asked.get("exam", [""])[0]
+        errand = Errand(name, query, pool, exam, asked.get("hidden") == ["1"])
         if len(query) <= MAX_QUERY:
             if len(self._errands) >= ERRANDS_REMEMBERED:
                 self._errands.clear()
@@ -124,6 +129,14 @@ class OwnEndpoints:
 
         return Later(start)
 
+    def _news(self, request: Request, errand: Errand) -> Respond:
+        """What is new in the pool that is asked about: no ticket is needed to be told."""
+        entrance = self._entrances.get(errand.pool or "")
+        if entrance is None:
+            return self._screens.not_found(request)
+        held = entrance.regime is not None and entrance.regime.held
+        return self._screens.news(request, entrance.notice(errand.exam), held=held)
+
     def _leave(self, request: Request, jar: Jar, errand: Errand) -> Respond:
         """Give up the place (or the session) and take the cookie back."""
         held = _asked_for(jar, errand)
@@ -144,4 +157,7 @@ def _asked_for(jar: Jar, errand: Errand) -> Credential | None:
 
 
 def _closed(entrance: Entrance, ticket: Ticket) -> View:
-    return View(State.CLOSED, entrance.name, ticket.exam, ticket.visitor, ticket.arrival_us, next_poll_ms=30_000)
+    notice = entrance.notice(ticket.exam)
+    return View(
+        State.CLOSED, entrance.name, ticket.exam, ticket.visitor, ticket.arrival_us, next_poll_ms=30_000, notice=notice
+    )

@@ -5,6 +5,7 @@ Law: the gate decides what is true, the screens how it is said. Neither imports 
 
 from typing import Protocol
 
+from waitroom.admission.line import Notice
 from waitroom.admission.view import View
 from waitroom.proxy.decisions import Request, Respond
 
@@ -23,6 +24,9 @@ class Screens(Protocol):
 
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
+
+    def news(self, request: Request, notice: Notice | None, *, held: bool) -> Respond:
+        """What is new in a pool, for everyone."""
 
     def no_ticket(self, request: Request) -> Respond:
         """The answer to a status poll that shows no ticket of ours: 401."""

@@ -3,7 +3,7 @@
 Law: the status follows from the state, the form of the answer from the request; a program never gets HTML or a 2xx.
 """
 
-from waitroom.admission.line import State
+from waitroom.admission.line import Notice, State
 from waitroom.admission.view import View
 from waitroom.assets import static_dir
 from waitroom.errors import BackendTimeoutError
@@ -13,6 +13,7 @@ from waitroom.settings.model import Settings
 from waitroom.web.encodings import choose_encoding
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
+from waitroom.web.news import news
 from waitroom.web.pages import Lost, Pages, PageSettings
 from waitroom.web.problems import method_not_allowed, no_ticket, problem
 from waitroom.web.status import status_response
@@ -57,8 +58,12 @@ class WebScreens:
 
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
-        del request
-        return status_response(view)
+        return status_response(view, self._language(request) if view.notice else "")
+
+    def news(self, request: Request, notice: Notice | None, *, held: bool) -> Respond:
+        """What is new in a pool, for everyone."""
+        language, known = self._language(request) if notice else "", request.first(b"if-none-match")
+        return news(notice, held=held, language=language, known=known)
 
     def no_ticket(self, request: Request) -> Respond:
         """401: the page takes a new ticket."""
@@ -101,10 +106,13 @@ class WebScreens:
                 status = 504 if isinstance(error, BackendTimeoutError) else 502
                 return problem(status, slug, title, detail, RETRY_S, State.DOWN)
 
+    def _language(self, request: Request) -> str:
+        return choose(request.first(b"accept-language"))
+
     def _page(self, request: Request, view: View, form: KeptForm | Lost | None) -> Respond:
         return self._pages.page(
             view,
-            language=choose(request.first(b"accept-language")),
+            language=self._language(request),
             encoding=choose_encoding(request.first(b"accept-encoding")),
             target=request.target,
             form=form,

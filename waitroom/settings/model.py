@@ -235,8 +235,10 @@ class Logging(Part):
 class Admin(Part):
     """Who may use the admin listener's API."""
 
-    open_on_loopback: Truth = later(False, "Let callers on this machine in without a token.", works=(False,))
-    tokens: Annotated[tuple[Token, ...], Field(max_length=MAX_TOKENS)] = later((), "Bearer tokens, by their hashes.")
+    open_on_loopback: Truth = Field(default=False, description="Let callers on this machine in without a token.")
+    tokens: Annotated[tuple[Token, ...], Field(max_length=MAX_TOKENS)] = Field(
+        default=(), description="Bearer tokens, by their hashes."
+    )
 
 
 class Settings(Part):

@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterable, Sequence
 
 from waitroom.admission.line import (
+    Announced,
     Flow,
     Lane,
     Life,
+    Notice,
     Presence,
     Rules,
     Snapshot,
@@ -121,7 +123,7 @@ def names(found: list[bytes]) -> list[str]:
 def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
     """The reply of `wr_snapshot`."""
     now_ms, held, rate_milli, tokens_milli, absent = (_whole(value) for value in reply[1:6])
-    waiting, lobby, sessions, flow, totals = (_parts(value) for value in reply[6:11])
+    waiting, lobby, sessions, flow, totals, notices = (_parts(value) for value in reply[6:12])
     total = _counts(totals, 2, 1)
     return Snapshot(
         now_ms=now_ms,
@@ -137,12 +139,32 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
         arrivals_total=total.get("arrivals", 0),
         admissions_total=_below(total, "admissions:"),
         departures_total=_below(total, "departures:"),
+        notices={
+            _word(notices[at]): Notice(announced(_word(notices[at + 2])).texts, _whole(notices[at + 1]))
+            for at in range(0, len(notices), 3)
+        },
     )
+
+
+def announcement(said: Announced) -> str:
+    """What staff say and who of them, as the library keeps it."""
+    return json.dumps({"texts": dict(said.texts), "by": said.by}, ensure_ascii=False, separators=(",", ":"))
+
+
+def announced(text: str) -> Announced:
+    """The announcement in such a text."""
+    found = json.loads(text)
+    return Announced(tuple(found["texts"].items()), found["by"])
 
 
 def departures(reply: list[bytes | int]) -> dict[str, int]:
     """The reply of `wr_sweep`."""
     return _counts(reply[2:], 2, 1)
+
+
+def _word(value: object) -> str:
+    assert isinstance(value, bytes)
+    return value.decode()
 
 
 def _whole(value: object) -> int:
@@ -159,9 +181,7 @@ def _counts(parts: list[bytes | int], width: int, column: int) -> dict[str, int]
     """Every `width`-th element is a name; its count stands `column` behind it."""
     found = {}
     for at in range(0, len(parts), width):
-        name = parts[at]
-        assert isinstance(name, bytes)
-        found[name.decode()] = _whole(parts[at + column])
+        found[_word(parts[at])] = _whole(parts[at + column])
     return found
 
 

@@ -3,7 +3,7 @@
 
 Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
 
-  KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
+  KEYS  rules state bucket flow line awake due left passes notices, then sess:<backend> of each backend named in ARGV, then
         lobby:<exam> and lobbydue:<exam> of each exam named in ARGV. All share the hash tag {pool}.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
@@ -28,6 +28,7 @@ What the keys hold:
   sess:    zset: visitor -> ms when the session lapses
   passes   hash: visitor with a session -> "admitted_ms keep_until_ms backend"
   left     zset: visitor whose session has ended -> ms of the end, positive: lapsed, negative: released
+  notices  hash: exam, or "" for the whole pool -> "at_ms until_ms text": what staff say on its pages; until 0: for good
 
 An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
@@ -102,10 +103,10 @@ local function pool_of(keys, args)
   if now_us == 0 then now_us = server_us() end
   local pool = {
     rules_key = keys[1], state = keys[2], bucket = keys[3], flow = keys[4], line = keys[5], awake = keys[6],
-    due = keys[7], left = keys[8], passes = keys[9], now_us = now_us, now = floor(now_us / 1000),
+    due = keys[7], left = keys[8], passes = keys[9], notices = keys[10], now_us = now_us, now = floor(now_us / 1000),
     backends = {}, backend = {}, exams = {}, exam = {}, counts = {}, changed = {},
   }
-  local key, at = 10, 3
+  local key, at = 11, 3
   for index = 1, tonumber(args[2]) do
     local backend = {name = args[at], key = keys[key], index = index}
     pool.backends[index], pool.backend[backend.name] = backend, backend
@@ -917,6 +918,21 @@ local function untold_departures(pool)
   return untold
 end
 
+-- What staff say now: exam, at_ms, text, ... What has had its time is dropped by the next sweep.
+local function notices_of(pool)
+  local found, over = {}, {}
+  local fields = redis.call('HGETALL', pool.notices)
+  for at = 1, #fields, 2 do
+    local said, until_ms, text = string.match(fields[at + 1], '^(%d+) (%d+) (.*)$')
+    if until_ms == '0' or tonumber(until_ms) > pool.now then
+      found[#found + 1], found[#found + 2], found[#found + 3] = fields[at], tonumber(said), text
+    else
+      over[#over + 1] = fields[at]
+    end
+  end
+  return found, over
+end
+
 --[[ wr_sweep: the conductor's second: opens, expires, forgets, measures. Bounded; the next one does what is left over.
 KEYS   the pool's
 ARGV   the pool's, nothing more
@@ -937,6 +953,8 @@ local function wr_sweep(keys, args)
     forget_absent(pool, exam.due)
   end
   forget_ended(pool)
+  local _, over = notices_of(pool)
+  if #over > 0 then redis.call('HDEL', pool.notices, unpack(over)) end
   drop_retired(pool)
   measure_flow(pool)
   save(pool)
@@ -965,12 +983,33 @@ local function flow_of(pool)
   return slots, totals
 end
 
+--[[ wr_announce: says something on the pages of a pool or of one of its exams, in place of what was said before.
+KEYS   the pool's
+ARGV   the pool's, then exam (empty: the whole pool), ms for which it is said (0: for good), text (empty: say nothing)
+Reply  0, now_ms, the text of before or an empty one ]]
+local function wr_announce(keys, args)
+  local pool = pool_of(keys, args)
+  local exam, for_ms, text = args[pool.first], tonumber(args[pool.first + 1]), args[pool.first + 2]
+  local before = ''
+  local found = notices_of(pool)
+  for at = 1, #found, 3 do
+    if found[at] == exam then before = found[at + 2] end
+  end
+  if text == '' then
+    redis.call('HDEL', pool.notices, exam)
+  else
+    local until_ms = for_ms > 0 and pool.now + for_ms or 0
+    redis.call('HSET', pool.notices, exam, string.format('%.0f %.0f %s', pool.now, until_ms, text))
+  end
+  return {0, pool.now, before}
+end
+
 --[[ wr_snapshot: the pool as it is, changing nothing.
 KEYS   the pool's
 ARGV   the pool's, nothing more
 Reply  0, now_ms, held, rate_milli, thousandths of tokens, absent, then arrays: waiting in lanes 0 1 2; exam, present in
        its lobby, ...; backend, sessions, max_sessions or 0 while closed, ...; slot's start ms, admitted, ended, ms that
-       those had lasted, ...; total, value, ... ]]
+       those had lasted, ...; total, value, ...; exam, ms since when, text of what staff say, ... ]]
 local function wr_snapshot(keys, args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
@@ -995,6 +1034,7 @@ local function wr_snapshot(keys, args)
   local slots, totals = flow_of(pool)
   return {
     0, pool.now, pool.rules.held, pool.rules.rate_milli, tokens, absent, waiting, lobby, sessions, slots, totals,
+    (notices_of(pool)),
   }
 end
 
@@ -1022,6 +1062,7 @@ redis.register_function('wr_release', wr_release)
 redis.register_function('wr_leave', wr_leave)
 redis.register_function('wr_rules', wr_rules)
 redis.register_function('wr_sweep', wr_sweep)
+redis.register_function('wr_announce', wr_announce)
 redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
 redis.register_function('wr_lease', wr_lease)

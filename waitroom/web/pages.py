@@ -11,8 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from waitroom.admission.line import State
-from waitroom.admission.view import Notice, View
+from waitroom.admission.line import Notice, State
+from waitroom.admission.view import View
 from waitroom.proxy.decisions import Header, Respond
 from waitroom.settings.model import Help, Settings
 from waitroom.web.forms import KeptForm
@@ -106,7 +106,7 @@ class Pages:
         )
         bound = self._bound.get(situation) or self._bind(Situation._make(situation))
         values = own_slots(self._library.catalogues[language], view)
-        values["first"] = status_text(view, who_text(values["code"], view.arrival_us))
+        values["first"] = status_text(view, language, who_text(values["code"], view.arrival_us))
         if isinstance(form, KeptForm):
             values["charset"], values["fields"] = form.charset, form.fields()
         elif not form:

@@ -10,9 +10,10 @@ from html import escape
 from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta
-from waitroom.admission.line import State
-from waitroom.admission.view import Notice, View
+from waitroom.admission.line import Notice, State
+from waitroom.admission.view import View
 from waitroom.web.catalogue import Catalogue
+from waitroom.web.languages import pick
 
 IN_LINE = (State.WAITING, State.RETURNING, State.HELD, State.DOWN)
 
@@ -77,7 +78,7 @@ def shared_slots(words: Catalogue, said: Shared) -> dict[str, str]:
         "tab_exam": f" – {title}" if title else "",
         "exam": title,
         "exam_hidden": "" if title else _HIDDEN,
-        "msg": escape(notice.text) if notice else "",
+        "msg": escape(pick(dict(notice.texts), words.language)) if notice else "",
         "msg_at": instant(words, notice.at_ms) if notice and notice.at_ms else "",
         "msg_hidden": "" if notice else _HIDDEN,
         "warn_hidden": "" if said.stale else _HIDDEN,
