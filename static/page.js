@@ -12,9 +12,8 @@ d.addEventListener('DOMContentLoaded', () => {
 function begin() {
 const body = d.body, words = JSON.parse(at('words').textContent), first = JSON.parse(at('first').textContent);
 const lang = root.lang, kept = at('kept'), mode = body.dataset.form, exam = at('exam').textContent;
-const locale = (navigator.languages || []).find(l => l.toLowerCase().split('-')[0] === lang) || lang;
+const locale = ((navigator.languages || []).find(l => l.toLowerCase().split('-')[0] === lang) || lang) + (lang === 'ar' ? '-u-nu-latn' : '');
 const MARKS = [1000, 500, 200, 100, 50, 20, 10, 5, 3, 2, 1];
-const STATES = ['lobby', 'waiting', 'returning', 'held', 'closed', 'down', 'admitted'];
 const FORMS = {2: ['one', 'other'], 6: ['zero', 'one', 'two', 'few', 'many', 'other']};
 const plural = new Intl.PluralRules(lang);
 const nav = performance.getEntriesByType('navigation')[0], reloaded = !!nav && nav.type === 'reload';
@@ -181,9 +180,8 @@ function chime() {
   if (audio) [660, 880, 1320].forEach((hz, nth) => {
     const tone = audio.createOscillator(), gain = audio.createGain(), when = audio.currentTime + nth * .22;
     tone.frequency.value = hz;
-    gain.gain.setValueAtTime(.0001, when);
-    gain.gain.exponentialRampToValueAtTime(.3, when + .03);
-    gain.gain.exponentialRampToValueAtTime(.0001, when + .24);
+    gain.gain.setValueAtTime(.3, when);
+    gain.gain.exponentialRampToValueAtTime(.001, when + .25);
     tone.connect(gain).connect(audio.destination);
     tone.start(when);
     tone.stop(when + .25);
@@ -207,7 +205,7 @@ at('bell').onclick = event => {
   chime();
   if (window.Notification && Notification.permission === 'default') Notification.requestPermission();
 };
-see('bell', window.AudioContext || window.Notification);
+see('bell', window.AudioContext);
 
 // The turn has come. A kept form is submitted once in the life of this page, whatever happens to it afterwards;
 // prototype.submit, since a field may be called "submit".
@@ -266,7 +264,7 @@ async function poll() {
     if (got.status === 401) { refused(); return; }
     if (!got.ok) throw got.status;
     const now = await got.json();
-    if (!STATES.includes(now.state)) throw now;
+    if (!words['state.' + now.state + '.h1'] && mode !== 'lost') throw now;
     const date = Date.parse(got.headers.get('Date'));
     if (date) skew = date + 500 - Date.now();
     next = now.next_poll_ms > 0 ? now.next_poll_ms : LONGEST_MS;

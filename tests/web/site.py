@@ -17,6 +17,7 @@ from waitroom.proxy.decisions import Respond
 from waitroom.web.encodings import choose_encoding
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
+from waitroom.web.languages import make_choice as make_language_choice
 from waitroom.web.pages import Lost
 from waitroom.web.problems import no_ticket
 from waitroom.web.status import status_response
@@ -64,6 +65,9 @@ class Site:
         if name == "news":
             self.news_asked += 1
             return web.json_response(self.news)
+        if name == "language":
+            referer, host = request.headers.get("Referer", "").encode(), request.headers["Host"].encode()
+            return _sent(make_language_choice(request.rel_url.raw_query_string.encode(), referer, host, secure=False))
         assert name == "refresh"
         return _sent(make_choice(request.rel_url.raw_query_string.encode(), secure=False))
 
@@ -72,14 +76,15 @@ class Site:
         form: KeptForm | Lost | None = None
         if request.method == "POST":
             form = KeptForm.parse(body, request.headers["Content-Type"].encode()) or Lost.LOST
+        cookie_headers = [value.encode() for value in request.headers.getall("Cookie", [])]
         cookies = (b"wr_sciences=ticket; Path=/; HttpOnly; SameSite=Lax",) if self.cookies else ()
         return SITE_PAGES.page(
             self.view._replace(cookies=cookies),
-            language=choose(header.encode() if header else None),
+            language=choose(cookie_headers, header.encode() if header else None),
             encoding=choose_encoding(request.headers.get("Accept-Encoding", "").encode()),
             target=request.raw_path.encode(),
             form=Lost.LOST if self.lost else form,
-            still=is_still([value.encode() for value in request.headers.getall("Cookie", [])]),
+            still=is_still(cookie_headers),
         )
 
     def _status(self, request: web.Request) -> Respond:

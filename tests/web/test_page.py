@@ -240,7 +240,11 @@ def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
         ("nl-BE", "nl", ("U staat in de rij", "311 personen")),
         ("de-BE", "de", ("Sie stehen in der Schlange", "311 Personen")),
         ("en-IE", "en", ("You are in line", "311 people")),
-        ("pt-BR", "en", ("You are in line", "311 people")),
+        ("da-DK", "en", ("You are in line", "311 people")),
+        ("es-MX", "es", ("Está en la fila", "311 personas")),
+        ("it-IT", "it", ("Sei in coda", "311 persone")),
+        ("pt-BR", "pt", ("Está na fila", "311 pessoas")),
+        ("ar-MA", "ar", ("أنت في الطابور", "311 شخصًا")),
     ],
 )
 def test_languages(site: Site, open_tab: OpenTab, locale: str, lang: str, said: tuple[str, str]) -> None:

@@ -3,7 +3,7 @@
 Law: everything under the prefix is ours, and nothing of it ever reaches a backend.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -17,13 +17,7 @@ from waitroom.gate.line import Line, TouchAnswer
 from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Decision, Later, Request, Respond, Resume
 
-_ALLOWED: dict[bytes, tuple[bytes, ...]] = {
-    b"status": (b"GET", b"HEAD"),
-    b"news": (b"GET", b"HEAD"),
-    b"refresh": (b"GET", b"HEAD"),
-    b"leave": (b"POST",),
-}
-
+LOOKED_AT = (b"GET", b"HEAD")
 
 MAX_QUERY = 512
 """Bytes of a query that is looked at; our page sends 40."""
@@ -42,8 +36,11 @@ class Errand(NamedTuple):
     hidden: bool
 
 
+Answer = Callable[[Request, Jar, Errand], Decision]
+
+
 class OwnEndpoints:
-    """Answers `{prefix}status`, `{prefix}news`, `{prefix}refresh` and `{prefix}leave`."""
+    """Answers `{prefix}status`, `news`, `refresh`, `language` and `leave`."""
 
     def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
         self._prefix = prefix
@@ -51,25 +48,24 @@ class OwnEndpoints:
         self._line = line
         self._screens = screens
         self._errands: dict[bytes, Errand] = {}
+        self._endpoints: dict[bytes, tuple[tuple[bytes, ...], Answer]] = {
+            b"status": (LOOKED_AT, self._status),
+            b"news": (LOOKED_AT, self._news),
+            b"refresh": (LOOKED_AT, lambda request, _jar, errand: screens.choice(request, errand.query)),
+            b"language": (LOOKED_AT, lambda request, _jar, errand: screens.language(request, errand.query)),
+            b"leave": ((b"POST",), self._leave),
+        }
 
     def decide(self, request: Request, jar: Jar) -> Decision:
         """The answer to a request under the prefix."""
         errand = self._errands.get(request.target) or self._read(request.target)
-        name = errand.name
-        allowed = _ALLOWED.get(name)
-        if allowed is None:
+        endpoint = self._endpoints.get(errand.name)
+        if endpoint is None:
             return self._screens.not_found(request)
-        if request.method not in allowed:
-            return self._screens.method_not_allowed(request, b", ".join(allowed))
-        match name:
-            case b"status":
-                return self._status(request, jar, errand)
-            case b"news":
-                return self._news(request, errand)
-            case b"leave":
-                return self._leave(request, jar, errand)
-            case _:
-                return self._screens.choice(request, errand.query)
+        methods, answer = endpoint
+        if request.method not in methods:
+            return self._screens.method_not_allowed(request, b", ".join(methods))
+        return answer(request, jar, errand)
 
     def _read(self, target: bytes) -> Errand:
         """Read a target, and remember what it asks for."""
@@ -129,13 +125,13 @@ class OwnEndpoints:
 
         return Later(start)
 
-    def _news(self, request: Request, errand: Errand) -> Respond:
+    def _news(self, request: Request, _jar: Jar, errand: Errand) -> Respond:
         """What is new in the pool that is asked about: no ticket is needed to be told."""
         entrance = self._entrances.get(errand.pool or "")
         if entrance is None:
             return self._screens.not_found(request)
         held = entrance.regime is not None and entrance.regime.held
-        return self._screens.news(request, entrance.notice(errand.exam), held=held)
+        return self._screens.news(request, errand.exam, entrance.notice(errand.exam), held=held)
 
     def _leave(self, request: Request, jar: Jar, errand: Errand) -> Respond:
         """Give up the place (or the session) and take the cookie back."""

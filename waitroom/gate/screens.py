@@ -25,8 +25,11 @@ class Screens(Protocol):
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
 
-    def news(self, request: Request, notice: Notice | None, *, held: bool) -> Respond:
-        """What is new in a pool, for everyone."""
+    def news(self, request: Request, exam: str, notice: Notice | None, *, held: bool) -> Respond:
+        """What is new in a pool, for everyone who comes for `exam`."""
+
+    def language(self, request: Request, query: bytes) -> Respond:
+        """A visitor chose a language; `query` says which."""
 
     def no_ticket(self, request: Request) -> Respond:
         """The answer to a status poll that shows no ticket of ours: 401."""

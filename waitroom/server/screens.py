@@ -13,6 +13,7 @@ from waitroom.settings.model import Settings
 from waitroom.web.encodings import choose_encoding
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
+from waitroom.web.languages import make_choice as make_language_choice
 from waitroom.web.news import news
 from waitroom.web.pages import Lost, Pages, PageSettings
 from waitroom.web.problems import method_not_allowed, no_ticket, problem
@@ -36,6 +37,8 @@ class WebScreens:
 
     def __init__(self, settings: Settings) -> None:
         self._queue_status = settings.queue_status
+        self._languages = {name: exam.language for name, exam in settings.exams.items() if exam.language}
+        self._default_language = settings.language
         self._pages = Pages(PageSettings.of(settings), static_dir())
 
     def page(self, request: Request, view: View) -> Respond:
@@ -58,11 +61,11 @@ class WebScreens:
 
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
-        return status_response(view, self._language(request) if view.notice else "")
+        return status_response(view, self._language(request, view.exam) if view.notice else "")
 
-    def news(self, request: Request, notice: Notice | None, *, held: bool) -> Respond:
+    def news(self, request: Request, exam: str, notice: Notice | None, *, held: bool) -> Respond:
         """What is new in a pool, for everyone."""
-        language, known = self._language(request) if notice else "", request.first(b"if-none-match")
+        language, known = self._language(request, exam) if notice else "", request.first(b"if-none-match")
         return news(notice, held=held, language=language, known=known)
 
     def no_ticket(self, request: Request) -> Respond:
@@ -73,6 +76,11 @@ class WebScreens:
     def choice(self, request: Request, query: bytes) -> Respond:
         """A visitor without script chooses whether the page loads itself anew."""
         return make_choice(query, secure=request.scheme == b"https")
+
+    def language(self, request: Request, query: bytes) -> Respond:
+        """A visitor chooses a language."""
+        referer, host = request.first(b"referer"), request.first(b"host")
+        return make_language_choice(query, referer, host, secure=request.scheme == b"https")
 
     def left(self, request: Request, farewell: bytes) -> Respond:
         """204, and the cookie is taken back."""
@@ -106,13 +114,14 @@ class WebScreens:
                 status = 504 if isinstance(error, BackendTimeoutError) else 502
                 return problem(status, slug, title, detail, RETRY_S, State.DOWN)
 
-    def _language(self, request: Request) -> str:
-        return choose(request.first(b"accept-language"))
+    def _language(self, request: Request, exam: str) -> str:
+        default = self._languages.get(exam, self._default_language)
+        return choose(request.every(b"cookie"), request.first(b"accept-language"), default)
 
     def _page(self, request: Request, view: View, form: KeptForm | Lost | None) -> Respond:
         return self._pages.page(
             view,
-            language=self._language(request),
+            language=self._language(request, view.exam),
             encoding=choose_encoding(request.first(b"accept-encoding")),
             target=request.target,
             form=form,

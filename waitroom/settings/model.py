@@ -24,6 +24,7 @@ from waitroom.settings.spelling import (
     ListenAddress,
     Name,
     NetworkRange,
+    PageLanguage,
     Spelling,
     StoreUrl,
     Texts,
@@ -283,6 +284,9 @@ class Settings(Part):
     identity: Identity | None = later(None, "How one student is known across browsers.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long each phase may take.")
     limits: Limits = Field(default_factory=Limits, description="How much of anything there may be.")
+    language: PageLanguage = Field(
+        default="en", description="Language of our pages for visitors whose own we do not speak."
+    )
     help: Help = Field(default_factory=Help, description="Whom students can turn to.")
     logging: Logging = Field(default_factory=Logging, description="What is logged.")
     admin: Admin = Field(default_factory=Admin, description="Who may use the admin API.")

@@ -19,6 +19,7 @@ from waitroom.settings.spelling import (
     InstantMs,
     Method,
     Name,
+    PageLanguage,
     Texts,
     Truth,
     complaint,
@@ -149,6 +150,9 @@ class Exam(Part):
     match: Matches = Field(min_length=1, description="Requests that name this exam: one rule that fits is enough.")
     opens_ms: InstantMs | None = Field(default=None, alias="opens", description="Before this, students meet the lobby.")
     closes_ms: InstantMs | None = Field(default=None, alias="closes", description="After this, nobody enters.")
+    language: PageLanguage | None = Field(
+        default=None, description="Language of its pages for visitors whose own we do not speak."
+    )
     order: Annotated[Literal["arrival", "draw"], one_of("arrival", "draw")] = later(
         "arrival", "Order of those in the lobby at the opening: arrival, or draw.", works=("arrival",)
     )

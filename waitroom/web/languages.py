@@ -1,15 +1,30 @@
-"""Which language a visitor is answered in.
+"""Which language a visitor is answered in, and how they choose another.
 
-Law: the choice is a pure function of Accept-Language (RFC 9110 section 12.5.4), by the lookup scheme of RFC 4647
-section 3.4: the range with the highest weight that we speak wins, `fr-BE` falls back to `fr`, and for what we do not
-speak there is English.
+Law: first what the visitor chose, then Accept-Language (RFC 9110 section 12.5.4) by the lookup scheme of RFC 4647
+section 3.4 (the range with the highest weight that we speak wins, `fr-BE` falls back to `fr`), then the default of the
+exam, of the site, and English. The choice is kept in a cookie of its own, and made by an ordinary link to
+`{prefix}language?lang=fr`, which leads straight back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from urllib.parse import parse_qs
 
-LANGUAGES = ("en", "fr", "nl", "de")
+from waitroom.proxy.decisions import Respond
+from waitroom.settings.spelling import LANGUAGES
+from waitroom.web.problems import problem
+from waitroom.web.wayback import leads_back
+from waitroom.web.weights import weighted
+
+__all__ = ["COOKIE", "DEFAULT", "LANGUAGES", "choose", "direction", "make_choice", "pick"]
+
 DEFAULT = "en"
+
+COOKIE = b"wr.lang"
+"""No pool's cookie: their names have no dot."""
+
+MAX_AGE_S = 180 * 86_400
+"""A term: who chose once need not choose again at the next exam."""
 
 MAX_HEADER_BYTES = 256
 """Browsers send less than 100; what stands beyond is not looked at."""
@@ -17,10 +32,45 @@ MAX_HEADER_BYTES = 256
 REMEMBERED = 1_024
 """Distinct headers whose answer is kept; a campus sends a few dozen."""
 
+_RIGHT_TO_LEFT = frozenset({"ar"})
 
-def choose(accept_language: bytes | None) -> str:
-    """The language for a visitor who sent this header."""
-    return DEFAULT if accept_language is None else _choose(accept_language[:MAX_HEADER_BYTES])
+_CHOSEN = COOKIE + b"="
+_CODES = {language.encode(): language for language in LANGUAGES}
+
+
+def choose(cookie_headers: Sequence[bytes], accept_language: bytes | None, default: str = DEFAULT) -> str:
+    """The language for a visitor who sent these headers."""
+    for header in cookie_headers:
+        if _CHOSEN in header:
+            chosen = _CODES.get(header.partition(_CHOSEN)[2].partition(b";")[0].strip())
+            if chosen is not None:
+                return chosen
+    return (_accepted(accept_language[:MAX_HEADER_BYTES]) if accept_language is not None else "") or default
+
+
+def make_choice(query: bytes, referer: bytes | None, host: bytes | None, *, secure: bool) -> Respond:
+    """The answer to `{prefix}language?lang=..&to=..`: the cookie, and the way back.
+
+    Without `to` (a link on a page without script) it leads back to where the request came from.
+    """
+    asked = parse_qs(query.decode("latin-1"), encoding="latin-1")
+    language = asked.get("lang", [""])[0]
+    back = leads_back(asked.get("to", [""])[0], referer, host)
+    if language not in LANGUAGES or back is None:
+        return problem(
+            400,
+            "bad-choice",
+            "Not understood",
+            f"Expected: lang=one of {', '.join(LANGUAGES)}, and to=/a/path of this host.",
+        )
+    tail = b"; Secure" if secure else b""
+    cookie = b"%b=%b; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax%b" % (COOKIE, language.encode(), MAX_AGE_S, tail)
+    return Respond(303, ((b"Location", back), (b"Cache-Control", b"no-store")), b"", (cookie,))
+
+
+def direction(language: str) -> str:
+    """Which way it is written, for HTML's `dir`."""
+    return "rtl" if language in _RIGHT_TO_LEFT else "ltr"
 
 
 def pick(texts: Mapping[str, str], language: str) -> str:
@@ -33,27 +83,12 @@ def pick(texts: Mapping[str, str], language: str) -> str:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _choose(header: bytes) -> str:
-    weighted: list[tuple[float, int, str]] = []
-    for place, part in enumerate(header.decode("latin-1").lower().split(",")):
-        tag, _, parameters = part.partition(";")
-        weight = _weight(parameters)
-        if weight > 0:
-            weighted.append((-weight, place, tag.strip()))
-    for _, _, tag in sorted(weighted):
+def _accepted(header: bytes) -> str:
+    """The language that a header asks for, "" if we speak none of those. `*` is no wish: the default will do."""
+    wishes = sorted((-weight, place, tag) for place, (tag, weight) in enumerate(weighted(header)) if weight > 0)
+    for _, _, tag in wishes:
         if tag == "*":
-            return DEFAULT
+            return ""
         if (primary := tag.partition("-")[0]) in LANGUAGES:
             return primary
-    return DEFAULT
-
-
-def _weight(parameters: str) -> float:
-    """The `q` of a range: 1 where there is none, 0 where it makes no sense."""
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            digits = value.strip()
-            plain = digits.replace(".", "", 1)
-            return min(1.0, float(digits)) if plain.isascii() and plain.isdigit() else 0.0
-    return 1.0
+    return ""

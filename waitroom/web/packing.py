@@ -52,7 +52,7 @@ class Gzip:
     """RFC 1952: a deflated beginning, stored blocks, and the checksum of both."""
 
     def __init__(self, beginning: bytes) -> None:
-        squeezer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        squeezer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL + 1)
         self._packed = _GZIP_HEAD + squeezer.compress(beginning) + squeezer.flush(zlib.Z_FULL_FLUSH)
         self._sum = zlib.crc32(beginning)
         self._length = len(beginning)

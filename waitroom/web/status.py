@@ -45,13 +45,13 @@ def status_body(view: View, language: str = "") -> bytes:
 def status_text(view: View, language: str = "", who: str = "") -> str:
     """The same as text, for the page that carries it as its first answer; `who` is `who_text`, if it is known."""
     state, pool, exam, visitor, arrival_us, ahead, waiting, eta = view[:8]
-    opens = f', "opens_at": {_instant(view.opens_ms * 1000)}' if state is State.LOBBY and view.opens_ms else ""
+    opens = f',"opens_at":{_instant(view.opens_ms * 1000)}' if state is State.LOBBY and view.opens_ms else ""
     return (
-        f'{{"state": "{state}", "pool": {_text(pool)}, "exam": {_text(exam)}, '
-        f'"position": {"null" if ahead is None else ahead + 1}, "ahead": {_number(ahead)}, '
-        f'"waiting": {_number(waiting)}, "eta": {_range(eta)}, "next_poll_ms": {view.next_poll_ms}, '
-        f'{who or _who(visitor, arrival_us)}, "message": {message_text(view.notice, language)}, '
-        f'"stale": {"true" if view.stale else "false"}{opens}}}'
+        f'{{"state":"{state}","pool":{_text(pool)},"exam":{_text(exam)},'
+        f'"position":{"null" if ahead is None else ahead + 1},"ahead":{_number(ahead)},'
+        f'"waiting":{_number(waiting)},"eta":{_range(eta)},"next_poll_ms":{view.next_poll_ms},'
+        f'{who or _who(visitor, arrival_us)},"message":{message_text(view.notice, language)},'
+        f'"stale":{"true" if view.stale else "false"}{opens}}}'
     )
 
 
@@ -67,11 +67,11 @@ def _who(visitor: str, arrival_us: int) -> str:
 
 def who_text(code: str, arrival_us: int) -> str:
     """The part of an answer that stays the same for as long as its visitor waits."""
-    return f'"code": "{code}", "arrived_at": {_instant(arrival_us)}'
+    return f'"code":"{code}","arrived_at":{_instant(arrival_us)}'
 
 
 def _range(eta: Eta | Unknown) -> str:
-    return f'{{"low_s": {eta.low_s}, "high_s": {eta.high_s}}}' if isinstance(eta, Eta) else "null"
+    return f'{{"low_s":{eta.low_s},"high_s":{eta.high_s}}}' if isinstance(eta, Eta) else "null"
 
 
 def _number(value: int | None) -> str:
@@ -99,7 +99,7 @@ def message_text(notice: Notice | None, language: str) -> str:
 @lru_cache(maxsize=REMEMBERED_NOTICES)
 def _message(notice: Notice, language: str) -> str:
     text = pick(dict(notice.texts), language)
-    return f'{{"text": {_text(text)}, "at": {_instant(notice.at_ms * 1000)}}}'
+    return f'{{"text":{_text(text)},"at":{_instant(notice.at_ms * 1000)}}}'
 
 
 @lru_cache(maxsize=REMEMBERED_TEXTS)

@@ -23,7 +23,7 @@ from waitroom.admission.line import State
 from waitroom.settings.model import Help
 from waitroom.web import catalogue
 from waitroom.web.catalogue import Catalogue
-from waitroom.web.languages import LANGUAGES, pick
+from waitroom.web.languages import LANGUAGES, direction, pick
 
 RAIL_FULL = 3_000
 """People ahead at the rail's left end. The rail is logarithmic and fixed, so that a reload changes nothing on it."""
@@ -39,12 +39,12 @@ a form that cannot be carried.
 _SLOT = re.compile("\0([a-z_]+)\0")
 _OWN = "\0\0"
 """Where the visitor's own part begins."""
-
-RIGHT_TO_LEFT = frozenset({"ar"})
 _SCRIPT_KEY = re.compile(r"'([a-z]+\.[a-z_]+)'")
 _STATE_PARTS = ("h1", "lead", "tab")
 _FOUND_BY_SCRIPT = ("offline", "away", "cookies", "postponed")
 _LOST_WORDS = ("lost", "lostin", "lostdown")
+_OF_KIND = {"kept": ("form.sent",), "lost": ("lost.back",)}
+"""What only the script of such a page says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Library:
         return Sheet.of(
             self._environment.get_template("page.html.j2").render(
                 lang=words.language,
-                dir="rtl" if words.language in RIGHT_TO_LEFT else "ltr",
+                dir=direction(words.language),
                 state=str(state),
                 kind=kind,
                 words=state_words(state, kind),
@@ -145,7 +145,7 @@ class Library:
                 js=_trusted(self._js),
                 rescue=_trusted(self._rescue),
                 words_json=_trusted(self._script_words(words, state, kind)),
-                stations=[(ahead, 2 + 93 * rail_share(ahead), minor) for ahead, minor in RAIL_STOPS],
+                stations=[(ahead, round(2 + 93 * rail_share(ahead), 1), minor) for ahead, minor in RAIL_STOPS],
                 help=self._help,
                 help_text=pick(self._help.text or {}, words.language),
             )
@@ -175,7 +175,8 @@ def script_keys(script: str, state: State, kind: str) -> list[str]:
     """
     names = _LOST_WORDS if kind == "lost" else (*(each for each in State if each is not State.PACED), *_FOUND_BY_SCRIPT)
     stated = {f"state.{name}.{part}" for name in {*names, state} for part in _STATE_PARTS}
-    return sorted({*_SCRIPT_KEY.findall(script), *stated})
+    others = {key for of, keys in _OF_KIND.items() if of != kind for key in keys}
+    return sorted({*_SCRIPT_KEY.findall(script), *stated} - others)
 
 
 def rail_share(ahead: int) -> float:
