@@ -1,5 +1,6 @@
 """Visitors and settings as the tests of the page use them."""
 
+from itertools import count
 from pathlib import Path
 
 from waitroom.admission.estimate import Eta, Unknown
@@ -28,8 +29,8 @@ HELP = Help.model_validate(
 
 
 def pages(help_line: Help = HELP) -> Pages:
-    """The pages of a small university."""
-    return Pages(PageSettings("/_waitroom/", 429, help_line, TITLES), STATIC)
+    """The pages of a small university, each asked for in a second of its own."""
+    return Pages(PageSettings("/_waitroom/", 429, help_line, TITLES), STATIC, count().__next__)
 
 
 def said(text: str, at_ms: int = 0) -> Notice:

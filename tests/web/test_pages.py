@@ -9,14 +9,14 @@ import re
 import brotli
 import pytest
 
-from tests.web.samples import EVERY_STATE, OPENS_MS, pages, view
+from tests.web.samples import EVERY_STATE, HELP, OPENS_MS, STATIC, pages, view
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
 from waitroom.proxy.decisions import Respond
 from waitroom.settings.model import Help
 from waitroom.web.forms import FORM_TYPE, KeptForm
 from waitroom.web.languages import LANGUAGES
-from waitroom.web.pages import Lost
+from waitroom.web.pages import PACKED_A_SECOND, Lost, Pages, PageSettings
 from waitroom.web.status import status_body
 
 PAGES = pages()
@@ -62,6 +62,21 @@ def test_light(language: str) -> None:
         assert b"<link" not in body.replace(b'<link rel="icon" href="data:', b"")
         assert not re.search(rb"<(?:script|img|iframe)[^>]* src=|@import|url\(", body)
         assert b"\0" not in body
+
+
+def test_packing_has_a_bound() -> None:
+    """Pages that nobody has asked for yet are packed for so long a second, and otherwise go out as they are."""
+    now = [0]
+    made = Pages(PageSettings("/_waitroom/", 429, HELP, {}), STATIC, lambda: now[0])
+
+    def packed(number: int) -> bool:
+        answer = made.page(view(opens_ms=OPENS_MS + number), language="en", encoding="gzip")
+        return (b"Content-Encoding", b"gzip") in answer.headers
+
+    assert [packed(number) for number in range(PACKED_A_SECOND + 2)] == [True] * PACKED_A_SECOND + [False, False]
+    assert packed(0), "what was packed stays so"
+    now[0] = 1
+    assert packed(PACKED_A_SECOND), "and what was not is, as soon as there is time"
 
 
 def test_policy_by_hash() -> None:

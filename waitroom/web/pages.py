@@ -4,13 +4,14 @@ Law: it is shown in place, at the URL that was asked for, and needs nothing else
 Every value in it is escaped where it is put in. It never says more than is known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from waitroom import clock
 from waitroom.admission.line import Notice, State
 from waitroom.admission.view import View
 from waitroom.proxy.decisions import Header, Respond
@@ -29,8 +30,12 @@ steps, since each makes a page of its own."""
 
 _REFRESH_AFTER_S = {after: next(step for step in REFRESH_S if after <= step) for after in range(1, REFRESH_S[-1] + 1)}
 
-BOUND_REMEMBERED = 256
-"""Pages with everyone's words in them, packed, 10 kB each: languages, exams, codings and refreshing times in use."""
+BOUND_REMEMBERED = 2_048
+"""Pages with everyone's words in them, packed, 12 kB each: languages, exams, codings and refreshing times in use."""
+
+PACKED_A_SECOND = 32
+"""To pack a page takes 4 ms, a hundred times what a visitor costs otherwise. Whoever asks for page after page that
+nobody has asked for yet gets them unpacked beyond this, so that it cannot be used against us."""
 
 UNAVAILABLE = 503
 _UNAVAILABLE_STATES = (State.HELD, State.CLOSED, State.DOWN)
@@ -61,7 +66,9 @@ class PageSettings:
 class Pages:
     """Makes pages. Everything is rendered when it is built; a page afterwards costs a few microseconds."""
 
-    def __init__(self, settings: PageSettings, static: Path) -> None:
+    def __init__(
+        self, settings: PageSettings, static: Path, second: Callable[[], int] = lambda: clock.monotonic_ms() // 1000
+    ) -> None:
         self._prefix = settings.prefix
         self._queue_status = settings.queue_status
         self._library = Library(static, settings.help_line, settings.prefix)
@@ -71,6 +78,8 @@ class Pages:
             for language in LANGUAGES
         }
         self._bound: dict[tuple[object, ...], Bound] = {}
+        self._second = second
+        self._packing_second = self._packed = 0
 
     def page(
         self,
@@ -89,7 +98,7 @@ class Pages:
         """
         kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
         retry_s = max(1, -(-view.next_poll_ms // 1000))
-        refresh_s = _REFRESH_AFTER_S.get(retry_s, REFRESH_S[-1])
+        refresh_s = 0 if kind else _REFRESH_AFTER_S.get(retry_s, REFRESH_S[-1])
         situation = (  # a plain tuple, since one is made for each visitor
             language,
             encoding,
@@ -104,7 +113,9 @@ class Pages:
             view.resume_ms,
             view.seed_hash,
         )
-        bound = self._bound.get(situation) or self._bind(Situation._make(situation))
+        bound = self._bound.get(situation)
+        if bound is None or not bound.final:
+            bound = self._bind(Situation._make(situation))
         values = own_slots(self._library.catalogues[language], view)
         values["first"] = status_text(view, language, who_text(values["code"], view.arrival_us))
         if isinstance(form, KeptForm):
@@ -127,22 +138,32 @@ class Pages:
         # form is lost.
         values["every"], values["every_said"] = str(now.refresh_s), words.count("plain.auto", now.refresh_s)
         sheet = self._library.pages[page_key(now.language, now.state, now.kind)]
+        encoding = now.encoding if self._may_pack() else ""
         bound = Bound(
             UNAVAILABLE if now.state in _UNAVAILABLE_STATES else self._queue_status,
-            self._headers(now),
-            PACKINGS[now.encoding](sheet.shared.bind(values).fill({})),
+            self._headers(now, encoding),
+            PACKINGS[encoding](sheet.shared.bind(values).fill({})),
             sheet.own.bind(values),
+            final=encoding == now.encoding,
         )
         if len(self._bound) >= BOUND_REMEMBERED:
             self._bound.clear()
         self._bound[now] = bound
         return bound
 
-    def _headers(self, now: "Situation") -> tuple[Header, ...]:
+    def _may_pack(self) -> bool:
+        """Whether there is time for one more; it is taken."""
+        second = self._second()
+        if second != self._packing_second:
+            self._packing_second, self._packed = second, 0
+        self._packed += 1
+        return self._packed <= PACKED_A_SECOND
+
+    def _headers(self, now: "Situation", encoding: str) -> tuple[Header, ...]:
         library = self._library
         return (
             (b"Content-Type", b"text/html; charset=utf-8"),
-            *(((b"Content-Encoding", now.encoding.encode()),) if now.encoding else ()),
+            *(((b"Content-Encoding", encoding.encode()),) if encoding else ()),
             (b"Content-Language", now.language.encode()),
             (b"Cache-Control", b"no-store"),
             (b"Vary", b"Accept-Encoding, Accept-Language, Cookie"),
@@ -178,6 +199,8 @@ class Bound:
     headers: tuple[Header, ...]
     packed: Packed
     own: Template
+    final: bool
+    """False: it is to be packed yet, when there is time."""
     heads: dict[int, tuple[Header, ...]] = field(default_factory=dict)
     """The headers with their Retry-After: a memory, by seconds (`next_poll_ms` has a bound)."""
 
