@@ -14,6 +14,7 @@ from tests.web.samples import pages, view
 from waitroom.admission.line import State
 from waitroom.admission.view import View
 from waitroom.proxy.decisions import Respond
+from waitroom.web import languages
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
 from waitroom.web.pages import Lost
@@ -45,8 +46,9 @@ class Site:
         path = request.raw_path
         if path.startswith("/_waitroom/status"):
             return _sent(self._status(request))
-        if path.startswith("/_waitroom/refresh"):
-            return _sent(make_choice(request.rel_url.raw_query_string.encode(), secure=False))
+        if path.startswith(("/_waitroom/refresh", "/_waitroom/language")):
+            choose_by = make_choice if path.startswith("/_waitroom/refresh") else languages.make_choice
+            return _sent(choose_by(request.rel_url.raw_query_string.encode(), secure=False))
         if request.path == "/favicon.ico" and self.inside:
             return web.Response(status=404)  # the exam's page has no icon; ours asks for none
         if request.path in self.documents:
@@ -59,16 +61,17 @@ class Site:
 
     def _page(self, request: web.Request, body: bytes) -> Respond:
         header = request.headers.get("Accept-Language")
+        sent = [value.encode() for value in request.headers.getall("Cookie", [])]
         form: KeptForm | Lost | None = None
         if request.method == "POST":
             form = KeptForm.parse(body, request.headers["Content-Type"].encode()) or Lost.LOST
         cookies = (b"wr_sciences=ticket; Path=/; HttpOnly; SameSite=Lax",) if self.cookies else ()
         return SITE_PAGES.page(
             self.view._replace(cookies=cookies),
-            language=choose(header.encode() if header else None),
+            language=choose(header.encode() if header else None, sent),
             target=request.raw_path.encode(),
             form=Lost.LOST if self.lost else form,
-            still=is_still([value.encode() for value in request.headers.getall("Cookie", [])]),
+            still=is_still(sent),
         )
 
     def _status(self, request: web.Request) -> Respond:

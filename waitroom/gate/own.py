@@ -1,4 +1,4 @@
-"""Our own endpoints under the prefix: the status poll, the choice of the page without script, giving up a place.
+"""Our own endpoints under the prefix: the status poll, the page's choices, giving up a place.
 
 Law: everything under the prefix is ours, and nothing of it ever reaches a backend.
 """
@@ -20,6 +20,7 @@ from waitroom.proxy.decisions import Decision, Later, Request, Respond, Resume
 _ALLOWED: dict[bytes, tuple[bytes, ...]] = {
     b"status": (b"GET", b"HEAD"),
     b"refresh": (b"GET", b"HEAD"),
+    b"language": (b"GET", b"HEAD"),
     b"leave": (b"POST",),
 }
 
@@ -29,7 +30,7 @@ MAX_QUERY = 512
 
 
 class OwnEndpoints:
-    """Answers `{prefix}status`, `{prefix}refresh` and `{prefix}leave`."""
+    """Answers `{prefix}status`, `{prefix}refresh`, `{prefix}language` and `{prefix}leave`."""
 
     def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
         self._prefix = prefix
@@ -50,6 +51,8 @@ class OwnEndpoints:
                 return self._status(request, jar, query)
             case b"leave":
                 return self._leave(request, jar, query)
+            case b"language":
+                return self._screens.language(request, query)
             case _:
                 return self._screens.choice(request, query)
 

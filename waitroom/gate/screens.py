@@ -30,6 +30,9 @@ class Screens(Protocol):
     def choice(self, request: Request, query: bytes) -> Respond:
         """A visitor without script chose whether the page loads itself anew; `query` says how."""
 
+    def language(self, request: Request, query: bytes) -> Respond:
+        """A visitor chose a language; `query` says which."""
+
     def left(self, request: Request, farewell: bytes) -> Respond:
         """The answer to giving up a place; `farewell` takes the cookie back."""
 

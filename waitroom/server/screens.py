@@ -10,6 +10,7 @@ from waitroom.errors import BackendTimeoutError
 from waitroom.gate.kinds import Kind, kind_of
 from waitroom.proxy.decisions import Request, Respond
 from waitroom.settings.model import Settings
+from waitroom.web import languages
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
 from waitroom.web.pages import Lost, Pages, PageSettings
@@ -34,6 +35,8 @@ class WebScreens:
 
     def __init__(self, settings: Settings) -> None:
         self._queue_status = settings.queue_status
+        self._language = settings.language
+        self._languages = {name: exam.language for name, exam in settings.exams.items() if exam.language is not None}
         self._pages = Pages(PageSettings.of(settings), static_dir())
 
     def page(self, request: Request, view: View) -> Respond:
@@ -68,6 +71,10 @@ class WebScreens:
         """A visitor without script chooses whether the page loads itself anew."""
         return make_choice(query, secure=request.scheme == b"https")
 
+    def language(self, request: Request, query: bytes) -> Respond:
+        """A visitor chooses a language."""
+        return languages.make_choice(query, secure=request.scheme == b"https")
+
     def left(self, request: Request, farewell: bytes) -> Respond:
         """204, and the cookie is taken back."""
         del request
@@ -101,11 +108,13 @@ class WebScreens:
                 return problem(status, slug, title, detail, RETRY_S, State.DOWN)
 
     def _page(self, request: Request, view: View, form: KeptForm | Lost | None) -> Respond:
+        cookies = request.every(b"cookie")
+        default = self._languages.get(view.exam, self._language)
         return self._pages.page(
             view,
-            language=choose(request.first(b"accept-language")),
+            language=choose(request.first(b"accept-language"), cookies, default),
             target=request.target,
             form=form,
-            still=is_still(request.every(b"cookie")),
+            still=is_still(cookies),
             head_only=request.method == b"HEAD",
         )

@@ -19,6 +19,7 @@ from waitroom.settings.spelling import (
     InstantMs,
     Method,
     Name,
+    ShortTexts,
     Texts,
     Truth,
     complaint,
@@ -28,6 +29,7 @@ from waitroom.settings.spelling import (
     rate,
     whole,
 )
+from waitroom.settings.tongues import Tongue
 from waitroom.settings.units import BadValueError
 
 MAX_RULES = 1_000
@@ -151,6 +153,13 @@ class Exam(Part):
     closes_ms: InstantMs | None = Field(default=None, alias="closes", description="After this, nobody enters.")
     order: Annotated[Literal["arrival", "draw"], one_of("arrival", "draw")] = later(
         "arrival", "Order of those in the lobby at the opening: arrival, or draw.", works=("arrival",)
+    )
+    language: Tongue | None = Field(
+        default=None, description="Language of its pages for browsers that ask for none of ours. Default: the site's."
+    )
+    note: ShortTexts = Field(
+        default_factory=dict,
+        description="A sentence that stands under good to know on its pages. Default: pages.note.",
     )
 
 

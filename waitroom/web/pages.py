@@ -5,7 +5,7 @@ Every value in it is escaped where it is put in. It never says more than is know
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from html import escape
@@ -16,7 +16,8 @@ from waitroom.admission.view import View
 from waitroom.proxy.decisions import Header, Respond
 from waitroom.settings.model import Help, Settings
 from waitroom.web.forms import KeptForm
-from waitroom.web.languages import LANGUAGES, pick
+from waitroom.web.languages import LANGUAGES, pick, switcher
+from waitroom.web.look import Look, look_of
 from waitroom.web.status import status_text
 from waitroom.web.stillness import choice_url
 from waitroom.web.templates import Library, Template, page_key
@@ -46,12 +47,13 @@ class PageSettings:
     queue_status: int
     help_line: Help
     titles: Mapping[str, Mapping[str, str]]
+    look: Look = field(default_factory=Look)
 
     @classmethod
     def of(cls, settings: Settings) -> "PageSettings":
         """Pick it out."""
         titles = {name: exam.title for name, exam in settings.exams.items()}
-        return cls(settings.prefix, settings.queue_status, settings.help, titles)
+        return cls(settings.prefix, settings.queue_status, settings.help, titles, look_of(settings))
 
 
 class Pages:
@@ -60,7 +62,8 @@ class Pages:
     def __init__(self, settings: PageSettings, static: Path) -> None:
         self._prefix = settings.prefix
         self._queue_status = settings.queue_status
-        self._library = Library(static, settings.help_line)
+        self._library = Library(static, settings.help_line, settings.look)
+        self._look = settings.look
         self._titles = {
             (exam, language): escape(pick(texts, language))
             for exam, texts in settings.titles.items()
@@ -82,7 +85,8 @@ class Pages:
         kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
         title = self._titles.get((view.exam, language), "")
         said = Shared(view.state, title, view.notice, view.stale, view.opens_ms, view.resume_ms)
-        template, headers = self._bound(language, kind, said, view.pool, max(1, -(-view.next_poll_ms // 1000)))
+        retry_s = max(1, -(-view.next_poll_ms // 1000))
+        template, headers = self._bound(language, kind, said, (view.pool, view.exam), retry_s)
         status = UNAVAILABLE if view.state in _UNAVAILABLE_STATES else self._queue_status
         body = b""
         if not head_only:
@@ -92,16 +96,19 @@ class Pages:
                 values["charset"], values["fields"] = form.charset, form.fields()
             elif not form:
                 values["choice"] = choice_url(self._prefix, target, auto=still)
+                values["languages"] = switcher(self._prefix, target, language)
             body = template.fill(values)
         return Respond(status, headers, body, view.cookies)
 
     def _bind(
-        self, language: str, kind: str, said: Shared, pool: str, retry_s: int
+        self, language: str, kind: str, said: Shared, where: tuple[str, str], retry_s: int
     ) -> tuple[Template, tuple[Header, ...]]:
         """What all pages of this kind share now: the template with their words in it, and their headers."""
-        words = self._library.catalogues[language]
+        words, (pool, exam) = self._library.catalogues[language], where
         values = shared_slots(words, said)
         values["status_url"] = f"{self._prefix}status?pool={pool}"
+        values["note"] = note = self._look.note_for(exam, language)
+        values["note_hidden"] = "" if note else " hidden"
         # What a browser without script needs. A page with a form or in place of one has no slot for it: refreshed, the
         # form is lost.
         every_s = max(LEAST_REFRESH_S, retry_s)
@@ -113,6 +120,7 @@ class Pages:
         return (
             (b"Content-Type", b"text/html; charset=utf-8"),
             (b"Content-Language", language.encode()),
+            (b"Vary", b"Accept-Language, Cookie"),
             (b"Cache-Control", b"no-store"),
             (b"Content-Security-Policy", self._library.policy_with_form if kind == "kept" else self._library.policy),
             (b"X-Content-Type-Options", b"nosniff"),

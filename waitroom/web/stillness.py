@@ -41,11 +41,11 @@ def make_choice(query: bytes, *, secure: bool) -> Respond:
     """The answer to `{prefix}refresh`: the cookie, and the way back."""
     asked = parse_qs(query.decode("latin-1"), encoding="latin-1")
     auto, back = asked.get("auto", [""])[0], asked.get("to", ["/"])[0]
-    if auto not in ("0", "1") or not _is_path(back):
+    if auto not in ("0", "1") or not is_path(back):
         return problem(400, "bad-choice", "Not understood", "Expected: auto=0 or auto=1, and to=/a/path of this host.")
     age_s, tail = (MAX_AGE_S, b"; Secure") if auto == "0" else (0, b"; Secure")
     cookie = b"%b=1; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax" % (COOKIE, age_s)
-    headers = ((b"Location", _same_host(back).encode("latin-1")), (b"Cache-Control", b"no-store"))
+    headers = ((b"Location", same_host(back).encode("latin-1")), (b"Cache-Control", b"no-store"))
     return Respond(303, headers, b"", (cookie + (tail if secure else b""),))
 
 
@@ -54,10 +54,11 @@ def _quoted(target: bytes) -> str:
     return quote(target, safe="/")
 
 
-def _is_path(text: str) -> bool:
+def is_path(text: str) -> bool:
+    """Whether it can be the way back: a path in visible ASCII."""
     return text.startswith("/") and all("!" <= character <= "~" for character in text)
 
 
-def _same_host(path: str) -> str:
+def same_host(path: str) -> str:
     """`//host` and `/\\host` name another host to a browser; `/.//host` is the path that was meant (WHATWG URL)."""
     return f"/.{path}" if path[1:2] in ("/", "\\") else path
