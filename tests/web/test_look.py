@@ -93,7 +93,7 @@ def test_a_message_replaces_ours_one_by_one(tmp_path: Path) -> None:
         ("fr.po", '# ours\n\nmsgid "say.place"\nmsgstr "x"\n',
          "fr.po:3:1: say.place: lacks the placeholder {n}; allowed: {n}"),
         ("fr.po", 'msgid "eta.between"\nmsgstr "{low} {hi} {high}"\n',
-         "fr.po:1:1: eta.between: has a placeholder {hi} that nothing fills; allowed: {high} {low}; did you mean high?"),
+         "fr.po:1:1: eta.between: has a placeholder {hi} that nothing fills; allowed: {high} {low}; did you mean high?"),  # noqa: E501 - one line, as it is printed
         ("fr.po", 'msgid "say.place"\nmsgstr "{n} {n.x}"\n',
          "fr.po:1:1: say.place: has a brace that belongs to no placeholder; allowed: {n}"),
         ("fr.po", 'msgid "say.place"\nmsgstr "{n} \\x00h1\\x00"\n',
