@@ -1,20 +1,28 @@
 // The waiting page's behaviour. It asks when the server said to ask, never stops asking, and enters by itself.
 // ES2017 and no storage: laptops of 2018 and Safe Exam Browser run it; nothing is left behind in them.
+// The script stands before the body it works on. Should it break, the page is as it is without script (see rescue.js).
 (() => {
 'use strict';
-const d = document, root = d.documentElement, body = d.body, at = id => d.getElementById(id);
-const words = JSON.parse(at('words').textContent), first = JSON.parse(at('first').textContent);
-const lang = root.lang, kept = at('kept'), mode = body.dataset.form;
-const locale = (navigator.languages || []).find(l => l.toLowerCase().split('-')[0] === lang) || lang;
+const d = document, root = d.documentElement, at = id => d.getElementById(id);
+root.classList.add('on');
+d.addEventListener('DOMContentLoaded', () => {
+  try { begin(); } catch (error) { root.classList.remove('on'); throw error; }
+});
+
+function begin() {
+const body = d.body, words = JSON.parse(at('words').textContent), first = JSON.parse(at('first').textContent);
+const lang = root.lang, kept = at('kept'), mode = body.dataset.form, exam = at('exam').textContent;
+const locale = ((navigator.languages || []).find(l => l.toLowerCase().split('-')[0] === lang) || lang) + (lang === 'ar' ? '-u-nu-latn' : '');
 const MARKS = [1000, 500, 200, 100, 50, 20, 10, 5, 3, 2, 1];
 const FORMS = {2: ['one', 'other'], 6: ['zero', 'one', 'two', 'few', 'many', 'other']};
 const plural = new Intl.PluralRules(lang);
 const nav = performance.getEntriesByType('navigation')[0], reloaded = !!nav && nav.type === 'reload';
-const ANSWER_MS = 15000, LONGEST_MS = 30000, GAP_MS = 1000, STUCK_MS = 20000;
-let state = body.dataset.state, shown = null, last = null, timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false;
-let sent = false, lost = state === 'down' ? 'lostdown' : 'lost', paused = false, best = 0, spoken = 0, cut = false, skew = 0, notice = first.message && first.message.text;
-
-root.classList.add('on');
+const ANSWER_MS = 15000, LONGEST_MS = 30000, GAP_MS = 1000, STUCK_MS = 20000, NEWS_MS = 4000, SLEPT_MS = 15000;
+const RELOADS = 4, RELOADS_MS = 60000, CHIME_MS = 900;
+let state = body.dataset.state, trouble = '', headed = '', shown = null, last = null;
+let timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false, skew = 0, beat = Date.now();
+let sent = false, lost = state === 'down' ? 'lostdown' : 'lost', paused = false, best = 0, spoken = 0;
+let notice = first.message && first.message.text, held = null, audio = null, bell = false;
 
 function t(id, values, n) {
   let m = words[id];
@@ -27,7 +35,7 @@ function put(id, text) {
   if (node.textContent !== text) node.textContent = text;
   return node;
 }
-function see(id, yes) { at(id).hidden = !yes; }
+function see(id, yes) { at(id).toggleAttribute('hidden', !yes); }
 function say(text) { put('say', text); }
 
 const hm = new Intl.DateTimeFormat(locale, {hour: '2-digit', minute: '2-digit'});
@@ -40,7 +48,7 @@ function moment(ms) {
 function instants() {
   d.querySelectorAll('time[data-ms]').forEach(node => {
     node.textContent = moment(+node.dataset.ms);
-    if (at('opens').contains(node) && node.textContent.length < 6) node.className = 'flap';
+    node.classList.toggle('flap', at('opens').contains(node) && node.textContent.length < 6);
   });
 }
 
@@ -59,9 +67,13 @@ function between(eta) {
   const high = Math.max(low + minute, Math.ceil((now + eta.high_s * 1000) / minute) * minute);
   return t('eta.between', {low: hm.format(low), high: hm.format(high)});
 }
+// The one countdown of the page: to an instant that is fixed, on the server's clock.
 function until() {
-  const node = d.querySelector('#opens time'), left = node ? Math.ceil((node.dataset.ms - Date.now() - skew) / 60000) : 0;
-  put('until', left > 0 && left <= 90 ? t('until.minutes', {n: left}, left) : left <= 0 && node ? t('until.now') : '');
+  const node = d.querySelector('#opens time');
+  if (!node || paused || state !== 'lobby') return;
+  const left = Math.ceil((node.dataset.ms - Date.now() - skew) / 1000), minutes = Math.ceil(left / 60);
+  const clock = {m: Math.floor(left / 60), s: ('0' + left % 60).slice(-2)};
+  put('until', left <= 0 ? t('until.now') : left < 600 ? t('until.clock', clock) : left <= 5400 ? t('until.minutes', {n: minutes}, minutes) : '');
 }
 
 // Share of a fixed logarithmic rail: the same after a reload, and it never goes back within a page.
@@ -70,37 +82,45 @@ function rail(ahead) {
   at('done').setAttribute('width', best * 94 + '%');
   at('train').setAttribute('cx', 2 + best * 93 + '%');
 }
-function title(now) {
-  const exam = at('exam').textContent;
-  d.title = (now.position && state !== 'admitted' ? now.position + ' · ' : '') + t('state.' + name() + '.tab') + (exam ? ' – ' + exam : '');
-}
-// Until the server is known to have answered, nobody may claim that nothing was sent.
-function name() { return mode === 'lost' ? (state === 'admitted' ? 'lostin' : lost) : state; }
 
-function situation(now) {
-  const changed = now.state !== state;
-  if (changed) {
-    state = body.dataset.state = now.state;
-    put('h', t('state.' + name() + '.h1'));
-    put('lead', t('state.' + name() + '.lead'));
-    say(t('state.' + name() + '.h1'));
+// Which words describe the situation. Until the server is known to have answered, nobody may claim that nothing was sent.
+function name() {
+  if (mode === 'lost') return state === 'admitted' ? 'lostin' : lost;
+  return trouble || (state === 'lobby' && shown && shown.opens_at > first.opens_at ? 'postponed' : state);
+}
+function headline() {
+  const now = name(), place = shown && shown.position;
+  d.title = (place && state !== 'admitted' ? place + ' · ' : '') + t('state.' + now + '.tab') + (exam ? ' – ' + exam : '');
+  body.dataset.state = trouble || state;
+  if (now === headed) return false;
+  put('h', t('state.' + now + '.h1'));
+  put('lead', t('state.' + now + '.lead'));
+  if (headed) say(t('state.' + now + '.h1'));
+  headed = now;
+  return true;
+}
+function message(now) {
+  if (now && now.text !== notice) say(t('say.message') + ' ' + now.text);
+  notice = now ? now.text : null;
+  see('msg', now);
+  if (!now) return;
+  put('msgtext', now.text);
+  put('msgat', now.at ? moment(Date.parse(now.at)) : '');
+}
+function opening(now) {
+  const node = d.querySelector('#opens time'), ms = Date.parse(now.opens_at);
+  if (node && ms && ms !== +node.dataset.ms) {
+    node.dataset.ms = ms;
+    node.dateTime = now.opens_at;
+    instants();
   }
-  if (now.message && now.message.text !== notice) say(t('say.message') + ' ' + now.message.text);
-  notice = now.message ? now.message.text : null;
-  see('msg', now.message);
-  if (now.message) {
-    put('msgtext', now.message.text);
-    put('msgat', now.message.at ? moment(Date.parse(now.message.at)) : '');
-  }
-  see('warn', now.stale);
-  put('warn', t('warn.stale'));
-  return changed;
+  see('opens', state === 'lobby' && node);
+  see('order', state === 'lobby' && node);
 }
 function line(now) {
-  const known = now.position !== null, inLine = ['waiting', 'returning', 'held', 'down'].includes(state) && known;
+  const inLine = ['waiting', 'returning', 'held', 'down'].includes(state) && now.position !== null;
   see('line', inLine);
-  at('rail').toggleAttribute('hidden', !inLine);
-  see('opens', state === 'lobby' && d.querySelector('#opens time'));
+  see('rail', inLine);
   if (!inLine) return;
   const pos = at('pos');
   if (pos.textContent !== '' + now.position) {
@@ -115,10 +135,10 @@ function line(now) {
   rail(now.ahead);
 }
 // One polite sentence at milestones only (WCAG 4.1.3): not at every change.
-function milestone(now, changed) {
+function milestone(now, before, changed) {
   if (now.position === null) return;
   const band = MARKS.filter(mark => now.position <= mark).length;
-  if (shown && !changed && band > spoken && state === 'waiting')
+  if (before && !changed && band > spoken && state === 'waiting')
     say(t('say.place', {n: now.position}) + (now.eta ? ' ' + t('say.entry', {when: between(now.eta)}) : ''));
   spoken = Math.max(spoken, band);
 }
@@ -127,45 +147,85 @@ function show(now) {
   // With the store away nobody knows the place: the last one known stays, without an estimate.
   if (now.position !== null) last = now;
   else if (now.stale && last) now = Object.assign({}, now, {position: last.position, ahead: last.ahead});
-  const changed = situation(now);
-  line(now);
-  milestone(now, changed);
-  title(now);
-  until();
+  const before = shown;
+  state = now.state;
   shown = now;
+  const changed = headline();
+  message(now.message);
+  warn(now.stale ? 'warn.stale' : restless && 'warn.reloads');
+  opening(now);
+  line(now);
+  milestone(now, before, changed);
+  until();
+}
+function warn(id) {
+  if (id) put('warn', t(id));
+  see('warn', id);
 }
 function net(ok, text) {
   at('dot').className = ok ? 'on' : 'off';
   put('net', text);
-  if (!ok && !cut && fails > 1) { cut = true; say(text); }
-  if (ok && cut) { cut = false; say(t('say.back')); }
-}
-function warn(id) {
-  put('warn', t(id));
-  see('warn', true);
-  say(t(id));
+  if (trouble === 'cookies') return;
+  const before = trouble;
+  trouble = ok || fails < 2 ? '' : navigator.onLine === false ? 'offline' : 'away';
+  if (headline() && before && !trouble) say(t('say.back'));
 }
 function act(id, work) {
   put('go', t(id)).onclick = work;
   see('act', true);
 }
 
+// A signal for those who look elsewhere: heard and shown only after a click that asked for it.
+function chime() {
+  if (audio) [660, 880, 1320].forEach((hz, nth) => {
+    const tone = audio.createOscillator(), gain = audio.createGain(), when = audio.currentTime + nth * .22;
+    tone.frequency.value = hz;
+    gain.gain.setValueAtTime(.3, when);
+    gain.gain.exponentialRampToValueAtTime(.001, when + .25);
+    tone.connect(gain).connect(audio.destination);
+    tone.start(when);
+    tone.stop(when + .25);
+  });
+}
+function ring() {
+  chime();
+  try {
+    if (d.hidden && Notification.permission === 'granted') new Notification(t('state.admitted.h1'), {body: exam, tag: 'waitroom'});
+  } catch (error) { /* no notifications here, as in Safe Exam Browser: the sound has to do */ }
+}
+function toggle(event) {
+  event.target.setAttribute('aria-pressed', event.target.getAttribute('aria-pressed') !== 'true');
+  return event.target.getAttribute('aria-pressed') === 'true';
+}
+at('pause').onclick = event => { paused = toggle(event); };
+at('bell').onclick = event => {
+  bell = toggle(event);
+  if (!bell) return;
+  if (!audio && window.AudioContext) audio = new AudioContext();
+  chime();
+  if (window.Notification && Notification.permission === 'default') Notification.requestPermission();
+};
+see('bell', window.AudioContext);
+
 // The turn has come. A kept form is submitted once in the life of this page, whatever happens to it afterwards;
 // prototype.submit, since a field may be called "submit".
 function enter() {
-  if (mode === 'lost') { leaving = true; act('lost.back', () => history.back()); return; }
-  if (kept) {
-    leaving = true;
-    if (sent) return;
+  if (leaving) return;
+  leaving = true;
+  if (mode === 'lost') { act('lost.back', () => history.back()); return; }
+  if (bell) ring();
+  setTimeout(go, bell ? CHIME_MS : 0);
+}
+function go() {
+  if (!kept) {
+    act('enter.now', load);
+    setTimeout(() => { leaving = false; soon(0); }, STUCK_MS);
+    load();
+  } else if (!sent) {
     sent = true;
     put('keptnote', t('form.sent'));
     HTMLFormElement.prototype.submit.call(kept);
-    return;
   }
-  act('enter.now', load);
-  leaving = true;
-  setTimeout(() => { leaving = false; soon(0); }, STUCK_MS);
-  load();
 }
 // replace() to a URL with a fragment would only scroll.
 function load() { if (location.hash) location.reload(); else location.replace(location.href); }
@@ -173,7 +233,8 @@ function load() { if (location.hash) location.reload(); else location.replace(lo
 // The page came with a ticket. If the first question after a reload shows none, cookies are not kept here.
 function refused() {
   if (mode || (polls === 1 && reloaded)) {
-    warn('warn.cookies');
+    trouble = 'cookies';
+    headline();
     root.classList.add('stuck');
     soon(LONGEST_MS);
   } else {
@@ -185,65 +246,101 @@ function soon(ms) {
   clearTimeout(timer);
   timer = setTimeout(poll, Math.max(ms, asked + GAP_MS - Date.now()));
 }
+function get(url, cache) {
+  const stop = new AbortController(), limit = setTimeout(() => stop.abort(), ANSWER_MS);
+  const end = () => clearTimeout(limit);
+  const got = fetch(url, {credentials: 'same-origin', cache, redirect: 'error', headers: {Accept: 'application/json'}, signal: stop.signal});
+  got.then(end, end);
+  return got;
+}
 async function poll() {
   if (busy || leaving) return;
   busy = true;
   asked = Date.now();
   polls++;
-  const stop = new AbortController(), limit = setTimeout(() => stop.abort(), ANSWER_MS);
   let next = LONGEST_MS;
   try {
-    const got = await fetch(body.dataset.status + (d.hidden ? '&hidden=1' : ''), {
-      credentials: 'same-origin', cache: 'no-store', redirect: 'error', headers: {Accept: 'application/json'}, signal: stop.signal,
-    });
+    const got = await get(body.dataset.status + (d.hidden ? '&hidden=1' : ''), 'no-store');
     if (got.status === 401) { refused(); return; }
     if (!got.ok) throw got.status;
     const now = await got.json();
-    if (!words['state.' + now.state + '.h1']) throw now;
+    if (!words['state.' + now.state + '.h1'] && mode !== 'lost') throw now;
     const date = Date.parse(got.headers.get('Date'));
-    if (date) skew = date - Date.now();
+    if (date) skew = date + 500 - Date.now();
     next = now.next_poll_ms > 0 ? now.next_poll_ms : LONGEST_MS;
     fails = 0;
+    if (trouble === 'cookies') trouble = '';
     root.classList.remove('stuck');
-    show(now);
     net(true, t('net.ok', {time: hms.format(Date.now())}));
+    show(now);
     if (now.state === 'admitted') enter();
   } catch (error) {
     // 2, 4, 8 ... 30 s, each spread by half of itself so that a thousand pages do not come back together.
     next = Math.min(LONGEST_MS, 2000 * 2 ** Math.min(fails++, 4)) * (.75 + Math.random() / 2);
     net(false, t(navigator.onLine === false ? 'net.offline' : 'net.lost'));
   } finally {
-    clearTimeout(limit);
     busy = false;
     if (!leaving) soon(next);
   }
 }
+// What staff say reaches every open page within 5 s, however far apart its polls are. This asks for something that is
+// the same for all and costs the server next to nothing; a poll of the same moment makes it needless.
+async function news() {
+  let next = d.hidden ? 5 * NEWS_MS : NEWS_MS;
+  if (!leaving && Date.now() - asked > NEWS_MS / 2) try {
+    const got = await get(body.dataset.news, 'no-cache');
+    if (got.status === 404) return;
+    const told = got.ok && await got.json();
+    if (told) {
+      if (!paused) message(told.message);
+      if (held !== null && held !== told.held) soon(Math.random() * NEWS_MS);
+      held = told.held;
+    }
+  } catch (error) { /* the polls say what there is to say about the connection */ }
+  setTimeout(news, next * (.75 + Math.random() / 3));
+}
+// Reloads are counted in the entry of the history, which survives them: no storage is used.
+function countReloads() {
+  const before = history.state && history.state.reloads || [], now = Date.now();
+  const reloads = before.filter(ms => now - ms < RELOADS_MS).concat(reloaded ? now : []);
+  if (reloaded || before.length) history.replaceState(reloads.length ? {reloads} : null, '');
+  return reloads.length >= RELOADS;
+}
 
-at('pause').onclick = event => {
-  paused = !paused;
-  event.target.setAttribute('aria-pressed', paused);
-};
 d.addEventListener('visibilitychange', () => soon(0));
 addEventListener('online', () => soon(0));
-addEventListener('offline', () => net(false, t('net.offline')));
+addEventListener('offline', () => { fails = Math.max(fails, 2); net(false, t('net.offline')); });
 // Brought back from memory: what it shows is old, and a form that was submitted stays submitted.
 addEventListener('pageshow', event => {
   if (!event.persisted) return;
   leaving = sent || (mode === 'lost' && state === 'admitted');
   soon(0);
 });
-setInterval(until, 10000);
+setInterval(() => {
+  const slept = Date.now() - beat > SLEPT_MS;
+  beat = Date.now();
+  if (slept) soon(0);
+  until();
+}, 1000);
 instants();
+const path = encodeURIComponent(location.pathname + location.search);
+d.querySelectorAll('#tongues a').forEach(link => { link.search += '&to=' + path; });
 const patience = first.next_poll_ms * (1 + Math.random());
+const restless = countReloads();
 if (first.code) {
+  put('code', first.code);
+  see('coded', true);
   show(first);
+  if (restless) say(t('warn.reloads'));
   // A page that says "down" has just knocked at the exam server, and one that came when this one entered was told "not
   // yet": neither asks again at once, so that no fault of ours can turn a thousand pages into a storm of reloads.
   soon(state === 'down' || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
 } else {
   // Without a ticket there is nothing to ask for; but a newcomer whom the server failed is to get in when it is back.
   until();
-  at('net').parentNode.hidden = true;
+  see('live', false);
   if (state !== 'closed' && !mode) setTimeout(load, Math.max(5000, patience));
+}
+setTimeout(news, NEWS_MS * Math.random());
 }
 })();

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 import pytest
@@ -11,10 +12,12 @@ import pytest
 from tests.support.aio import run
 from waitroom.admin import scrape
 from waitroom.admin.app import AdminListener
-from waitroom.admission.line import Lane, Snapshot
+from waitroom.admission.line import Announced, Lane, Notice, Snapshot
 from waitroom.errors import StoreAwayError
 from waitroom.metrics.totals import Reading
 from waitroom.server.sockets import open_door
+from waitroom.settings.model import Settings
+from waitroom.settings.secrets import Key, Secrets
 
 SNAPSHOT = Snapshot(
     now_ms=1, held=True, rate_milli=2_500, tokens_milli=0, waiting={Lane.RETURN: 1, Lane.STANDARD: 840}, absent=3,
@@ -23,11 +26,35 @@ SNAPSHOT = Snapshot(
 )  # fmt: skip
 
 
+TOKENS = {"helpdesk": "read-me", "dean": "operate-me"}
+SETTINGS = Settings.model_validate(
+    {
+        "pools": {
+            name: {"backends": {"b1": {"url": "http://127.0.0.1:1", "max_sessions": 1}}} for name in ("main", "spare")
+        },
+        "default_pool": "main",
+        "exams": {
+            "MATH0001": {"pool": "main", "match": [{"path": "/x"}]},
+            "BIO": {"pool": "spare", "match": [{"path": "/y"}]},
+        },
+        "admin": {
+            "tokens": [
+                {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "scopes": list(scopes)}
+                for (name, token), scopes in zip(TOKENS.items(), (("read",), ("read", "operate")), strict=True)
+            ]
+        },
+    }
+)
+SECRETS = Secrets((Key("k1", b"x" * 32),))
+
+
 @dataclass(slots=True)
 class House:
     """A process with one counter and a mood."""
 
     why: str | None = None
+    settings: Settings = field(default_factory=lambda: SETTINGS)
+    secrets: Secrets = field(default_factory=lambda: SECRETS)
 
     def readings(self) -> list[Reading]:
         """One series."""
@@ -49,6 +76,18 @@ class Store:
     refuses: bool = False
     hangs: asyncio.Event | None = None
     asked: list[str] = field(default_factory=list)
+    said: dict[tuple[str, str], Announced] = field(default_factory=dict)
+    said_for_ms: list[int] = field(default_factory=list)
+
+    async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
+        """Remembered."""
+        if self.refuses:
+            raise StoreAwayError("away")
+        before = self.said.pop((pool, exam), None)
+        self.said_for_ms.append(for_ms)
+        if said:
+            self.said[pool, exam] = said
+        return before
 
     async def snapshot(self, pool: str) -> Snapshot:
         """As set."""
@@ -57,7 +96,8 @@ class Store:
             await self.hangs.wait()
         if self.refuses:
             raise StoreAwayError("away")
-        return SNAPSHOT
+        notices = {exam: Notice(said.texts, 1) for (of, exam), said in self.said.items() if of == pool}
+        return replace(SNAPSHOT, notices=notices)
 
 
 @contextlib.asynccontextmanager

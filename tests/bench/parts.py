@@ -103,16 +103,23 @@ def admitted(bench: Bench) -> list[Row]:
 
 
 def waiting(bench: Bench) -> list[Row]:
-    """Status polls of many waiting tickets, and newcomers who find the pool full, beside nginx's relayed page."""
+    """Status polls of many waiting tickets, and newcomers who find the pool full, beside nginx's relayed page.
+
+    Each load has a house of its own: the newcomers never come back, and what it costs to forget them is theirs.
+    """
     yardstick = Nginx(YARDSTICK, bench.folder / "waiting" / YARDSTICK, bench.backend.port)
-    house = Waitroom(OURS, bench.folder / "waiting" / OURS, bench.backend.port, max_sessions=1)
-    with running([yardstick, house], bench.core):
-        requests.cookies(house, 1, lambda status: status == 200)
-        tickets = requests.cookies(house, TICKETS, lambda status: status == 429)
+    polled, entered = (
+        Waitroom(OURS, bench.folder / "waiting" / load, bench.backend.port, max_sessions=1)
+        for load in (POLLS, NEWCOMERS)
+    )
+    with running([yardstick, polled, entered], bench.core):
+        for house in (polled, entered):
+            requests.cookies(house, 1, lambda status: status == 200)
+        tickets = requests.cookies(polled, TICKETS, lambda status: status == 429)
         rounds = bench.turns({
             YARDSTICK: Load(yardstick, [requests.page(LIKE_A_PASS)]),
-            POLLS: Load(house, [requests.poll(each) for each in tickets]),
-            NEWCOMERS: Load(house, [requests.page()]),
+            POLLS: Load(polled, [requests.poll(each) for each in tickets]),
+            NEWCOMERS: Load(entered, [requests.page()]),
         })  # fmt: skip
     made = sum(each.requests for each in rounds[NEWCOMERS])
     polls, newcomers = ({YARDSTICK: rounds[YARDSTICK], OURS: rounds[name]} for name in (POLLS, NEWCOMERS))

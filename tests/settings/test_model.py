@@ -86,14 +86,12 @@ def test_keys_of_a_later_version_are_named_where_they_stand() -> None:
         {"health": {"path": "/"}, "on_backend_down": "move", "recovery": {"initial_rate": "5/s"}},
         exams={"E1": {"pool": "main", "match": [{"path": "/x"}], "order": "draw"}},
         listen={"public": [{"address": "0.0.0.0:443", "tls": {"cert": "a.pem", "key": "a.key"}}]},
-        admin={"open_on_loopback": True},
     )
     assert [notice.partition(":")[0] for notice in settings.not_yet()] == [
         "pools.main.health",
         "pools.main.recovery",
         "pools.main.on_backend_down",
         "exams.E1.order",
-        "admin.open_on_loopback",
     ]
     assert all(notice.endswith("not in force in this version") for notice in settings.not_yet())
 

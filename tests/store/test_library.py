@@ -55,7 +55,7 @@ def test_the_fixed_keys_are_those_of_the_library() -> None:
     assert stated is not None
     assert tuple(stated[1].split()) == FIXED
     body = library.source().split("local function pool_of")[1].split("local key, at")[0]
-    taken = re.findall(r"(\w+) = keys\[(\d)\]", body)
+    taken = re.findall(r"(\w+) = keys\[(\d+)\]", body)
     assert [(name.removesuffix("_key"), int(at)) for name, at in taken] == [(n, i) for i, n in enumerate(FIXED, 1)]
 
 

@@ -1,10 +1,11 @@
 """Visitors and settings as the tests of the page use them."""
 
+from itertools import count
 from pathlib import Path
 
 from waitroom.admission.estimate import Eta, Unknown
-from waitroom.admission.line import State
-from waitroom.admission.view import Notice, View
+from waitroom.admission.line import Notice, State
+from waitroom.admission.view import View
 from waitroom.settings.model import Help
 from waitroom.web.pages import Pages, PageSettings
 
@@ -28,8 +29,13 @@ HELP = Help.model_validate(
 
 
 def pages(help_line: Help = HELP) -> Pages:
-    """The pages of a small university."""
-    return Pages(PageSettings("/_waitroom/", 429, help_line, TITLES), STATIC)
+    """The pages of a small university, each asked for in a second of its own."""
+    return Pages(PageSettings("/_waitroom/", 429, help_line, TITLES), STATIC, count().__next__)
+
+
+def said(text: str, at_ms: int = 0) -> Notice:
+    """What staff say, in no language in particular."""
+    return Notice((("", text),), at_ms)
 
 
 def view(state: State = State.WAITING, **more: object) -> View:
@@ -57,7 +63,7 @@ EVERY_STATE = {
     "held": view(
         State.HELD,
         eta=Unknown.HELD,
-        notice=Notice("The server room lost power. We open again in about ten minutes; nobody loses time.", OPENS_MS),
+        notice=said("The server room lost power. We open again in about ten minutes; nobody loses time.", OPENS_MS),
         resume_ms=OPENS_MS + 600_000,
     ),
     "closed": view(State.CLOSED, ahead=None),

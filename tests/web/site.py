@@ -14,9 +14,10 @@ from tests.web.samples import pages, view
 from waitroom.admission.line import State
 from waitroom.admission.view import View
 from waitroom.proxy.decisions import Respond
-from waitroom.web import languages
+from waitroom.web.encodings import choose_encoding
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
+from waitroom.web.languages import make_choice as make_language_choice
 from waitroom.web.pages import Lost
 from waitroom.web.problems import no_ticket
 from waitroom.web.status import status_response
@@ -39,16 +40,15 @@ class Site:
     """Pages of the exam server that need no pass, by path: the bytes with their charset declared inside."""
     loads: list[tuple[str, str, bytes]] = field(default_factory=list)
     polls: list[str] = field(default_factory=list)
+    news: dict[str, object] = field(default_factory=lambda: {"message": None, "held": False})
+    news_asked: int = 0
     url: str = ""
 
     async def serve(self, request: web.Request) -> web.Response:
         """Answer anything."""
         path = request.raw_path
-        if path.startswith("/_waitroom/status"):
-            return _sent(self._status(request))
-        if path.startswith(("/_waitroom/refresh", "/_waitroom/language")):
-            choose_by = make_choice if path.startswith("/_waitroom/refresh") else languages.make_choice
-            return _sent(choose_by(request.rel_url.raw_query_string.encode(), secure=False))
+        if path.startswith("/_waitroom/"):
+            return self._own(request, path.partition("?")[0].removeprefix("/_waitroom/"))
         if request.path == "/favicon.ico" and self.inside:
             return web.Response(status=404)  # the exam's page has no icon; ours asks for none
         if request.path in self.documents:
@@ -59,19 +59,32 @@ class Site:
             return web.Response(text=EXAM, content_type="text/html")
         return _sent(self._page(request, body))
 
+    def _own(self, request: web.Request, name: str) -> web.Response:
+        if name == "status":
+            return _sent(self._status(request))
+        if name == "news":
+            self.news_asked += 1
+            return web.json_response(self.news)
+        if name == "language":
+            referer, host = request.headers.get("Referer", "").encode(), request.headers["Host"].encode()
+            return _sent(make_language_choice(request.rel_url.raw_query_string.encode(), referer, host, secure=False))
+        assert name == "refresh"
+        return _sent(make_choice(request.rel_url.raw_query_string.encode(), secure=False))
+
     def _page(self, request: web.Request, body: bytes) -> Respond:
         header = request.headers.get("Accept-Language")
-        sent = [value.encode() for value in request.headers.getall("Cookie", [])]
         form: KeptForm | Lost | None = None
         if request.method == "POST":
             form = KeptForm.parse(body, request.headers["Content-Type"].encode()) or Lost.LOST
+        cookie_headers = [value.encode() for value in request.headers.getall("Cookie", [])]
         cookies = (b"wr_sciences=ticket; Path=/; HttpOnly; SameSite=Lax",) if self.cookies else ()
         return SITE_PAGES.page(
             self.view._replace(cookies=cookies),
-            language=choose(header.encode() if header else None, sent),
+            language=choose(cookie_headers, header.encode() if header else None),
+            encoding=choose_encoding(request.headers.get("Accept-Encoding", "").encode()),
             target=request.raw_path.encode(),
             form=Lost.LOST if self.lost else form,
-            still=is_still(sent),
+            still=is_still(cookie_headers),
         )
 
     def _status(self, request: web.Request) -> Respond:

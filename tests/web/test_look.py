@@ -11,7 +11,6 @@ from waitroom.settings.model import Settings
 from waitroom.settings.problems import BadSettingsError
 from waitroom.web.catalogue import read
 from waitroom.web.colours import PAIRS, contrast, page_colours
-from waitroom.web.forms import KeptForm
 from waitroom.web.inspection import inspect
 from waitroom.web.look import look_of
 from waitroom.web.pages import Pages, PageSettings
@@ -279,11 +278,11 @@ def _note_hidden(tmp_path: Path, template: str) -> bool:
         (('id="pos"', ""), "has no element with id=pos, which the script needs (state "),
         (
             ("{{ js }}", "{{ js }};alert(1)"),
-            "must have one script, <script>{{ js }}</script>; the policy allows no other",
+            "must have <script>{{ js }}</script><script>{{ rescue }}</script>; the policy",
         ),
         (
             ("{{ css }}", "{{ css }}h1{color:red}"),
-            "must have one style, <style>{{ css }}</style>; the policy allows no other",
+            "must have <style>{{ css }}</style>; the policy allows no other style",
         ),
         (('{{ slot("fields") }}', ""), "does not carry the fields of a kept form ({{ slot('fields') }})"),
         ((' dir="{{ dir }}"', ""), "has no dir=ltr on <html>"),
@@ -309,8 +308,8 @@ def test_a_template_that_cannot_take_our_place(tmp_path: Path, change: tuple[str
     [
         ("{% for %}", "Expected an expression, got 'end of statement block'"),
         ("{{ nothing }}", "cannot be rendered: 'nothing' is undefined"),
-        ('{{ t("no.such") }}', "cannot be rendered: there is no message or slot no.such on this page"),
-        ('{{ slot("no_such") }}', "cannot be rendered: there is no message or slot no_such on this page"),
+        ('{{ t("no.such") }}', "cannot be rendered: there is no message or slot no.such here"),
+        ('{{ slot("no_such") }}', "cannot be rendered: there is no message or slot no_such here"),
         (
             '{{ "".__class__.__mro__ }}',
             "cannot be rendered: access to attribute '__class__' of 'str' object is unsafe.",
@@ -328,17 +327,20 @@ def test_a_template_that_fails(tmp_path: Path, line: str, fault: str) -> None:
     assert found.startswith(f"{path}:{at}:1: {fault}")
 
 
-def test_a_template_may_extend_ours_and_offer_everything(tmp_path: Path) -> None:
-    """`{% extends "page.html.j2" %}` is our page; logo, notes and the switcher have their places in one's own."""
+def test_a_template_may_extend_ours(tmp_path: Path) -> None:
+    """`{% extends "page.html.j2" %}` is our page, and slots may stand side by side."""
     assert _faults(template=_file(tmp_path, "own.j2", '{% extends "page.html.j2" %}')) == []
-    nav = '{% if kind in ("", "still") %}<nav>{{ slot("languages") }}</nav>{% endif %}<main'
-    settings = _settings(template=_file(tmp_path, "own.j2", TEMPLATE.replace("<main", nav)))
+    beside = TEMPLATE.replace("<main", '<p>{{ slot("exam") }}{{ slot("exam_hidden") }}{{ slot("exam") }}</p><main')
+    settings = _settings(template=_file(tmp_path, "own.j2", beside))
     assert inspect(settings) == []
-    pages = _pages(settings)
-    page = pages.page(view(State.LOBBY), language="nl", target=b"/a?b=1&c=2")
-    assert b'<a href="/_waitroom/language?lang=ar&amp;to=/a%3Fb%3D1%26c%3D2" lang="ar"' in page.body
-    form = pages.page(view(), language="nl", form=KeptForm("utf-8", (("a", "b"),)))
-    assert b"<nav>" not in form.body, "a link would lose the form"
+    assert b"<p> hidden</p>" in _pages(settings).page(view(State.LOBBY), language="nl").body
+
+
+def test_what_is_a_visitors_own_stands_at_the_end(tmp_path: Path) -> None:
+    """The part that is packed once for all cannot hold a position; the message says where it may stand."""
+    path = _file(tmp_path, "own.j2", TEMPLATE.replace("<main", '<p>{{ slot("position") }}</p><main'))
+    (found,) = _faults(template=path)
+    assert found.endswith("no message or slot position here; what is a visitor's own stands after {{ own }}")
 
 
 def test_the_look_travels_with_the_settings(tmp_path: Path) -> None:

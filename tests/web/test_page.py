@@ -8,11 +8,10 @@ import pytest
 from playwright.sync_api import Dialog, expect
 
 from tests.web.browser import Tab
-from tests.web.samples import OPENS_MS, view
+from tests.web.samples import OPENS_MS, said, view
 from tests.web.site import Site
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
-from waitroom.admission.view import Notice
 from waitroom.proxy.decisions import Respond
 
 pytestmark = pytest.mark.browser
@@ -76,7 +75,7 @@ def test_states_change_in_place(site: Site, open_tab: OpenTab) -> None:
     site.answers.append(view(**SOON))
     expect(page.locator("h1")).to_contain_text("You are in line")
     expect(page.locator("#opens")).to_be_hidden()
-    site.answers.append(view(State.HELD, eta=Unknown.HELD, notice=Notice("A <b>power cut</b>", OPENS_MS), **SOON))
+    site.answers.append(view(State.HELD, eta=Unknown.HELD, notice=said("A <b>power cut</b>", OPENS_MS), **SOON))
     expect(page.locator("h1")).to_contain_text("Entry is paused")
     expect(page.locator("#msgtext")).to_have_text("A <b>power cut</b>")
     expect(page.locator("#say")).to_contain_text("New message from the exam staff: A <b>power cut</b>")
@@ -128,7 +127,8 @@ def test_cookies_blocked(site: Site, open_tab: OpenTab) -> None:
     page = open_tab().page
     site.cookies = False
     page.goto(site.url + URL)
-    expect(page.locator("#warn")).to_contain_text("Your browser does not keep this site’s cookie")
+    expect(page.locator("h1")).to_contain_text("Your browser does not keep this site’s cookie")
+    expect(page).to_have_title("312 · Cookies are blocked – Calculus I")
     assert len(site.loads) == 2
 
 
@@ -217,7 +217,7 @@ def test_turned_away_after_admission(site: Site, open_tab: OpenTab) -> None:
 def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
     """An exam's title is shown as it was written, whatever it contains."""
     page = open_tab().page
-    site.view = view(exam="EVIL", notice=Notice("</script><script>alert(3)</script>"))
+    site.view = view(exam="EVIL", notice=said("</script><script>alert(3)</script>"))
     dialogs: list[str] = []
 
     def opened(dialog: Dialog) -> None:
@@ -240,7 +240,11 @@ def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
         ("nl-BE", "nl", ("U staat in de rij", "311 personen")),
         ("de-BE", "de", ("Sie stehen in der Warteschlange", "311 Personen")),
         ("en-IE", "en", ("You are in line", "311 people")),
-        ("pt-BR", "en", ("You are in line", "311 people")),
+        ("da-DK", "en", ("You are in line", "311 people")),
+        ("es-MX", "es", ("Está en la fila", "311 personas")),
+        ("it-IT", "it", ("Sei in coda", "311 persone")),
+        ("pt-BR", "pt", ("Está na fila", "311 pessoas")),
+        ("ar-MA", "ar", ("أنت في الطابور", "311 شخصًا")),
     ],
 )
 def test_languages(site: Site, open_tab: OpenTab, locale: str, lang: str, said: tuple[str, str]) -> None:
@@ -257,9 +261,11 @@ def test_without_script(site: Site, open_tab: OpenTab) -> None:
     """Without script there are place and minutes, and an automatic refresh that can be stopped and started again."""
     page = open_tab(java_script_enabled=False).page
     page.goto(site.url + URL)
-    expect(page.locator("#pos")).to_have_text("312")
-    expect(page.locator("#eta")).to_have_text("in about 9 to 12 minutes")
-    expect(page.locator("#pause")).to_be_hidden()
+    expect(page.locator(".plain .place")).to_have_text("312")
+    expect(page.locator(".plain")).to_contain_text("in about 9 to 12 minutes")
+    expect(page.locator(".plain .code")).to_contain_text("1DG0-DW1S")
+    for scripted in ("#board", "#pause", "#coded"):
+        expect(page.locator(scripted)).to_be_hidden()
     assert '<meta http-equiv="refresh" content="10">' in page.content()
     page.get_by_role("link", name="Stop the automatic loading").click()
     assert page.url == site.url + URL

@@ -6,16 +6,17 @@ import hashlib
 import json
 import re
 
+import brotli
 import pytest
 
-from tests.web.samples import EVERY_STATE, OPENS_MS, pages, view
+from tests.web.samples import EVERY_STATE, HELP, OPENS_MS, STATIC, pages, view
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
 from waitroom.proxy.decisions import Respond
 from waitroom.settings.model import Help
 from waitroom.web.forms import FORM_TYPE, KeptForm
 from waitroom.web.languages import LANGUAGES
-from waitroom.web.pages import Lost
+from waitroom.web.pages import PACKED_A_SECOND, Lost, Pages, PageSettings
 from waitroom.web.status import status_body
 
 PAGES = pages()
@@ -48,33 +49,46 @@ def test_head(state: State, status: int) -> None:
     assert answer.cookies == (b"wr_a=1", b"wr_b=2")
 
 
-def test_head_only() -> None:
-    """A HEAD gets the same head and no body."""
-    whole, head = (PAGES.page(view(), language="en", head_only=only) for only in (False, True))
-    assert head.headers == whole.headers
-    assert head.body == b""
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_light(language: str) -> None:
     """At most 12 kB compressed, in every language and state, and nothing to fetch besides."""
     for name, situation in EVERY_STATE.items():
         body = PAGES.page(situation, language=language).body
-        assert len(gzip.compress(body, 6)) <= 12_000, name
+        for encoding, unpack in (("br", brotli.decompress), ("gzip", gzip.decompress)):
+            packed = PAGES.page(situation, language=language, encoding=encoding)
+            assert _header(packed, b"Content-Encoding") == encoding.encode()
+            assert len(packed.body) <= 12_000, name
+            assert unpack(packed.body) == body
         assert b"<link" not in body.replace(b'<link rel="icon" href="data:', b"")
         assert not re.search(rb"<(?:script|img|iframe)[^>]* src=|@import|url\(", body)
         assert b"\0" not in body
+
+
+def test_packing_has_a_bound() -> None:
+    """Pages that nobody has asked for yet are packed for so long a second, and otherwise go out as they are."""
+    now = [0]
+    made = Pages(PageSettings("/_waitroom/", 429, HELP, {}), STATIC, lambda: now[0])
+
+    def packed(number: int) -> bool:
+        answer = made.page(view(opens_ms=OPENS_MS + number), language="en", encoding="gzip")
+        return (b"Content-Encoding", b"gzip") in answer.headers
+
+    assert [packed(number) for number in range(PACKED_A_SECOND + 2)] == [True] * PACKED_A_SECOND + [False, False]
+    assert packed(0), "what was packed stays so"
+    now[0] = 1
+    assert packed(PACKED_A_SECOND), "and what was not is, as soon as there is time"
 
 
 def test_policy_by_hash() -> None:
     """The policy allows exactly the style and the script that are in the page, and nothing from anywhere."""
     answer = PAGES.page(view(), language="de")
     policy = _header(answer, b"Content-Security-Policy").decode()
-    for tag, directive in (("style", "style-src"), ("script", "script-src")):
-        source = re.findall(rf"<{tag}>(.*?)</{tag}>".encode(), answer.body, re.DOTALL)
-        assert len(source) == 1
-        digest = base64.b64encode(hashlib.sha256(source[0]).digest()).decode()
-        assert f"{directive} 'sha256-{digest}'" in policy
+    for tag, directive, number in (("style", "style-src", 1), ("script", "script-src", 2)):
+        sources = re.findall(rf"<{tag}>(.*?)</{tag}>".encode(), answer.body, re.DOTALL)
+        assert len(sources) == number
+        hashes = [base64.b64encode(hashlib.sha256(source).digest()).decode() for source in sources]
+        allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+        assert f"{directive} {allowed};" in policy
     assert "default-src 'none'" in policy
     assert "base-uri 'none'" in policy
     assert "form-action 'self'" in policy
@@ -97,7 +111,7 @@ def test_the_first_answer_is_in_the_page() -> None:
 def test_says_only_what_is_known() -> None:
     """No position without a place, no opening without an instant, no code without a ticket."""
     body = PAGES.page(view(State.LOBBY, ahead=None, visitor=""), language="en").body
-    assert b'<dl class="line" id="line" hidden>' in body
+    assert b'<dl class="board" hidden>' in body
     assert b'<dl class="opens" id="opens" hidden>' in body
     assert b'<p class="code" hidden>' in body
     body = PAGES.page(view(State.LOBBY, ahead=None, opens_ms=OPENS_MS), language="en").body
@@ -122,7 +136,7 @@ def test_says_only_what_is_known() -> None:
 )
 def test_ranges_are_rounded_outwards(eta: Eta | Unknown, said: bytes) -> None:
     """What is shown contains what was estimated."""
-    assert b'<span id="eta">' + said + b"</span>" in PAGES.page(view(eta=eta), language="en").body
+    assert b"<dd>" + said + b"<small>" in PAGES.page(view(eta=eta), language="en").body
 
 
 def test_titles_are_text() -> None:
@@ -142,6 +156,7 @@ def test_a_lost_form_keeps_to_the_truth() -> None:
 def test_refresh_only_where_nothing_is_lost() -> None:
     """Without script the plain page loads itself anew, unless the visitor stopped that or it carries a form."""
     refresh = b'http-equiv="refresh" content="10"'
+    assert b'http-equiv="refresh" content="20"' in PAGES.page(view(next_poll_ms=10_001), language="en").body
     kept = KeptForm.parse(b"a=1", FORM_TYPE)
     assert refresh in PAGES.page(view(), language="en").body
     assert b'http-equiv="refresh" content="30"' in PAGES.page(view(next_poll_ms=30_000), language="en").body

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tests.web.samples import view
+from tests.web.samples import said, view
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
-from waitroom.admission.view import Notice, View, ticket_code
+from waitroom.admission.view import View, ticket_code
 from waitroom.web.problems import method_not_allowed, no_ticket, problem
 from waitroom.web.status import status_body, status_response
 from waitroom.web.stillness import choice_url, is_still, make_choice
@@ -53,7 +53,7 @@ def test_status_is_small() -> None:
 
 def test_status_escapes() -> None:
     """A message is text in JSON and cannot end the script element that carries the first answer."""
-    body = status_body(view(notice=Notice('</script> & "quoted" \u2028 é', 1_780_297_200_000)))
+    body = status_body(view(notice=said('</script> & "quoted" \u2028 é', 1_780_297_200_000)))
     assert b"<" not in body
     assert body.isascii()
     assert json.loads(body)["message"] == {"text": '</script> & "quoted" \u2028 é', "at": "2026-06-01T07:00:00.000Z"}

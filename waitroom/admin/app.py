@@ -11,8 +11,13 @@ from typing import Protocol
 
 from aiohttp import web
 
-from waitroom.admin.scrape import Snapshots, line_readings
+from waitroom.admin.access import Access
+from waitroom.admin.announcements import Announcements, Store
+from waitroom.admin.refusals import RefusedError, problem
+from waitroom.admin.scrape import line_readings
 from waitroom.metrics.totals import Reading, exposition
+from waitroom.settings.model import Settings
+from waitroom.settings.secrets import Secrets
 
 SHUTDOWN_S = 1.0
 """What an answer in progress gets when the listener closes."""
@@ -53,6 +58,14 @@ class House(Protocol):
     def pools(self) -> Sequence[str]:
         """The pools of the settings in force."""
 
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+
+    @property
+    def secrets(self) -> Secrets:
+        """The keys in use."""
+
     def not_ready(self) -> str | None:
         """Why students cannot be served here now, or None."""
 
@@ -60,7 +73,7 @@ class House(Protocol):
 class AdminListener:
     """The listener, from its socket to its answers."""
 
-    def __init__(self, house: House, store: Snapshots) -> None:
+    def __init__(self, house: House, store: Store) -> None:
         self._house = house
         self._store = store
         application = web.Application(middlewares=[_finish], client_max_size=MAX_BODY_BYTES)
@@ -68,6 +81,8 @@ class AdminListener:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._readiness)
+        access = Access(lambda: house.settings.admin, lambda: house.secrets.local_token)
+        application.router.add_routes(Announcements(lambda: house.settings, access, store).routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
 
     async def start(self, door: socket.socket) -> None:
@@ -102,13 +117,9 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Problem documents for what is not here (RFC 9457), and the headers that every answer carries."""
     try:
         response = await handler(request)
+    except RefusedError as error:
+        response = problem(error.status, str(error), error.headers)
     except web.HTTPException as error:
-        response = _problem(error)
+        response = problem(error.status, "", {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None)
     response.headers.update(_HEADERS)
     return response
-
-
-def _problem(error: web.HTTPException) -> web.Response:
-    problem = {"type": "about:blank", "title": HTTPStatus(error.status).phrase, "status": error.status}
-    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-    return web.json_response(problem, status=error.status, content_type="application/problem+json", headers=allow)

@@ -15,7 +15,7 @@ measure, which holds 84 % of the waits of a steady flow.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import exp, sqrt
 from typing import NamedTuple
@@ -73,6 +73,15 @@ class Regime:
     taken: int = 0
     mean_s: float = 0.0
     """Sessions now, and how long those that ended in the window had lasted on average (0: nothing known)."""
+    _fast: float = field(init=False)
+    _slow: float = field(init=False)
+    """Departures a second by the faster and by the slower of the two measures."""
+
+    def __post_init__(self) -> None:
+        counted = self.ended / self.window_s
+        by_length = self.taken / self.mean_s if self.taken and self.mean_s else counted
+        object.__setattr__(self, "_fast", max(counted, by_length))
+        object.__setattr__(self, "_slow", min(counted, by_length))
 
     def eta(self, ahead: int) -> Eta | Unknown:
         """The wait of a visitor who has `ahead` present people before them."""
@@ -86,17 +95,10 @@ class Regime:
             return _range(paced_s, 0.1)
         if self.ended < FEWEST:
             return Unknown.NO_FLOW
-        fast, slow = self._rates()
-        error = sqrt(1 / after_free + 1 / self.ended + DRIFT)
-        low, high = after_free / fast * exp(-SPREAD * error), after_free / slow * exp(SPREAD * error)
+        spread = exp(SPREAD * sqrt(1 / after_free + 1 / self.ended + DRIFT))
+        low, high = after_free / self._fast / spread, after_free / self._slow * spread
         eta = Eta(int(max(low, paced_s * 0.9)), _up(max(high, paced_s * 1.1) + POLL_SLACK_S))
         return eta if eta.low_s <= LONGEST_S else Unknown.NO_FLOW
-
-    def _rates(self) -> tuple[float, float]:
-        """Departures a second by the faster and by the slower of the two measures."""
-        counted = self.ended / self.window_s
-        by_length = self.taken / self.mean_s if self.taken and self.mean_s else counted
-        return max(counted, by_length), min(counted, by_length)
 
 
 def regime(snapshot: Snapshot) -> Regime:

@@ -4,7 +4,7 @@ Law: these are values. The store's Lua library decides; nothing here does. Only 
 border, so every field is one of the two. What is made for every poll is a named tuple: half the cost of a frozen class.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Lane(IntEnum):
 
 
 class State(StrEnum):
-    """Where a ticket stands; the words of the status answer."""
+    """Where a ticket stands; the words of the status answer and of X-Waitroom."""
 
     LOBBY = "lobby"
     WAITING = "waiting"
@@ -27,6 +27,11 @@ class State(StrEnum):
     CLOSED = "closed"
     DOWN = "down"
     ADMITTED = "admitted"
+    PACED = "paced"
+    """Only a page's: its visitor is in, and the request that it keeps is smoothed."""
+
+    __hash__ = str.__hash__
+    """An enum's own is written in Python, and members are looked up for every visitor."""
 
 
 class Presence(NamedTuple):
@@ -129,6 +134,24 @@ class Flow:
     held_ms: int = 0
 
 
+Texts = tuple[tuple[str, str], ...]
+"""Languages with what is said in them; "" is a language too: any."""
+
+
+class Notice(NamedTuple):
+    """What staff say to everyone who waits: plain text, by language."""
+
+    texts: Texts
+    at_ms: int = 0
+
+
+class Announced(NamedTuple):
+    """A notice as it is given: what is said, and the name of whose token it was."""
+
+    texts: Texts
+    by: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A pool at one instant of the store's clock. `limits` is 0 for a backend that is closed or no longer configured;
@@ -147,3 +170,5 @@ class Snapshot:
     arrivals_total: int
     admissions_total: dict[str, int]
     departures_total: dict[str, int]
+    notices: dict[str, Notice] = field(default_factory=dict)
+    """By exam; "" is the whole pool."""

@@ -29,6 +29,10 @@ SECURE_PREFIX = "__Host-"
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
+HASH_BLOCK_BYTES = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+"""RFC 2104's ipad and opad, as tables."""
+
 _FIELDS = re.compile(
     r"([A-Za-z0-9_-]{16})~([A-Za-z0-9_.-]{0,64})~(\d{1,16})~([0-2])~([A-Za-z0-9_-]{0,43})"
     r"~([a-z0-9_-]{0,32})~(\d{1,14})~(\d{1,9})",
@@ -52,6 +56,12 @@ class Ticket(NamedTuple):
     def is_pass(self) -> bool:
         """Whether this visitor has been admitted."""
         return bool(self.backend)
+
+    def stamped(self, arrival_us: int) -> "Ticket":
+        """The same with its arrival. (`_replace` takes twice as long, and every newcomer is stamped.)"""
+        if self.arrival_us == arrival_us:
+            return self
+        return Ticket(self.visitor, self.exam, arrival_us, *self[3:])
 
     def admitted(self, backend: str, admitted_ms: int) -> "Ticket":
         """The pass that this ticket becomes."""
@@ -82,13 +92,14 @@ class Seal:
     def __init__(self, pool: str, keys: Sequence[tuple[str, bytes]]) -> None:
         assert keys
         self.pool = pool
-        self._keys = {key_id: _pool_key(key, pool) for key_id, key in keys}
+        self._macs = {key_id: Mac(_pool_key(key, pool)) for key_id, key in keys}
         self._signer = keys[0][0]
+        self._sign = self._macs[self._signer].of
 
     def sign(self, ticket: Ticket) -> str:
         """The cookie value of `ticket`: at most 400 ASCII characters."""
         signed = f"v1.{self._signer}.{_payload(ticket)}"
-        value = f"{signed}.{_mac(self._keys[self._signer], signed)}"
+        value = f"{signed}.{self._sign(signed)}"
         assert len(value) <= MAX_COOKIE_BYTES
         return value
 
@@ -100,8 +111,8 @@ class Seal:
         parts = signed.split(".", 2)
         if not dot or len(parts) != 3 or parts[0] != "v1":
             return None
-        key = self._keys.get(parts[1])
-        if key is None or not hmac.compare_digest(_mac(key, signed), mac):
+        known = self._macs.get(parts[1])
+        if known is None or not hmac.compare_digest(known.of(signed), mac):
             return None
         return _ticket(parts[2])
 
@@ -123,9 +134,22 @@ def _pool_key(key: bytes, pool: str) -> bytes:
     return hmac.digest(key, b"waitroom ticket " + pool.encode(), hashlib.sha256)
 
 
-def _mac(key: bytes, signed: str) -> str:
-    mac = b2a_base64(hmac.digest(key, signed.encode(), "sha256"), newline=False)  # 43 characters and one `=`
-    return mac[:-1].translate(_URL_SAFE).decode()
+class Mac:
+    """HMAC-SHA256 (RFC 2104) with one key, whose two hashed blocks are kept: half the time of hashing them anew."""
+
+    def __init__(self, key: bytes) -> None:
+        assert len(key) <= HASH_BLOCK_BYTES
+        block = key.ljust(HASH_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER))
+        self._outer = hashlib.sha256(block.translate(_OUTER))
+
+    def of(self, text: str) -> str:
+        """The code of a text, in 43 characters of base64url."""
+        inner = self._inner.copy()
+        inner.update(text.encode())
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return b2a_base64(outer.digest(), newline=False)[:-1].translate(_URL_SAFE).decode()
 
 
 def _payload(ticket: Ticket) -> str:

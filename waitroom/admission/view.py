@@ -4,28 +4,16 @@ Law: the gate decides what is true, the web floor finds the words. `ahead` None 
 """
 
 import hashlib
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta, Unknown
-from waitroom.admission.line import State
+from waitroom.admission.line import Notice, State
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O or U, so that a code survives being read out on the phone."""
 
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 """Two letters for each ten bits."""
-
-REMEMBERED_CODES = 4_096
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What staff say to everyone on the page; plain text."""
-
-    text: str
-    at_ms: int = 0
 
 
 class View(NamedTuple):
@@ -44,6 +32,8 @@ class View(NamedTuple):
     notice: Notice | None = None
     opens_ms: int = 0
     resume_ms: int = 0
+    seed_hash: str = ""
+    """Where places are drawn at the opening: SHA-256 of the seed, in hexadecimal."""
     cookies: tuple[bytes, ...] = ()
     """Set-Cookie values that go along."""
 
@@ -58,7 +48,6 @@ class View(NamedTuple):
         return ticket_code(self.visitor) if self.visitor else ""
 
 
-@lru_cache(maxsize=REMEMBERED_CODES)
 def ticket_code(visitor: str) -> str:
     """A visitor's code for the help line, such as `K7QF-2M9D`: 40 bits of a hash, which does not give the id away."""
     digest = hashlib.sha256(b"waitroom code " + visitor.encode()).digest()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from waitroom.admission.estimate import Eta, Regime, Unknown, regime
-from waitroom.admission.line import Snapshot, State, Touch
+from waitroom.admission.line import Notice, Snapshot, State, Touch
 from waitroom.admission.tickets import Seal, Ticket, set_cookie
 from waitroom.admission.view import View
 from waitroom.gate.jar import Credential
@@ -31,6 +31,8 @@ class Entrance:
     seal: Seal
     regime: Regime | None = None
     snapshot: Snapshot | None = None
+    notices: Mapping[str, Notice] = field(default_factory=dict)
+    """What staff say now, by exam; "" is the whole pool. The last that was known stays while the store is away."""
     away_admissions: dict[str, int] = field(default_factory=dict)
     """Newcomers let in by this worker while the store was away (`on_store_loss: admit`), by backend."""
 
@@ -87,7 +89,14 @@ class Entrance:
     def learn(self, snapshot: Snapshot) -> None:
         """Take in the pool's state: estimates and the choice of a backend are made from it."""
         self.snapshot, self.regime = snapshot, regime(snapshot)
+        self.notices = snapshot.notices
         self.away_admissions.clear()
+
+    def notice(self, exam: str) -> Notice | None:
+        """What staff say to those who come for `exam`."""
+        if not self.notices:
+            return None
+        return self.notices.get(exam) or self.notices.get("")
 
     def eta(self, ahead: int | None) -> Eta | Unknown:
         """The wait of somebody with `ahead` people before them."""

@@ -8,6 +8,7 @@ its callback.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from waitroom.admission.line import Life, State, Touched
 from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
@@ -112,6 +113,7 @@ class Gate:
             exam or (ticket.exam if ticket else ""),
             visitor=ticket.visitor if ticket else "",
             arrival_us=ticket.arrival_us if ticket else 0,
+            notice=entrance.notice(exam or (ticket.exam if ticket else "")),
             cookies=(relay.cookie,) if relay.cookie and relay.cookie_below > DOWN_STATUS else (),
         )
         return self._screens.unavailable(request, view, error)
@@ -217,6 +219,7 @@ class Gate:
             ask.exam,
             visitor=ticket.visitor if ticket else "",
             arrival_us=ticket.arrival_us if ticket else 0,
+            notice=entrance.notice(ask.exam),
             opens_ms=entrance.opens_ms(ask.exam),
         )
 
@@ -252,8 +255,7 @@ class Gate:
         return Later(start)
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """A request without a pass that wants something of a pool."""
 
     request: Request

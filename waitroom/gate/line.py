@@ -163,7 +163,7 @@ class Line:
                 self._answer_alone(entrance, ticket, mine, secure=secure, admitted=admitted, waits=waits)
                 return
             self.heard(answer.now_ms)
-            stamped = mine if mine.arrival_us == answer.arrival_us else mine._replace(arrival_us=answer.arrival_us)
+            stamped = mine.stamped(answer.arrival_us)
             if ticket is None:
                 self._meters.arrived(entrance.name)
             if answer.state is State.ADMITTED:
@@ -196,6 +196,7 @@ class Line:
                 arrival_us=stamped.arrival_us,
                 next_poll_ms=AWAY_POLL_MS,
                 stale=True,
+                notice=entrance.notice(stamped.exam),
                 opens_ms=entrance.opens_ms(stamped.exam),
                 cookies=_cookies(entrance, ticket, stamped, secure=secure),
             )
@@ -217,7 +218,7 @@ def _way(ticket: Ticket, *, newcomer: bool) -> str:
 
 
 def _cookies(entrance: Entrance, before: Ticket | None, now: Ticket, *, secure: bool) -> tuple[bytes, ...]:
-    return () if now == before else (entrance.cookie(now, secure=secure),)
+    return () if now is before or now == before else (entrance.cookie(now, secure=secure),)
 
 
 def _view(entrance: Entrance, answer: Standing, ticket: Ticket, opens_ms: int, cookies: tuple[bytes, ...]) -> View:
@@ -232,6 +233,7 @@ def _view(entrance: Entrance, answer: Standing, ticket: Ticket, opens_ms: int, c
         answer.waiting,
         eta,
         answer.next_poll_ms,
+        notice=entrance.notice(ticket.exam),
         opens_ms=opens_ms,
         cookies=cookies,
     )

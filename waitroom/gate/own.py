@@ -1,10 +1,10 @@
-"""Our own endpoints under the prefix: the status poll, the page's choices, giving up a place.
+"""Our own endpoints under the prefix: the status poll, the choice of the page without script, giving up a place.
 
 Law: everything under the prefix is ours, and nothing of it ever reaches a backend.
 """
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from waitroom.admission.line import Life, State
@@ -17,53 +17,76 @@ from waitroom.gate.line import Line, TouchAnswer
 from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Decision, Later, Request, Respond, Resume
 
-_ALLOWED: dict[bytes, tuple[bytes, ...]] = {
-    b"status": (b"GET", b"HEAD"),
-    b"refresh": (b"GET", b"HEAD"),
-    b"language": (b"GET", b"HEAD"),
-    b"leave": (b"POST",),
-}
-
+LOOKED_AT = (b"GET", b"HEAD")
 
 MAX_QUERY = 512
 """Bytes of a query that is looked at; our page sends 40."""
 
+ERRANDS_REMEMBERED = 256
+"""Distinct targets under the prefix whose reading is kept: our pages ask for a few a pool."""
+
+
+class Errand(NamedTuple):
+    """What a target under the prefix asks for; `pool` None where it names none."""
+
+    name: bytes
+    query: bytes
+    pool: str | None
+    exam: str
+    hidden: bool
+
+
+Answer = Callable[[Request, Jar, Errand], Decision]
+
 
 class OwnEndpoints:
-    """Answers `{prefix}status`, `{prefix}refresh`, `{prefix}language` and `{prefix}leave`."""
+    """Answers `{prefix}status`, `news`, `refresh`, `language` and `leave`."""
 
     def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
         self._prefix = prefix
         self._entrances = entrances
         self._line = line
         self._screens = screens
+        self._errands: dict[bytes, Errand] = {}
+        self._endpoints: dict[bytes, tuple[tuple[bytes, ...], Answer]] = {
+            b"status": (LOOKED_AT, self._status),
+            b"news": (LOOKED_AT, self._news),
+            b"refresh": (LOOKED_AT, lambda request, _jar, errand: screens.choice(request, errand.query)),
+            b"language": (LOOKED_AT, lambda request, _jar, errand: screens.language(request, errand.query)),
+            b"leave": ((b"POST",), self._leave),
+        }
 
     def decide(self, request: Request, jar: Jar) -> Decision:
         """The answer to a request under the prefix."""
-        name, _, query = request.target[len(self._prefix) :].partition(b"?")
-        allowed = _ALLOWED.get(name)
-        if allowed is None:
+        errand = self._errands.get(request.target) or self._read(request.target)
+        endpoint = self._endpoints.get(errand.name)
+        if endpoint is None:
             return self._screens.not_found(request)
-        if request.method not in allowed:
-            return self._screens.method_not_allowed(request, b", ".join(allowed))
-        match name:
-            case b"status":
-                return self._status(request, jar, query)
-            case b"leave":
-                return self._leave(request, jar, query)
-            case b"language":
-                return self._screens.language(request, query)
-            case _:
-                return self._screens.choice(request, query)
+        methods, answer = endpoint
+        if request.method not in methods:
+            return self._screens.method_not_allowed(request, b", ".join(methods))
+        return answer(request, jar, errand)
 
-    def _status(self, request: Request, jar: Jar, query: bytes) -> Decision:
-        held = self._asked_for(jar, query)
+    def _read(self, target: bytes) -> Errand:
+        """Read a target, and remember what it asks for."""
+        name, _, query = target[len(self._prefix) :].partition(b"?")
+        asked = parse_qs(query.decode("latin-1")) if 0 < len(query) <= MAX_QUERY else {}
+        pool, exam = asked.get("pool", [None])[0], asked.get("exam", [""])[0]
+        errand = Errand(name, query, pool, exam, asked.get("hidden") == ["1"])
+        if len(query) <= MAX_QUERY:
+            if len(self._errands) >= ERRANDS_REMEMBERED:
+                self._errands.clear()
+            self._errands[target] = errand
+        return errand
+
+    def _status(self, request: Request, jar: Jar, errand: Errand) -> Decision:
+        held = _asked_for(jar, errand)
         if held is None or held.dead:
             return self._screens.no_ticket(request)
         entrance = self._entrances[held.pool]
         if held.relay is not None:
             return self._status_of_pass(request, held, entrance)
-        return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=b"hidden=1" in query)
+        return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=errand.hidden)
 
     def _status_of_ticket(self, request: Request, ticket: Ticket, entrance: Entrance, *, hidden: bool) -> Decision:
         if ticket.exam and entrance.is_closed(ticket.exam, self._line.now_ms()):
@@ -102,9 +125,17 @@ class OwnEndpoints:
 
         return Later(start)
 
-    def _leave(self, request: Request, jar: Jar, query: bytes) -> Respond:
+    def _news(self, request: Request, _jar: Jar, errand: Errand) -> Respond:
+        """What is new in the pool that is asked about: no ticket is needed to be told."""
+        entrance = self._entrances.get(errand.pool or "")
+        if entrance is None:
+            return self._screens.not_found(request)
+        held = entrance.regime is not None and entrance.regime.held
+        return self._screens.news(request, errand.exam, entrance.notice(errand.exam), held=held)
+
+    def _leave(self, request: Request, jar: Jar, errand: Errand) -> Respond:
         """Give up the place (or the session) and take the cookie back."""
-        held = self._asked_for(jar, query)
+        held = _asked_for(jar, errand)
         if held is None:
             return self._screens.no_ticket(request)
         entrance = self._entrances[held.pool]
@@ -115,17 +146,14 @@ class OwnEndpoints:
         held.dead = True
         return self._screens.left(request, entrance.farewell(secure=request.scheme == b"https"))
 
-    def _asked_for(self, jar: Jar, query: bytes) -> Credential | None:
-        """The credential of the pool named in the query; without a name, the latest."""
-        pool = _pool_named(query) if 0 < len(query) <= MAX_QUERY else None
-        return jar.latest() if pool is None else jar.by_pool.get(pool)
 
-
-@lru_cache(maxsize=256)
-def _pool_named(query: bytes) -> str | None:
-    """The pool that a query names; pages ask with the same few."""
-    return parse_qs(query.decode("latin-1")).get("pool", [None])[0]
+def _asked_for(jar: Jar, errand: Errand) -> Credential | None:
+    """The credential of the pool named in the query; without a name, the latest."""
+    return jar.latest() if errand.pool is None else jar.by_pool.get(errand.pool)
 
 
 def _closed(entrance: Entrance, ticket: Ticket) -> View:
-    return View(State.CLOSED, entrance.name, ticket.exam, ticket.visitor, ticket.arrival_us, next_poll_ms=30_000)
+    notice = entrance.notice(ticket.exam)
+    return View(
+        State.CLOSED, entrance.name, ticket.exam, ticket.visitor, ticket.arrival_us, next_poll_ms=30_000, notice=notice
+    )

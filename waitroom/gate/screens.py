@@ -5,6 +5,7 @@ Law: the gate decides what is true, the screens how it is said. Neither imports 
 
 from typing import Protocol
 
+from waitroom.admission.line import Notice
 from waitroom.admission.view import View
 from waitroom.proxy.decisions import Request, Respond
 
@@ -24,14 +25,17 @@ class Screens(Protocol):
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
 
+    def news(self, request: Request, exam: str, notice: Notice | None, *, held: bool) -> Respond:
+        """What is new in a pool, for everyone who comes for `exam`."""
+
+    def language(self, request: Request, query: bytes) -> Respond:
+        """A visitor chose a language; `query` says which."""
+
     def no_ticket(self, request: Request) -> Respond:
         """The answer to a status poll that shows no ticket of ours: 401."""
 
     def choice(self, request: Request, query: bytes) -> Respond:
         """A visitor without script chose whether the page loads itself anew; `query` says how."""
-
-    def language(self, request: Request, query: bytes) -> Respond:
-        """A visitor chose a language; `query` says which."""
 
     def left(self, request: Request, farewell: bytes) -> Respond:
         """The answer to giving up a place; `farewell` takes the cookie back."""

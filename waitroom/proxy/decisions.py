@@ -49,7 +49,7 @@ class Collect:
     then: "Callable[[bytes | None], Decision]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Later:
     """Decide when something has been answered: `start` is called at once with the function to resume with."""
 

@@ -30,14 +30,15 @@ DRAIN_IDLE_S = 2.0
 not lost to the race of a request and a close that cross."""
 
 
-_OWN_NAME = rb"(?:(?:__(?:host|secure)-)?wr_[^;,=\s\"\x85\xa0]*|wr\.still)"
+_OWN_NAME = rb"(?:(?:__(?:host|secure)-)?wr_[^;,=\s\"\x85\xa0]*|wr\.(?:still|lang))"
 OWN_COOKIES = re.compile(
     rb"(?:^|(?<=;))(?:[\s\"\x85\xa0]*%b[\s\"]*(?=[=;,]|$)|[^;]*[,\s\"\x85\xa0]%b[\s\"]*=)[^;]*(?:;|$)"
     % (_OWN_NAME, _OWN_NAME),
     re.IGNORECASE,
 )
 """The parts of a Cookie value, from semicolon to semicolon, in which some parser may find a cookie of ours (DESIGN.md
-section 7, web/stillness.py): in any case, quoted, or behind a comma or blank (RFC 2109; Python's `http.cookies`)."""
+section 7; web/stillness.py, web/languages.py): in any case, quoted, or behind a comma or blank (RFC 2109; Python's
+`http.cookies`)."""
 
 
 @dataclass(frozen=True, slots=True)

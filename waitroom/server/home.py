@@ -6,7 +6,7 @@ start: passes, pages and readiness do not wait for it.
 
 from typing import Protocol
 
-from waitroom.admission.line import Snapshot
+from waitroom.admission.line import Announced, Snapshot
 from waitroom.settings.model import Settings
 from waitroom.store.client import LineStore
 from waitroom.store.embedded import EmbeddedStore
@@ -65,7 +65,7 @@ def pool_keys(settings: Settings) -> dict[str, PoolKeys]:
 
 
 class LineReader:
-    """The supervisor's own connection to the store: reads the line for /metrics, changes nothing."""
+    """The supervisor's own connection to the store: reads the line for /metrics, and says what operators want said."""
 
     def __init__(self, url: str, settings: Settings) -> None:
         self._store = LineStore(url, pool_keys(settings))
@@ -85,3 +85,7 @@ class LineReader:
     async def snapshot(self, pool: str) -> Snapshot:
         """The pool now. Raises StoreError."""
         return await self._store.snapshot(pool)
+
+    async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
+        """Say something on a pool's pages; gives what was said before. Raises StoreError."""
+        return await self._store.announce(pool, exam, said, for_ms)

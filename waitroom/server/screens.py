@@ -3,16 +3,18 @@
 Law: the status follows from the state, the form of the answer from the request; a program never gets HTML or a 2xx.
 """
 
-from waitroom.admission.line import State
+from waitroom.admission.line import Notice, State
 from waitroom.admission.view import View
 from waitroom.assets import static_dir
 from waitroom.errors import BackendTimeoutError
 from waitroom.gate.kinds import Kind, kind_of
 from waitroom.proxy.decisions import Request, Respond
 from waitroom.settings.model import Settings
-from waitroom.web import languages
+from waitroom.web.encodings import choose_encoding
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
+from waitroom.web.languages import make_choice as make_language_choice
+from waitroom.web.news import news
 from waitroom.web.pages import Lost, Pages, PageSettings
 from waitroom.web.problems import method_not_allowed, no_ticket, problem
 from waitroom.web.status import status_response
@@ -35,8 +37,8 @@ class WebScreens:
 
     def __init__(self, settings: Settings) -> None:
         self._queue_status = settings.queue_status
-        self._language = settings.language
-        self._languages = {name: exam.language for name, exam in settings.exams.items() if exam.language is not None}
+        self._languages = {name: exam.language for name, exam in settings.exams.items() if exam.language}
+        self._default_language = settings.language
         self._pages = Pages(PageSettings.of(settings), static_dir())
 
     def page(self, request: Request, view: View) -> Respond:
@@ -59,8 +61,12 @@ class WebScreens:
 
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
-        del request
-        return status_response(view)
+        return status_response(view, self._language(request, view.exam) if view.notice else "")
+
+    def news(self, request: Request, exam: str, notice: Notice | None, *, held: bool) -> Respond:
+        """What is new in a pool, for everyone."""
+        language, known = self._language(request, exam) if notice else "", request.first(b"if-none-match")
+        return news(notice, held=held, language=language, known=known)
 
     def no_ticket(self, request: Request) -> Respond:
         """401: the page takes a new ticket."""
@@ -73,7 +79,8 @@ class WebScreens:
 
     def language(self, request: Request, query: bytes) -> Respond:
         """A visitor chooses a language."""
-        return languages.make_choice(query, secure=request.scheme == b"https")
+        referer, host = request.first(b"referer"), request.first(b"host")
+        return make_language_choice(query, referer, host, secure=request.scheme == b"https")
 
     def left(self, request: Request, farewell: bytes) -> Respond:
         """204, and the cookie is taken back."""
@@ -107,14 +114,16 @@ class WebScreens:
                 status = 504 if isinstance(error, BackendTimeoutError) else 502
                 return problem(status, slug, title, detail, RETRY_S, State.DOWN)
 
+    def _language(self, request: Request, exam: str) -> str:
+        default = self._languages.get(exam, self._default_language)
+        return choose(request.every(b"cookie"), request.first(b"accept-language"), default)
+
     def _page(self, request: Request, view: View, form: KeptForm | Lost | None) -> Respond:
-        cookies = request.every(b"cookie")
-        default = self._languages.get(view.exam, self._language)
         return self._pages.page(
             view,
-            language=choose(request.first(b"accept-language"), cookies, default),
+            language=self._language(request, view.exam),
+            encoding=choose_encoding(request.first(b"accept-encoding")),
             target=request.target,
             form=form,
-            still=is_still(cookies),
-            head_only=request.method == b"HEAD",
+            still=is_still(request.every(b"cookie")),
         )

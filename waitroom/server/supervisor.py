@@ -52,7 +52,7 @@ class Supervisor:
         self.doors: Doors | None = None
         self.admin_address = ""
         self._plan = plan
-        self._secrets = secrets
+        self.secrets = secrets
         self._generation = 1
         self._layout = Layout()
         self._layout.extend(labels_of(settings))
@@ -179,14 +179,14 @@ class Supervisor:
         members = self._crew.accepting
         taken_ms = max(clock.now_ms(), self._taken_ms + 1)
         await prepare(members, generation, self._effective(settings, secrets, taken_ms))
-        self.settings, self._secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
+        self.settings, self.secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
         self._configure_logs()
         self._reader.follow(settings)
         await commit(members, generation)
         self._crew.replace_outdated(generation)
 
     def _orders(self) -> tuple[int, Orders]:
-        return self._generation, self._effective(self.settings, self._secrets, self._taken_ms)
+        return self._generation, self._effective(self.settings, self.secrets, self._taken_ms)
 
     def _effective(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Orders:
         """What workers are told: the settings with the store's real address."""

@@ -33,6 +33,7 @@ from waitroom.settings.spelling import (
     ListenAddress,
     Name,
     NetworkRange,
+    PageLanguage,
     Spelling,
     StoreUrl,
     Texts,
@@ -44,7 +45,6 @@ from waitroom.settings.spelling import (
     size,
     whole,
 )
-from waitroom.settings.tongues import Tongue
 from waitroom.settings.units import BadValueError
 
 __all__ = [
@@ -245,8 +245,10 @@ class Logging(Part):
 class Admin(Part):
     """Who may use the admin listener's API."""
 
-    open_on_loopback: Truth = later(False, "Let callers on this machine in without a token.", works=(False,))
-    tokens: Annotated[tuple[Token, ...], Field(max_length=MAX_TOKENS)] = later((), "Bearer tokens, by their hashes.")
+    open_on_loopback: Truth = Field(default=False, description="Let callers on this machine in without a token.")
+    tokens: Annotated[tuple[Token, ...], Field(max_length=MAX_TOKENS)] = Field(
+        default=(), description="Bearer tokens, by their hashes."
+    )
 
 
 class Settings(Part):
@@ -291,8 +293,8 @@ class Settings(Part):
     identity: Identity | None = later(None, "How one student is known across browsers.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long each phase may take.")
     limits: Limits = Field(default_factory=Limits, description="How much of anything there may be.")
-    language: Tongue = Field(
-        default="en", description="Language for browsers that ask for none of ours, where the exam names none."
+    language: PageLanguage = Field(
+        default="en", description="Language of our pages for visitors whose own we do not speak."
     )
     pages: Look = Field(default_factory=Look, description="Your own words and look on the pages.")
     help: Help = Field(default_factory=Help, description="Whom students can turn to.")

@@ -19,6 +19,7 @@ from waitroom.settings.spelling import (
     InstantMs,
     Method,
     Name,
+    PageLanguage,
     ShortTexts,
     Texts,
     Truth,
@@ -29,7 +30,6 @@ from waitroom.settings.spelling import (
     rate,
     whole,
 )
-from waitroom.settings.tongues import Tongue
 from waitroom.settings.units import BadValueError
 
 MAX_RULES = 1_000
@@ -151,15 +151,15 @@ class Exam(Part):
     match: Matches = Field(min_length=1, description="Requests that name this exam: one rule that fits is enough.")
     opens_ms: InstantMs | None = Field(default=None, alias="opens", description="Before this, students meet the lobby.")
     closes_ms: InstantMs | None = Field(default=None, alias="closes", description="After this, nobody enters.")
-    order: Annotated[Literal["arrival", "draw"], one_of("arrival", "draw")] = later(
-        "arrival", "Order of those in the lobby at the opening: arrival, or draw.", works=("arrival",)
-    )
-    language: Tongue | None = Field(
-        default=None, description="Language of its pages for browsers that ask for none of ours. Default: the site's."
+    language: PageLanguage | None = Field(
+        default=None, description="Language of its pages for visitors whose own we do not speak."
     )
     note: ShortTexts = Field(
         default_factory=dict,
         description="A sentence that stands under good to know on its pages. Default: pages.note.",
+    )
+    order: Annotated[Literal["arrival", "draw"], one_of("arrival", "draw")] = later(
+        "arrival", "Order of those in the lobby at the opening: arrival, or draw.", works=("arrival",)
     )
 
 

@@ -6,6 +6,7 @@ and of several starters at once one wins and all use its key.
 The file has one `id:base64` a line, the first line signs; lines that begin with # are comments.
 """
 
+import hmac
 import os
 import re
 import secrets as chance
@@ -54,6 +55,11 @@ class Secrets:
     """The keys in use. The first signs, all verify."""
 
     keys: tuple[Key, ...]
+
+    @property
+    def local_token(self) -> str:
+        """The admin API's token of whoever can read these keys: an operator at the machine needs no other."""
+        return hmac.digest(self.keys[0].key, b"waitroom local operator", "sha256").hex()
 
 
 class SecretsError(SettingsError):

@@ -284,6 +284,10 @@ MAX_SHORT_TEXT_CHARS = 400
 
 Name = Annotated[str, named(NAME, NAME_FORMS)]
 ExamName = Annotated[str, named(EXAM_NAME, "1 to 64 of A-Z a-z 0-9 _ . -, the first a letter or digit")]
+LANGUAGES = ("en", "fr", "nl", "de", "es", "it", "pt", "ar")
+"""Those that our pages speak; each has its catalogue in static/locale."""
+
+PageLanguage = Annotated[str, one_of(*LANGUAGES)]
 Language = Annotated[str, named(LANGUAGE, "a language tag such as fr, en or pt-BR")]
 HeaderName = Annotated[str, named(FIELD_NAME, "the name of a header (RFC 9110 section 5.1)")]
 CookieName = Annotated[str, named(FIELD_NAME, "the name of a cookie (RFC 6265 section 4.1.1)")]

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from waitroom.admission.line import Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.line import Announced, Presence, Rules, Snapshot, Touch, Touched
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
@@ -176,6 +176,14 @@ class LineStore:
     async def sweep(self, pool: str) -> dict[str, int]:
         """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
         return codec.departures(await self._pool_job(pool, "wr_sweep"))
+
+    async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
+        """Say something on the pages of a pool, or of one exam; None: nothing any more. Gives what was said before."""
+        own = (exam, for_ms, codec.announcement(said) if said else "")
+        reply = await self._ask(
+            self._pools[pool].scope, lambda scope: call(pool, "wr_announce", scope.backends(), (), own)
+        )
+        return codec.announced(reply[2].decode()) if reply[2] else None
 
     async def write_rules(self, pool: str, rules: Rules) -> int:
         """Put rules in force, now and whenever the store has lost them; returns the version that is in force."""

@@ -7,9 +7,11 @@ import json
 from collections.abc import Iterable, Sequence
 
 from waitroom.admission.line import (
+    Announced,
     Flow,
     Lane,
     Life,
+    Notice,
     Presence,
     Rules,
     Snapshot,
@@ -24,10 +26,9 @@ OK, NO_RULES, NAME_THESE = 0, 1, 2
 """First element of a reply of every function that works on a pool."""
 
 _CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
-_TOLD_BEFORE = 16
+_TOLD_BEFORE, _AS_IT_CAME = 16, 32
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
-_TICKET_FIELDS = 7
 
 
 def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[Argument]]:
@@ -55,26 +56,28 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
 
 
 def standings(batch: Sequence[Presence], backends: Sequence[str], reply: list[int]) -> list[Standing]:
-    """The answers to a batch of presences."""
-    now_ms = reply[1]
+    """The answers to a batch of presences; fewer where the reply ends too early, which `Presents` finds out."""
+    now_ms, parts = reply[1], iter(reply[2:])
     found = []
-    at = 2
-    for one in batch:
-        code, arrival_us, backend, admitted_ms, ahead, waiting, next_poll_ms = reply[at : at + _TICKET_FIELDS]
-        at += _TICKET_FIELDS
+    for one, code, ahead, waiting, next_poll_ms in zip(batch, parts, parts, parts, parts, strict=False):
+        if code >= _AS_IT_CAME:
+            arrival_us, backend, admitted_ms, told_before = one.arrival_us, "", 0, False
+        else:
+            arrival_us, at, admitted_ms = next(parts), next(parts), next(parts)
+            backend, told_before = backends[at - 1] if at else "", code >= _TOLD_BEFORE
         found.append(
             Standing(
                 _STATES[code % _TOLD_BEFORE],
                 one.visitor,
                 arrival_us,
                 now_ms,
-                backends[backend - 1] if backend else "",
+                backend,
                 admitted_ms,
                 ahead,
                 waiting,
                 next_poll_ms,
                 one.lane,
-                code >= _TOLD_BEFORE,
+                told_before,
             )
         )
     return found
@@ -120,7 +123,7 @@ def names(found: list[bytes]) -> list[str]:
 def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
     """The reply of `wr_snapshot`."""
     now_ms, held, rate_milli, tokens_milli, absent = (_whole(value) for value in reply[1:6])
-    waiting, lobby, sessions, flow, totals = (_parts(value) for value in reply[6:11])
+    waiting, lobby, sessions, flow, totals, notices = (_parts(value) for value in reply[6:12])
     total = _counts(totals, 2, 1)
     return Snapshot(
         now_ms=now_ms,
@@ -136,12 +139,32 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
         arrivals_total=total.get("arrivals", 0),
         admissions_total=_below(total, "admissions:"),
         departures_total=_below(total, "departures:"),
+        notices={
+            _word(notices[at]): Notice(announced(_word(notices[at + 2])).texts, _whole(notices[at + 1]))
+            for at in range(0, len(notices), 3)
+        },
     )
+
+
+def announcement(said: Announced) -> str:
+    """What staff say and who of them, as the library keeps it."""
+    return json.dumps({"texts": dict(said.texts), "by": said.by}, ensure_ascii=False, separators=(",", ":"))
+
+
+def announced(text: str) -> Announced:
+    """The announcement in such a text."""
+    found = json.loads(text)
+    return Announced(tuple(found["texts"].items()), found["by"])
 
 
 def departures(reply: list[bytes | int]) -> dict[str, int]:
     """The reply of `wr_sweep`."""
     return _counts(reply[2:], 2, 1)
+
+
+def _word(value: object) -> str:
+    assert isinstance(value, bytes)
+    return value.decode()
 
 
 def _whole(value: object) -> int:
@@ -158,9 +181,7 @@ def _counts(parts: list[bytes | int], width: int, column: int) -> dict[str, int]
     """Every `width`-th element is a name; its count stands `column` behind it."""
     found = {}
     for at in range(0, len(parts), width):
-        name = parts[at]
-        assert isinstance(name, bytes)
-        found[name.decode()] = _whole(parts[at + column])
+        found[_word(parts[at])] = _whole(parts[at + column])
     return found
 
 

@@ -3,7 +3,7 @@
 
 Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
 
-  KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
+  KEYS  rules state bucket flow line awake due left passes notices, then sess:<backend> of each backend named in ARGV, then
         lobby:<exam> and lobbydue:<exam> of each exam named in ARGV. All share the hash tag {pool}.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
@@ -28,11 +28,12 @@ What the keys hold:
   sess:    zset: visitor -> ms when the session lapses
   passes   hash: visitor with a session -> "admitted_ms keep_until_ms backend"
   left     zset: visitor whose session has ended -> ms of the end, positive: lapsed, negative: released
+  notices  hash: exam, or "" for the whole pool -> "at_ms until_ms text": what staff say on its pages; until 0: for good
 
 An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
 
-local VERSION = 1
+local VERSION = 2
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -64,7 +65,7 @@ local DECODED = 64               -- rules texts remembered
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN = 0, 1, 2, 3, 4, 5
 local LIVE, LAPSED, RELEASED = 0, 1, 2
-local TOLD_BEFORE = 16
+local TOLD_BEFORE, AS_IT_CAME = 16, 32
 
 local floor, max, min, byte -- taken at the first call: while a library loads, Valkey 9 shows it no standard functions
 
@@ -102,10 +103,10 @@ local function pool_of(keys, args)
   if now_us == 0 then now_us = server_us() end
   local pool = {
     rules_key = keys[1], state = keys[2], bucket = keys[3], flow = keys[4], line = keys[5], awake = keys[6],
-    due = keys[7], left = keys[8], passes = keys[9], now_us = now_us, now = floor(now_us / 1000),
+    due = keys[7], left = keys[8], passes = keys[9], notices = keys[10], now_us = now_us, now = floor(now_us / 1000),
     backends = {}, backend = {}, exams = {}, exam = {}, counts = {}, changed = {},
   }
-  local key, at = 10, 3
+  local key, at = 11, 3
   for index = 1, tonumber(args[2]) do
     local backend = {name = args[at], key = keys[key], index = index}
     pool.backends[index], pool.backend[backend.name] = backend, backend
@@ -444,10 +445,21 @@ local function place(pool, ticket)
   end
 end
 
+-- What many tickets of a batch write to one key goes there in one command: `joins` to awake, `stands` to line,
+-- `deadlines` to due. Those who join this way come behind everybody, so nobody's rank depends on when they are written.
+local function note(list, score, visitor)
+  list[#list + 1], list[#list + 2] = score, visitor
+end
+
+local function write_noted(pool)
+  if #pool.joins > 0 then redis.call('ZADD', pool.awake, unpack(pool.joins)) end
+  if #pool.stands > 0 then redis.call('ZADD', pool.line, unpack(pool.stands)) end
+  if #pool.deadlines > 0 then redis.call('ZADD', pool.due, unpack(pool.deadlines)) end
+  pool.joins, pool.stands, pool.deadlines = {}, {}, {}
+end
+
 local function stand_in_line(pool, ticket)
-  if ticket.kind.confirmed and ticket.line_key ~= ticket.key then
-    redis.call('ZADD', pool.line, ticket.key, ticket.visitor)
-  end
+  if ticket.kind.confirmed and ticket.line_key ~= ticket.key then note(pool.stands, ticket.key, ticket.visitor) end
 end
 
 local function wait_in_lobby(pool, ticket)
@@ -473,31 +485,31 @@ local function waiting_word(pool, kind)
   return kind.lane == 0 and RETURNING or WAITING
 end
 
--- Deadlines are written in one command at the end of the call.
-local function set_deadline(pool, visitor, deadline)
-  local list = pool.deadlines
-  list[#list + 1], list[#list + 2] = deadline, visitor
-end
-
-local function save_deadlines(pool)
-  if #pool.deadlines > 0 then redis.call('ZADD', pool.due, unpack(pool.deadlines)) end
-  pool.deadlines = {}
-end
-
-local function wait_in_line(pool, ticket)
-  local visitor, kind = ticket.visitor, ticket.kind
+-- Gives a ticket its place among the others; how many are ahead of it there.
+local function stand_among(pool, ticket)
   if ticket.awake_key ~= ticket.key then
-    redis.call('ZADD', pool.awake, ticket.key, visitor)
+    write_noted(pool)
+    redis.call('ZADD', pool.awake, ticket.key, ticket.visitor)
     if not ticket.awake_key then pool.waiting = pool.waiting + 1 end
     ticket.awake_key = ticket.key
   end
-  local ahead = redis.call('ZRANK', pool.awake, visitor)
+  return redis.call('ZRANK', pool.awake, ticket.visitor)
+end
+
+local function wait_in_line(pool, ticket)
+  local visitor, kind, key = ticket.visitor, ticket.kind, ticket.key
+  local last = not ticket.awake_key and key > pool.last_key -- as all newcomers are
+  local ahead = last and pool.waiting or stand_among(pool, ticket)
   if not ticket.new and kind.may_enter and ahead < pool.room then
     return admit(pool, ticket, kind.lane == 0 and 'return' or 'line')
   end
+  if last then
+    note(pool.joins, key, visitor)
+    pool.last_key, pool.waiting = key, pool.waiting + 1
+  end
   stand_in_line(pool, ticket)
   local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
-  set_deadline(pool, visitor, deadline)
+  note(pool.deadlines, deadline, visitor)
   return {state = waiting_word(pool, kind), ahead = ahead, poll = poll}
 end
 
@@ -541,12 +553,14 @@ local function fetch(pool, visitors)
   pool.pass_texts = redis.call('HMGET', pool.passes, unpack(visitors))
   pool.awake_keys = redis.call('ZMSCORE', pool.awake, unpack(visitors))
   pool.line_keys = redis.call('ZMSCORE', pool.line, unpack(visitors))
-  pool.waiting, pool.deadlines, pool.kinds, pool.seen = redis.call('ZCARD', pool.awake), {}, {}, {}
+  local last = redis.call('ZRANGE', pool.awake, -1, -1, 'WITHSCORES')
+  pool.last_key, pool.waiting = tonumber(last[2]) or -1, redis.call('ZCARD', pool.awake)
+  pool.joins, pool.stands, pool.deadlines, pool.kinds, pool.seen = {}, {}, {}, {}, {}
   pool.room = may_enter(pool)
 end
 
 local function look_again(pool, index, visitor)
-  save_deadlines(pool)
+  write_noted(pool)
   pool.pass_texts[index] = redis.call('HGET', pool.passes, visitor)
   pool.awake_keys[index] = redis.call('ZSCORE', pool.awake, visitor)
   pool.line_keys[index] = redis.call('ZSCORE', pool.line, visitor)
@@ -562,8 +576,9 @@ local function beat(pool, index, visitor, kind, arrival)
   return ahead
 end
 
-local function ticket_of(pool, index, visitor, kind, place_text)
-  local arrival, order = string.match(place_text, '^(%d+):?(%d*)$')
+local function ticket_of(pool, index, visitor, kind, arrival, place_text)
+  local order
+  if not arrival then arrival, order = string.match(place_text, '^(%d+):(%d+)$') end
   return {
     visitor = visitor, kind = kind, arrival = tonumber(arrival), order = tonumber(order) or 0,
     pass_text = pool.pass_texts[index], awake_key = tonumber(pool.awake_keys[index]),
@@ -576,8 +591,8 @@ KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us, if there is
        one), mix (1 confirmed + 2 hidden + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in
        ARGV, 0 for none)
-Reply  0, now_ms, then of each ticket: state (+ 16: told before), arrival_us, position of its backend in ARGV or 0,
-       admitted_ms, ahead, waiting, next_poll_ms ]]
+Reply  0, now_ms, then of each ticket: state (+ 16: told before), ahead, waiting, next_poll_ms; and, unless 32 is added
+       to the state (it waits as it came), arrival_us, position of its backend in ARGV or 0, admitted_ms ]]
 local function wr_present(keys, args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
@@ -603,19 +618,20 @@ local function wr_present(keys, args)
     local ahead = beat(pool, index, visitor, kind, arrival)
     if ahead then
       local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
-      set_deadline(pool, visitor, deadline)
-      reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = waiting_word(pool, kind), arrival, 0, 0
-      reply[n + 5], reply[n + 6], reply[n + 7] = ahead, pool.waiting, poll
+      note(pool.deadlines, deadline, visitor)
+      reply[n + 1], reply[n + 2] = waiting_word(pool, kind) + AS_IT_CAME, ahead
+      reply[n + 3], reply[n + 4] = pool.waiting, poll
+      n = n + 4
     else
-      local ticket = ticket_of(pool, index, visitor, kind, args[at + 1])
+      local ticket = ticket_of(pool, index, visitor, kind, arrival, args[at + 1])
       local told = present_one(pool, ticket)
-      reply[n + 1], reply[n + 2], reply[n + 3] = told.state, ticket.arrival, told.backend or 0
-      reply[n + 4], reply[n + 5], reply[n + 6] = told.admitted or 0, told.ahead, told.waiting or pool.waiting
-      reply[n + 7] = told.poll
+      reply[n + 1], reply[n + 2], reply[n + 3] = told.state, told.ahead, told.waiting or pool.waiting
+      reply[n + 4], reply[n + 5] = told.poll, ticket.arrival
+      reply[n + 6], reply[n + 7] = told.backend or 0, told.admitted or 0
+      n = n + 7
     end
-    n = n + 7
   end
-  save_deadlines(pool)
+  write_noted(pool)
   save_bucket(pool)
   if pool.arrival ~= before then change(pool, 'arrival', pool.arrival) end
   save(pool)
@@ -902,6 +918,21 @@ local function untold_departures(pool)
   return untold
 end
 
+-- What staff say now: exam, at_ms, text, ... What has had its time is dropped by the next sweep.
+local function notices_of(pool)
+  local found, over = {}, {}
+  local fields = redis.call('HGETALL', pool.notices)
+  for at = 1, #fields, 2 do
+    local said, until_ms, text = string.match(fields[at + 1], '^(%d+) (%d+) (.*)$')
+    if until_ms == '0' or tonumber(until_ms) > pool.now then
+      found[#found + 1], found[#found + 2], found[#found + 3] = fields[at], tonumber(said), text
+    else
+      over[#over + 1] = fields[at]
+    end
+  end
+  return found, over
+end
+
 --[[ wr_sweep: the conductor's second: opens, expires, forgets, measures. Bounded; the next one does what is left over.
 KEYS   the pool's
 ARGV   the pool's, nothing more
@@ -922,6 +953,8 @@ local function wr_sweep(keys, args)
     forget_absent(pool, exam.due)
   end
   forget_ended(pool)
+  local _, over = notices_of(pool)
+  if #over > 0 then redis.call('HDEL', pool.notices, unpack(over)) end
   drop_retired(pool)
   measure_flow(pool)
   save(pool)
@@ -950,12 +983,33 @@ local function flow_of(pool)
   return slots, totals
 end
 
+--[[ wr_announce: says something on the pages of a pool or of one of its exams, in place of what was said before.
+KEYS   the pool's
+ARGV   the pool's, then exam (empty: the whole pool), ms for which it is said (0: for good), text (empty: say nothing)
+Reply  0, now_ms, the text of before or an empty one ]]
+local function wr_announce(keys, args)
+  local pool = pool_of(keys, args)
+  local exam, for_ms, text = args[pool.first], tonumber(args[pool.first + 1]), args[pool.first + 2]
+  local before = ''
+  local found = notices_of(pool)
+  for at = 1, #found, 3 do
+    if found[at] == exam then before = found[at + 2] end
+  end
+  if text == '' then
+    redis.call('HDEL', pool.notices, exam)
+  else
+    local until_ms = for_ms > 0 and pool.now + for_ms or 0
+    redis.call('HSET', pool.notices, exam, string.format('%.0f %.0f %s', pool.now, until_ms, text))
+  end
+  return {0, pool.now, before}
+end
+
 --[[ wr_snapshot: the pool as it is, changing nothing.
 KEYS   the pool's
 ARGV   the pool's, nothing more
 Reply  0, now_ms, held, rate_milli, thousandths of tokens, absent, then arrays: waiting in lanes 0 1 2; exam, present in
        its lobby, ...; backend, sessions, max_sessions or 0 while closed, ...; slot's start ms, admitted, ended, ms that
-       those had lasted, ...; total, value, ... ]]
+       those had lasted, ...; total, value, ...; exam, ms since when, text of what staff say, ... ]]
 local function wr_snapshot(keys, args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
@@ -980,6 +1034,7 @@ local function wr_snapshot(keys, args)
   local slots, totals = flow_of(pool)
   return {
     0, pool.now, pool.rules.held, pool.rules.rate_milli, tokens, absent, waiting, lobby, sessions, slots, totals,
+    (notices_of(pool)),
   }
 end
 
@@ -1007,6 +1062,7 @@ redis.register_function('wr_release', wr_release)
 redis.register_function('wr_leave', wr_leave)
 redis.register_function('wr_rules', wr_rules)
 redis.register_function('wr_sweep', wr_sweep)
+redis.register_function('wr_announce', wr_announce)
 redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
 redis.register_function('wr_lease', wr_lease)

@@ -211,6 +211,6 @@ def rules_command(scope: Scope, rules: Rules) -> list[Argument]:
 def _finish(work: Work, reply: Reply) -> None:
     try:
         work.reply(reply)
-    except (IndexError, ValueError, TypeError, AssertionError) as error:
+    except (IndexError, ValueError, TypeError, AssertionError, StopIteration) as error:
         log.exception("store_reply_unreadable")
         work.fail(LibraryError(f"the library said what nobody understands: {error!r}"))

@@ -36,9 +36,9 @@ class Entry:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalogue:
-    """All messages of a language."""
+    """All messages of a language. One is like no other, so what it said can be remembered."""
 
     language: str
     messages: Mapping[str, Message]

@@ -14,7 +14,7 @@ from waitroom.errors import SettingsError
 from waitroom.settings.look import LOGO, STYLE, TEMPLATE, TEXTS
 from waitroom.settings.model import Settings
 from waitroom.settings.problems import Finding
-from waitroom.settings.tongues import LANGUAGES
+from waitroom.settings.spelling import LANGUAGES
 from waitroom.web import catalogue
 from waitroom.web.catalogue import Catalogue
 from waitroom.web.colours import colour_css, colour_faults

@@ -53,7 +53,7 @@ def template_faults(settings: Settings) -> Faults:
 
 
 def _compared(theirs: Pages, ours: Pages, path: str) -> Iterator[Finding | Problem]:
-    script = (static_dir() / "page.js").read_text("utf-8")
+    script = "".join((static_dir() / name).read_text("utf-8") for name in ("page.js", "rescue.js"))
     told = set[str]()
     for language in CHECKED:
         for state in State:
@@ -131,9 +131,9 @@ class Outline(HTMLParser):
         if self.fields != model.fields:
             yield "does not carry the fields of a kept form ({{ slot('fields') }})"
         if self.scripts != model.scripts:
-            yield "must have one script, <script>{{ js }}</script>; the policy allows no other"
+            yield "must have <script>{{ js }}</script><script>{{ rescue }}</script>; the policy allows no other script"
         if self.styles != model.styles:
-            yield "must have one style, <style>{{ css }}</style>; the policy allows no other"
+            yield "must have <style>{{ css }}</style>; the policy allows no other style"
         yield from self.blocked
 
 
@@ -156,7 +156,7 @@ def _where(state: State, form: KeptForm | Lost | None) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"there is no message or slot {error.args[0]} on this page"
+        return f"there is no message or slot {error.args[0]} here; what is a visitor's own stands after {{{{ own }}}}"
     return f"{error or type(error).__name__}"
 
 

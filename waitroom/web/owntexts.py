@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from waitroom.settings.look import TEXTS
 from waitroom.settings.problems import Finding, Problem
-from waitroom.settings.spelling import close
-from waitroom.settings.tongues import LANGUAGES, meant
+from waitroom.settings.spelling import LANGUAGES, close
 from waitroom.web.catalogue import Catalogue, CatalogueError, Entry, Message, parse, plural_forms
 
 MAX_MESSAGE_CHARS = 1_000
@@ -31,7 +30,7 @@ def own_texts(
         language = name.removesuffix(".po")
         if language not in LANGUAGES:
             wrong = f"{name}: not a language we have"
-            faults.append(Finding(("pages", TEXTS), wrong, ", ".join(LANGUAGES), meant(language)))
+            faults.append(Finding(("pages", TEXTS), wrong, ", ".join(LANGUAGES), _meant(language)))
             continue
         found, amiss = _own(f"{folder}/{name}", text, catalogues[language])
         messages[language] = found
@@ -103,6 +102,12 @@ def names_in(message: Message) -> set[str]:
     """The placeholders of a message, in any of its forms."""
     texts = message if isinstance(message, tuple) else (message,)
     return {name for text in texts for name in _PLACEHOLDER.findall(text)}
+
+
+def _meant(tag: str) -> str:
+    """The language that was most likely meant: that of `nl-BE` is nl."""
+    primary = tag.lower().replace("_", "-").partition("-")[0]
+    return primary if primary in LANGUAGES else close(tag, LANGUAGES)
 
 
 def _number(message: Message) -> int:

@@ -4,30 +4,39 @@ Law: it is shown in place, at the URL that was asked for, and needs nothing else
 Every value in it is escaped where it is put in. It never says more than is known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
-from waitroom.admission.line import State
+from waitroom import clock
+from waitroom.admission.line import Notice, State
 from waitroom.admission.view import View
 from waitroom.proxy.decisions import Header, Respond
 from waitroom.settings.model import Help, Settings
 from waitroom.web.forms import KeptForm
-from waitroom.web.languages import LANGUAGES, pick, switcher
+from waitroom.web.languages import LANGUAGES, pick
 from waitroom.web.look import Look, look_of
-from waitroom.web.status import status_text
+from waitroom.web.packing import PACKINGS, Packed
+from waitroom.web.status import status_text, who_text
 from waitroom.web.stillness import choice_url
 from waitroom.web.templates import Library, Template, page_key
 from waitroom.web.wording import Shared, own_slots, shared_slots
 
-LEAST_REFRESH_S = 10
-"""Without script the whole page is loaded: not as often as the script may ask at the head of the line."""
+REFRESH_S = (10, 20, 30)
+"""When a page without script is loaded anew: not as often as the script may ask at the head of the line, and in few
+steps, since each makes a page of its own."""
 
-BOUND_REMEMBERED = 256
-"""Pages with everyone's words in them, 24 kB each: languages, exams and polling times in use at a time."""
+_REFRESH_AFTER_S = {after: next(step for step in REFRESH_S if after <= step) for after in range(1, REFRESH_S[-1] + 1)}
+
+BOUND_REMEMBERED = 2_048
+"""Pages with everyone's words in them, packed, 12 kB each: languages, exams, codings and refreshing times in use."""
+
+PACKED_A_SECOND = 32
+"""To pack a page takes 4 ms, a hundred times what a visitor costs otherwise. Whoever asks for page after page that
+nobody has asked for yet gets them unpacked beyond this, so that it cannot be used against us."""
 
 UNAVAILABLE = 503
 _UNAVAILABLE_STATES = (State.HELD, State.CLOSED, State.DOWN)
@@ -59,71 +68,147 @@ class PageSettings:
 class Pages:
     """Makes pages. Everything is rendered when it is built; a page afterwards costs a few microseconds."""
 
-    def __init__(self, settings: PageSettings, static: Path) -> None:
+    def __init__(
+        self, settings: PageSettings, static: Path, second: Callable[[], int] = lambda: clock.monotonic_ms() // 1000
+    ) -> None:
         self._prefix = settings.prefix
         self._queue_status = settings.queue_status
-        self._library = Library(static, settings.help_line, settings.look)
+        self._library = Library(static, settings.help_line, settings.prefix, settings.look)
         self._look = settings.look
         self._titles = {
             (exam, language): escape(pick(texts, language))
             for exam, texts in settings.titles.items()
             for language in LANGUAGES
         }
-        self._bound = lru_cache(maxsize=BOUND_REMEMBERED)(self._bind)
+        self._bound: dict[tuple[object, ...], Bound] = {}
+        self._second = second
+        self._packing_second = self._packed = 0
 
     def page(
         self,
         view: View,
         *,
         language: str,
+        encoding: str = "",
         target: bytes = b"/",
         form: KeptForm | Lost | None = None,
         still: bool = False,
-        head_only: bool = False,
     ) -> Respond:
-        """The page for one visitor. `target` is the request's; `still`: the browser asked for no automatic loading."""
-        kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
-        title = self._titles.get((view.exam, language), "")
-        said = Shared(view.state, title, view.notice, view.stale, view.opens_ms, view.resume_ms)
-        retry_s = max(1, -(-view.next_poll_ms // 1000))
-        template, headers = self._bound(language, kind, said, (view.pool, view.exam), retry_s)
-        status = UNAVAILABLE if view.state in _UNAVAILABLE_STATES else self._queue_status
-        body = b""
-        if not head_only:
-            values = own_slots(self._library.catalogues[language], view)
-            values["first"] = status_text(view)
-            if isinstance(form, KeptForm):
-                values["charset"], values["fields"] = form.charset, form.fields()
-            elif not form:
-                values["choice"] = choice_url(self._prefix, target, auto=still)
-                values["languages"] = switcher(self._prefix, target, language)
-            body = template.fill(values)
-        return Respond(status, headers, body, view.cookies)
+        """The page for one visitor.
 
-    def _bind(
-        self, language: str, kind: str, said: Shared, where: tuple[str, str], retry_s: int
-    ) -> tuple[Template, tuple[Header, ...]]:
-        """What all pages of this kind share now: the template with their words in it, and their headers."""
-        words, (pool, exam) = self._library.catalogues[language], where
-        values = shared_slots(words, said)
-        values["status_url"] = f"{self._prefix}status?pool={pool}"
-        values["note"] = note = self._look.note_for(exam, language)
+        `target` is the request's, `encoding` one of `packing.PACKINGS`; `still`: the browser asked for no automatic
+        loading.
+        """
+        kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
+        retry_s = max(1, -(-view.next_poll_ms // 1000))
+        refresh_s = 0 if kind else _REFRESH_AFTER_S.get(retry_s, REFRESH_S[-1])
+        situation = (  # a plain tuple, since one is made for each visitor
+            language,
+            encoding,
+            kind,
+            refresh_s,
+            view.state,
+            view.pool,
+            view.exam,
+            view.notice,
+            view.stale,
+            view.opens_ms,
+            view.resume_ms,
+            view.seed_hash,
+        )
+        bound = self._bound.get(situation)
+        if bound is None or not bound.final:
+            bound = self._bind(Situation._make(situation))
+        values = own_slots(self._library.catalogues[language], view)
+        values["first"] = status_text(view, language, who_text(values["code"], view.arrival_us))
+        if isinstance(form, KeptForm):
+            values["charset"], values["fields"] = form.charset, form.fields()
+        elif not form:
+            values["choice"] = choice_url(self._prefix, target, auto=still)
+        headers = bound.heads.get(retry_s) or bound.head(retry_s)
+        return Respond(bound.status, headers, bound.packed.followed_by(bound.own.fill(values)), view.cookies)
+
+    def _bind(self, now: "Situation") -> "Bound":
+        """What all pages of this situation share."""
+        words = self._library.catalogues[now.language]
+        title = self._titles.get((now.exam, now.language), "")
+        values = shared_slots(
+            words, Shared(now.state, title, now.notice, now.stale, now.opens_ms, now.resume_ms, now.seed_hash)
+        )
+        values["status_url"] = f"{self._prefix}status?pool={now.pool}"
+        values["news_url"] = f"{self._prefix}news?pool={now.pool}" + (f"&amp;exam={now.exam}" if now.exam else "")
+        values["note"] = note = self._look.note_for(now.exam, now.language)
         values["note_hidden"] = "" if note else " hidden"
         # What a browser without script needs. A page with a form or in place of one has no slot for it: refreshed, the
         # form is lost.
-        every_s = max(LEAST_REFRESH_S, retry_s)
-        values["every"], values["every_said"] = str(every_s), words.count("plain.auto", every_s)
-        headers = (*self._head(language, said.state, kind), (b"Retry-After", b"%d" % retry_s))
-        return self._library.pages[page_key(language, said.state, kind)].bind(values), headers
+        values["every"], values["every_said"] = str(now.refresh_s), words.count("plain.auto", now.refresh_s)
+        sheet = self._library.pages[page_key(now.language, now.state, now.kind)]
+        encoding = now.encoding if self._may_pack() else ""
+        bound = Bound(
+            UNAVAILABLE if now.state in _UNAVAILABLE_STATES else self._queue_status,
+            self._headers(now, encoding),
+            PACKINGS[encoding](sheet.shared.bind(values).fill({})),
+            sheet.own.bind(values),
+            final=encoding == now.encoding,
+        )
+        if len(self._bound) >= BOUND_REMEMBERED:
+            self._bound.clear()
+        self._bound[now] = bound
+        return bound
 
-    def _head(self, language: str, state: State, kind: str) -> tuple[Header, ...]:
+    def _may_pack(self) -> bool:
+        """Whether there is time for one more; it is taken."""
+        second = self._second()
+        if second != self._packing_second:
+            self._packing_second, self._packed = second, 0
+        self._packed += 1
+        return self._packed <= PACKED_A_SECOND
+
+    def _headers(self, now: "Situation", encoding: str) -> tuple[Header, ...]:
+        library = self._library
         return (
             (b"Content-Type", b"text/html; charset=utf-8"),
-            (b"Content-Language", language.encode()),
-            (b"Vary", b"Accept-Language, Cookie"),
+            *(((b"Content-Encoding", encoding.encode()),) if encoding else ()),
+            (b"Content-Language", now.language.encode()),
             (b"Cache-Control", b"no-store"),
-            (b"Content-Security-Policy", self._library.policy_with_form if kind == "kept" else self._library.policy),
+            (b"Vary", b"Accept-Encoding, Accept-Language, Cookie"),
+            (b"Content-Security-Policy", library.policy_with_form if now.kind == "kept" else library.policy),
             (b"X-Content-Type-Options", b"nosniff"),
             (b"Referrer-Policy", b"same-origin"),
-            (b"X-Waitroom", state.encode()),
+            (b"X-Waitroom", now.state.encode()),
         )
+
+
+class Situation(NamedTuple):
+    """All that a page depends on besides its visitor."""
+
+    language: str
+    encoding: str
+    kind: str
+    refresh_s: int
+    state: State
+    pool: str
+    exam: str
+    notice: Notice | None
+    stale: bool
+    opens_ms: int
+    resume_ms: int
+    seed_hash: str
+
+
+@dataclass(slots=True, eq=False)
+class Bound:
+    """All that the pages of one situation share: status, headers, the packed beginning, the template of the end."""
+
+    status: int
+    headers: tuple[Header, ...]
+    packed: Packed
+    own: Template
+    final: bool
+    """False: it is to be packed yet, when there is time."""
+    heads: dict[int, tuple[Header, ...]] = field(default_factory=dict)
+    """The headers with their Retry-After: a memory, by seconds (`next_poll_ms` has a bound)."""
+
+    def head(self, retry_s: int) -> tuple[Header, ...]:
+        """The headers of a page after which one may come back in `retry_s`."""
+        return self.heads.setdefault(retry_s, (*self.headers, (b"Retry-After", b"%d" % retry_s)))

@@ -9,11 +9,15 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from waitroom.admission.estimate import Eta, Unknown
-from waitroom.admission.line import State
-from waitroom.admission.view import Notice, View, ticket_code
+from waitroom.admission.line import Notice, State
+from waitroom.admission.view import View, ticket_code
 from waitroom.proxy.decisions import Respond
+from waitroom.web.languages import pick
 
 REMEMBERED_TEXTS = 4_096
+
+REMEMBERED_NOTICES = 256
+"""What staff say, by language."""
 
 REMEMBERED_MINUTES = 1_024
 
@@ -33,36 +37,41 @@ _HEADERS = {
 }
 
 
-def status_body(view: View) -> bytes:
-    """A visitor's situation as JSON."""
-    return status_text(view).encode()
+def status_body(view: View, language: str = "") -> bytes:
+    """A visitor's situation as JSON; what staff say is in `language` if they said it in that."""
+    return status_text(view, language).encode()
 
 
-def status_text(view: View) -> str:
-    """The same as text, for the page that carries it as its first answer."""
+def status_text(view: View, language: str = "", who: str = "") -> str:
+    """The same as text, for the page that carries it as its first answer; `who` is `who_text`, if it is known."""
     state, pool, exam, visitor, arrival_us, ahead, waiting, eta = view[:8]
+    opens = f',"opens_at":{_instant(view.opens_ms * 1000)}' if state is State.LOBBY and view.opens_ms else ""
     return (
-        f'{{"state": "{state}", "pool": {_text(pool)}, "exam": {_text(exam)}, '
-        f'"position": {"null" if ahead is None else ahead + 1}, "ahead": {_number(ahead)}, '
-        f'"waiting": {_number(waiting)}, "eta": {_range(eta)}, "next_poll_ms": {view.next_poll_ms}, '
-        f'{_who(visitor, arrival_us)}, "message": {"null" if view.notice is None else _notice(view.notice)}, '
-        f'"stale": {"true" if view.stale else "false"}}}'
+        f'{{"state":"{state}","pool":{_text(pool)},"exam":{_text(exam)},'
+        f'"position":{"null" if ahead is None else ahead + 1},"ahead":{_number(ahead)},'
+        f'"waiting":{_number(waiting)},"eta":{_range(eta)},"next_poll_ms":{view.next_poll_ms},'
+        f'{who or _who(visitor, arrival_us)},"message":{message_text(view.notice, language)},'
+        f'"stale":{"true" if view.stale else "false"}{opens}}}'
     )
 
 
-def status_response(view: View) -> Respond:
+def status_response(view: View, language: str = "") -> Respond:
     """The whole answer to a poll."""
-    return Respond(200, _HEADERS[view.state], status_body(view), view.cookies)
+    return Respond(200, _HEADERS[view.state], status_body(view, language), view.cookies)
 
 
 @lru_cache(maxsize=REMEMBERED_VISITORS)
 def _who(visitor: str, arrival_us: int) -> str:
-    code = ticket_code(visitor) if visitor else ""
-    return f'"code": "{code}", "arrived_at": {_instant(arrival_us)}'
+    return who_text(ticket_code(visitor) if visitor else "", arrival_us)
+
+
+def who_text(code: str, arrival_us: int) -> str:
+    """The part of an answer that stays the same for as long as its visitor waits."""
+    return f'"code":"{code}","arrived_at":{_instant(arrival_us)}'
 
 
 def _range(eta: Eta | Unknown) -> str:
-    return f'{{"low_s": {eta.low_s}, "high_s": {eta.high_s}}}' if isinstance(eta, Eta) else "null"
+    return f'{{"low_s":{eta.low_s},"high_s":{eta.high_s}}}' if isinstance(eta, Eta) else "null"
 
 
 def _number(value: int | None) -> str:
@@ -82,8 +91,15 @@ def _minute(minutes: int) -> str:
     return f"{_EPOCH + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:}"
 
 
-def _notice(notice: Notice) -> str:
-    return f'{{"text": {_text(notice.text)}, "at": {_instant(notice.at_ms * 1000)}}}'
+def message_text(notice: Notice | None, language: str) -> str:
+    """What staff say as JSON, with its instant."""
+    return "null" if notice is None else _message(notice, language)
+
+
+@lru_cache(maxsize=REMEMBERED_NOTICES)
+def _message(notice: Notice, language: str) -> str:
+    text = pick(dict(notice.texts), language)
+    return f'{{"text":{_text(text)},"at":{_instant(notice.at_ms * 1000)}}}'
 
 
 @lru_cache(maxsize=REMEMBERED_TEXTS)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, quote
 
 from waitroom.proxy.decisions import Respond
 from waitroom.web.problems import problem
+from waitroom.web.wayback import leads_back
 
 COOKIE = b"wr.still"
 """No pool's cookie: their names have no dot."""
@@ -28,7 +29,10 @@ _SEEN = COOKIE + b"=1"
 
 def is_still(cookie_headers: Sequence[bytes]) -> bool:
     """Whether this browser asked for no automatic loading."""
-    return any(_SEEN in header for header in cookie_headers)
+    for header in cookie_headers:  # noqa: SIM110 - `any` with a generator costs three times as much, on every page
+        if _SEEN in header:
+            return True
+    return False
 
 
 def choice_url(prefix: str, target: bytes, *, auto: bool) -> str:
@@ -40,25 +44,15 @@ def choice_url(prefix: str, target: bytes, *, auto: bool) -> str:
 def make_choice(query: bytes, *, secure: bool) -> Respond:
     """The answer to `{prefix}refresh`: the cookie, and the way back."""
     asked = parse_qs(query.decode("latin-1"), encoding="latin-1")
-    auto, back = asked.get("auto", [""])[0], asked.get("to", ["/"])[0]
-    if auto not in ("0", "1") or not is_path(back):
+    auto, back = asked.get("auto", [""])[0], leads_back(asked.get("to", ["/"])[0], None, None)
+    if auto not in ("0", "1") or back is None:
         return problem(400, "bad-choice", "Not understood", "Expected: auto=0 or auto=1, and to=/a/path of this host.")
     age_s, tail = (MAX_AGE_S, b"; Secure") if auto == "0" else (0, b"; Secure")
     cookie = b"%b=1; Max-Age=%d; Path=/; HttpOnly; SameSite=Lax" % (COOKIE, age_s)
-    headers = ((b"Location", same_host(back).encode("latin-1")), (b"Cache-Control", b"no-store"))
+    headers = ((b"Location", back), (b"Cache-Control", b"no-store"))
     return Respond(303, headers, b"", (cookie + (tail if secure else b""),))
 
 
 @lru_cache(maxsize=REMEMBERED_TARGETS)
 def _quoted(target: bytes) -> str:
     return quote(target, safe="/")
-
-
-def is_path(text: str) -> bool:
-    """Whether it can be the way back: a path in visible ASCII."""
-    return text.startswith("/") and all("!" <= character <= "~" for character in text)
-
-
-def same_host(path: str) -> str:
-    """`//host` and `/\\host` name another host to a browser; `/.//host` is the path that was meant (WHATWG URL)."""
-    return f"/.{path}" if path[1:2] in ("/", "\\") else path

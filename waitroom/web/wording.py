@@ -10,12 +10,15 @@ from html import escape
 from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta
-from waitroom.admission.line import State
-from waitroom.admission.view import Notice, View
+from waitroom.admission.line import Notice, State
+from waitroom.admission.view import View
 from waitroom.web.catalogue import Catalogue
-from waitroom.web.templates import RAIL_FULL, rail_share
+from waitroom.web.languages import pick
 
 IN_LINE = (State.WAITING, State.RETURNING, State.HELD, State.DOWN)
+
+REMEMBERED = 4_096
+"""Ranges and numbers of people that many visitors are told: each a few hundred bytes."""
 
 LONG_MIN = 90
 """Beyond this many minutes a range is said in hours."""
@@ -27,9 +30,23 @@ def duration(words: Catalogue, eta: Eta) -> str:
     """A range of waiting time."""
     low, high = _outwards(eta, 60)
     if high > LONG_MIN:
-        low, high = _outwards(eta, 3_600)
-        return words.say("eta.hours", low=low, high=high) if low else words.count("eta.under_hours", high)
+        return _hours(words, *_outwards(eta, 3_600))
+    return _minutes(words, low, high)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _hours(words: Catalogue, low: int, high: int) -> str:
+    return words.say("eta.hours", low=low, high=high) if low else words.count("eta.under_hours", high)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _minutes(words: Catalogue, low: int, high: int) -> str:
     return words.say("eta.minutes", low=low, high=high) if low else words.count("eta.under_minutes", high)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _people(words: Catalogue, ahead: int) -> str:
+    return words.count("board.people", ahead) if ahead else words.say("board.next")
 
 
 def instant(words: Catalogue, at_ms: int) -> str:
@@ -51,6 +68,7 @@ class Shared(NamedTuple):
     stale: bool
     opens_ms: int
     resume_ms: int
+    seed_hash: str
 
 
 def shared_slots(words: Catalogue, said: Shared) -> dict[str, str]:
@@ -60,12 +78,14 @@ def shared_slots(words: Catalogue, said: Shared) -> dict[str, str]:
         "tab_exam": f" – {title}" if title else "",
         "exam": title,
         "exam_hidden": "" if title else _HIDDEN,
-        "msg": escape(notice.text) if notice else "",
+        "msg": escape(pick(dict(notice.texts), words.language)) if notice else "",
         "msg_at": instant(words, notice.at_ms) if notice and notice.at_ms else "",
         "msg_hidden": "" if notice else _HIDDEN,
         "warn_hidden": "" if said.stale else _HIDDEN,
         "opens": instant(words, said.opens_ms) if said.opens_ms else "",
         "opens_hidden": "" if said.opens_ms and said.state is State.LOBBY else _HIDDEN,
+        "order": words.say("lobby.draw", hash=said.seed_hash) if said.seed_hash else words.say("lobby.arrival"),
+        "order_hidden": "" if said.state is State.LOBBY else _HIDDEN,
         "resume": instant(words, said.resume_ms) if said.resume_ms else "",
         "resume_hidden": "" if said.resume_ms else _HIDDEN,
     }
@@ -73,44 +93,24 @@ def shared_slots(words: Catalogue, said: Shared) -> dict[str, str]:
 
 def own_slots(words: Catalogue, view: View) -> dict[str, str]:
     """The visitor's part of a page, as HTML by slot."""
-    place = _place(words, view, view.ahead) if view.ahead is not None and view.state in IN_LINE else _NO_PLACE
-    return place | {"code": view.code, "code_hidden": "" if view.visitor else _HIDDEN}
-
-
-_NO_PLACE = {
-    "tab_place": "",
-    "line_hidden": _HIDDEN,
-    "rail_hidden": _HIDDEN,
-    "position": "",
-    "ahead": "",
-    "eta": "",
-    "why": "",
-    "rail": "0%",
-    "train": "2%",
-}
-
-
-def _place(words: Catalogue, view: View, ahead: int) -> dict[str, str]:
-    rail, train = _rail(min(ahead, RAIL_FULL))
-    known = isinstance(view.eta, Eta)
+    state, ahead, eta, code = view.state, view.ahead, view.eta, view.code
+    if ahead is None or state not in IN_LINE:
+        place = ahead_said = eta_said = why = ""
+    else:
+        place, ahead_said = str(ahead + 1), _people(words, ahead)
+        if isinstance(eta, Eta):
+            eta_said, why = duration(words, eta), ""
+        else:
+            eta_said, why = words.say("eta.unknown"), words.say(_WHY.get(state, "why.unknown"))
     return {
-        "tab_place": f"{ahead + 1} · ",
-        "line_hidden": "",
-        "rail_hidden": "",
-        "position": str(ahead + 1),
-        "ahead": words.count("board.people", ahead) if ahead else words.say("board.next"),
-        "eta": duration(words, view.eta) if isinstance(view.eta, Eta) else words.say("eta.unknown"),
-        "why": "" if known else words.say(_WHY.get(view.state, "why.unknown")),
-        "rail": rail,
-        "train": train,
+        "line_hidden": "" if place else _HIDDEN,
+        "position": place,
+        "ahead": ahead_said,
+        "eta": eta_said,
+        "why": why,
+        "code": code,
+        "code_hidden": "" if code else _HIDDEN,
     }
-
-
-@lru_cache(maxsize=RAIL_FULL + 1)
-def _rail(ahead: int) -> tuple[str, str]:
-    """How long the rail's done part is and where the train stands on it."""
-    share = rail_share(ahead)
-    return f"{94 * share:.1f}%", f"{2 + 93 * share:.1f}%"
 
 
 _WHY = {State.HELD: "why.held", State.DOWN: "why.down"}

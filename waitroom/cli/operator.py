@@ -1,0 +1,104 @@
+"""How a command of an operator reaches the running waiting room: by its admin API, as whoever may read its keys.
+
+Law: what goes wrong is said in one line with its remedy, on stderr. Exit code 1: refused; 2: not reached.
+"""
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from waitroom.errors import WaitroomError
+from waitroom.settings.addresses import DEFAULT_ADMIN
+from waitroom.settings.load import load
+from waitroom.settings.secrets import ENVIRONMENT, load_secrets
+
+TOKEN_ENVIRONMENT = "WAITROOM_TOKEN"  # noqa: S105 - a name
+REFUSED, NOT_REACHED = 1, 2
+ANSWER_S = 10.0
+DEFAULT_SECRETS = Path("var/secrets")
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def operator_options(command: Command) -> Command:
+    """The options by which every operator's command finds the waiting room."""
+    for option in (
+        click.option("--token-file", type=click.Path(path_type=Path), help="File with a token of admin.tokens."),
+        click.option("--admin", metavar="URL", help=f"The admin listener.  [default: http://{DEFAULT_ADMIN}]"),
+        click.option(
+            "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings file of the running service."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Where the API is, and the token to use there ("": none)."""
+
+    url: str
+    token: str
+
+    @classmethod
+    def of(cls, config: Path | None, admin: str | None, token_file: Path | None) -> "Operator":
+        """From the options, the environment, the settings file and the keys it names, in this order."""
+        url, secrets = admin, DEFAULT_SECRETS
+        try:
+            if config is not None:
+                settings = load(config)
+                secrets, url = settings.secrets.file, url or f"http://{settings.listen.admin}"
+            token = os.environ.get(TOKEN_ENVIRONMENT, "")
+            if token_file is not None:
+                token = token_file.read_text("utf-8").strip()
+            elif not token and (ENVIRONMENT in os.environ or os.access(secrets, os.R_OK)):
+                token = load_secrets(secrets).local_token
+        except (WaitroomError, OSError) as error:
+            _give_up(str(error), REFUSED)
+        url = url or f"http://{DEFAULT_ADMIN}"
+        if urlsplit(url).scheme not in {"http", "https"}:
+            _give_up(f"{url}: not a URL such as http://{DEFAULT_ADMIN}", REFUSED)
+        return cls(url.rstrip("/"), token)
+
+    def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """The JSON of an answer, None for an empty one; ends the command for any other."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310 - its scheme was looked at
+        if data is not None:
+            request.add_header("Content-Type", "application/json")
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:  # noqa: S310 - as above
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            _give_up(_detail(error), REFUSED)
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            _give_up(f"{self.url} does not answer ({reason}); --config or --admin say where it is", NOT_REACHED)
+        return json.loads(text) if text else None
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    try:
+        problem = json.loads(error.read())
+        said = str(problem.get("detail") or problem["title"])
+    except (ValueError, KeyError, AttributeError):
+        said = f"{error.code} {error.reason}"
+    if error.code == 401:
+        said += f" Give one with --token-file or {TOKEN_ENVIRONMENT}, or run this where the service's keys can be read."
+    return said
+
+
+def _give_up(what: str, code: int) -> NoReturn:
+    click.echo(f"waitroom: {what}", err=True)
+    sys.exit(code)
