@@ -238,7 +238,7 @@ def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
     [
         ("fr-BE", "fr", ("Vous êtes dans la file", "311 personnes")),
         ("nl-BE", "nl", ("U staat in de rij", "311 personen")),
-        ("de-BE", "de", ("Sie stehen in der Schlange", "311 Personen")),
+        ("de-BE", "de", ("Sie stehen in der Warteschlange", "311 Personen")),
         ("en-IE", "en", ("You are in line", "311 people")),
         ("da-DK", "en", ("You are in line", "311 people")),
         ("es-MX", "es", ("Está en la fila", "311 personas")),

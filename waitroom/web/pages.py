@@ -18,6 +18,7 @@ from waitroom.proxy.decisions import Header, Respond
 from waitroom.settings.model import Help, Settings
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import LANGUAGES, pick
+from waitroom.web.look import Look, look_of
 from waitroom.web.packing import PACKINGS, Packed
 from waitroom.web.status import status_text, who_text
 from waitroom.web.stillness import choice_url
@@ -55,12 +56,13 @@ class PageSettings:
     queue_status: int
     help_line: Help
     titles: Mapping[str, Mapping[str, str]]
+    look: Look = field(default_factory=Look)
 
     @classmethod
     def of(cls, settings: Settings) -> "PageSettings":
         """Pick it out."""
         titles = {name: exam.title for name, exam in settings.exams.items()}
-        return cls(settings.prefix, settings.queue_status, settings.help, titles)
+        return cls(settings.prefix, settings.queue_status, settings.help, titles, look_of(settings))
 
 
 class Pages:
@@ -71,7 +73,8 @@ class Pages:
     ) -> None:
         self._prefix = settings.prefix
         self._queue_status = settings.queue_status
-        self._library = Library(static, settings.help_line, settings.prefix)
+        self._library = Library(static, settings.help_line, settings.prefix, settings.look)
+        self._look = settings.look
         self._titles = {
             (exam, language): escape(pick(texts, language))
             for exam, texts in settings.titles.items()
@@ -134,6 +137,8 @@ class Pages:
         )
         values["status_url"] = f"{self._prefix}status?pool={now.pool}"
         values["news_url"] = f"{self._prefix}news?pool={now.pool}" + (f"&amp;exam={now.exam}" if now.exam else "")
+        values["note"] = note = self._look.note_for(now.exam, now.language)
+        values["note_hidden"] = "" if note else " hidden"
         # What a browser without script needs. A page with a form or in place of one has no slot for it: refreshed, the
         # form is lost.
         values["every"], values["every_said"] = str(now.refresh_s), words.count("plain.auto", now.refresh_s)
