@@ -59,6 +59,8 @@ EVERY_STATE = {
     "unknown": view(eta=Unknown.NO_FLOW),
     "far": view(ahead=2_499, waiting=3_100, eta=Eta(6_000, 9_000)),
     "lobby": view(State.LOBBY, opens_ms=OPENS_MS, ahead=None),
+    "draw": view(State.LOBBY, opens_ms=OPENS_MS, ahead=None, seed_hash="9f86d081884c7d659a2feaa0c55ad015" * 2),
+    "paced": view(State.PACED, ahead=None),
     "returning": view(State.RETURNING, ahead=14, eta=Eta(10, 40)),
     "held": view(
         State.HELD,

@@ -12,27 +12,35 @@ from typing import Literal
 from playwright.sync_api import Browser, Route, sync_playwright
 
 from tests.web.browser import CHROMIUM, FLAGS
-from tests.web.samples import EVERY_STATE, OPENS_MS, pages
+from tests.web.samples import EVERY_STATE, OPENS_MS, pages, view
+from waitroom.admission.line import State
 from waitroom.proxy.decisions import Respond
 from waitroom.web.forms import FORM_TYPE, KeptForm
 from waitroom.web.pages import Lost
 from waitroom.web.status import status_body
 
 OUT = Path("out/screenshots")
+OFFLINE, NO_SCRIPT = "offline", "no-script"
+NO_TICKET = b"no ticket"
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = {"phone": 320, "desktop": 1280}
 
 
 def _shots(language: str) -> Iterator[tuple[str, Respond, bytes]]:
     made = pages()
-    for name, view in EVERY_STATE.items():
-        yield name, made.page(view, language=language), status_body(view)
+    for name, situation in EVERY_STATE.items():
+        yield name, made.page(situation, language=language), status_body(situation)
     waiting = EVERY_STATE["waiting"]
     form = KeptForm.parse(b"answer=42", FORM_TYPE)
-    yield "form-kept", made.page(waiting, language=language, form=form), status_body(waiting)
+    kept = made.page(waiting, language=language, form=form)
+    yield "form-kept", kept, status_body(waiting)
     yield "form-lost", made.page(waiting, language=language, form=Lost.LOST), status_body(waiting)
-    yield "offline", made.page(waiting, language=language), b""
-    yield "no-script", made.page(waiting, language=language), b""
+    yield "cookies-blocked", kept, NO_TICKET
+    later = EVERY_STATE["lobby"]._replace(opens_ms=OPENS_MS + 1_800_000)
+    yield "postponed", made.page(EVERY_STATE["lobby"], language=language), status_body(later)
+    yield "your-turn", made.page(EVERY_STATE["waiting"], language=language), status_body(view(State.ADMITTED, ahead=0))
+    yield OFFLINE, made.page(waiting, language=language), b""
+    yield NO_SCRIPT, made.page(waiting, language=language), b""
 
 
 def _shoot(browser: Browser, language: str, theme: Literal["light", "dark"], width_name: str) -> None:
@@ -42,24 +50,37 @@ def _shoot(browser: Browser, language: str, theme: Literal["light", "dark"], wid
             color_scheme=theme,
             locale=f"{language}-BE",
             timezone_id="Europe/Brussels",
-            java_script_enabled=name != "no-script",
+            java_script_enabled=name != NO_SCRIPT,
         )
         page = context.new_page()
         page.clock.set_fixed_time(datetime.fromtimestamp(OPENS_MS / 1000 - 300, UTC))
         page.route("**/*", _server(answer, status))
         page.goto("https://exam.uni.example/mod/quiz/view.php?id=7")
-        if name != "no-script":
-            page.wait_for_selector("#dot.on, #dot.off", state="attached")
+        if name != NO_SCRIPT:
+            page.wait_for_selector("#dot.on, #dot.off, .stuck", state="attached")
+        if name == OFFLINE:
+            context.set_offline(True)
+            page.wait_for_selector("[data-state=offline]")
         page.screenshot(path=OUT / f"{name}-{language}-{theme}-{width_name}.png", full_page=True)
         context.close()
 
 
 def _server(answer: Respond, status: bytes) -> Callable[[Route], None]:
-    """What a waiting room would answer: the page, and one status; no status is a network that is gone."""
+    """What a waiting room would answer: the page, and one status; no status is a network that is gone.
+
+    A page that enters is told that there is nothing to show, and so stays.
+    """
+    shown: list[str] = []
 
     def serve(route: Route) -> None:
         if "/_waitroom/" not in route.request.url:
+            shown.append(route.request.url)
+            if len(shown) > 1:
+                route.fulfill(status=204)
+                return
             route.fulfill(body=answer.body, headers={name.decode(): value.decode() for name, value in answer.headers})
+        elif "/news" in route.request.url or status == NO_TICKET:
+            route.fulfill(status=401 if status == NO_TICKET else 404, body="{}", content_type="application/json")
         elif status:
             route.fulfill(body=status, content_type="application/json")
         else:
