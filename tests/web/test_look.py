@@ -59,9 +59,8 @@ def _file(folder: Path, name: str, content: str | bytes) -> str:
 def test_nothing_set_is_our_page(tmp_path: Path) -> None:
     """Without `pages` the page is byte for byte the one we ship; our own template given as the operator's too."""
     plain = Pages(PageSettings("/_waitroom/", 429, HELP, TITLES), STATIC).page(view(), language="fr").body
-    same = PageSettings(
-        "/_waitroom/", 429, HELP, TITLES, look_of(_settings(template=_file(tmp_path, "t.j2", TEMPLATE)))
-    )
+    settings = from_mapping({"pools": POOLS, "pages": {"template": _file(tmp_path, "t.j2", TEMPLATE)}})
+    same = PageSettings("/_waitroom/", 429, HELP, TITLES, look_of(settings))
     assert Pages(same, STATIC).page(view(), language="fr").body == plain
 
 
