@@ -262,7 +262,7 @@ def test_without_script(site: Site, open_tab: OpenTab) -> None:
     page = open_tab(java_script_enabled=False).page
     page.goto(site.url + URL)
     expect(page.locator(".plain .place")).to_have_text("312")
-    expect(page.locator(".plain")).to_contain_text("in about 9 to 12 minutes")
+    expect(page.locator("div.plain")).to_contain_text("in about 9 to 12 minutes")
     expect(page.locator(".plain .code")).to_contain_text("1DG0-DW1S")
     for scripted in ("#board", "#pause", "#coded"):
         expect(page.locator(scripted)).to_be_hidden()

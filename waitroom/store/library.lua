@@ -3,8 +3,9 @@
 
 Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
 
-  KEYS  rules state bucket flow line awake due left passes notices, then sess:<backend> of each backend named in ARGV, then
-        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV. All share the hash tag {pool}.
+  KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
+        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices. All share the hash tag {pool}. What
+        a version adds stands last: a worker of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
   Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
@@ -33,7 +34,7 @@ What the keys hold:
 An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
 
-local VERSION = 2
+local VERSION = 3
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -103,10 +104,10 @@ local function pool_of(keys, args)
   if now_us == 0 then now_us = server_us() end
   local pool = {
     rules_key = keys[1], state = keys[2], bucket = keys[3], flow = keys[4], line = keys[5], awake = keys[6],
-    due = keys[7], left = keys[8], passes = keys[9], notices = keys[10], now_us = now_us, now = floor(now_us / 1000),
+    due = keys[7], left = keys[8], passes = keys[9], now_us = now_us, now = floor(now_us / 1000),
     backends = {}, backend = {}, exams = {}, exam = {}, counts = {}, changed = {},
   }
-  local key, at = 11, 3
+  local key, at = 10, 3
   for index = 1, tonumber(args[2]) do
     local backend = {name = args[at], key = keys[key], index = index}
     pool.backends[index], pool.backend[backend.name] = backend, backend
@@ -119,7 +120,7 @@ local function pool_of(keys, args)
     pool.exams[index], pool.exam[exam.name] = exam, exam
     key, at = key + 2, at + 2
   end
-  pool.first = at
+  pool.notices, pool.first = keys[key], at
   return pool
 end
 
@@ -921,6 +922,7 @@ end
 -- What staff say now: exam, at_ms, text, ... What has had its time is dropped by the next sweep.
 local function notices_of(pool)
   local found, over = {}, {}
+  if not pool.notices then return found, over end -- a worker of before announcements asks
   local fields = redis.call('HGETALL', pool.notices)
   for at = 1, #fields, 2 do
     local said, until_ms, text = string.match(fields[at + 1], '^(%d+) (%d+) (.*)$')

@@ -22,9 +22,6 @@ from waitroom.web.languages import pick
 from waitroom.web.ownfiles import logo_faults, logo_url, style_faults
 from waitroom.web.owntexts import Faults, Messages, own_texts
 
-LOGO_CSS = "\n.logo{display:block;max-width:12rem;max-height:2.25rem;flex:none}"
-"""Sent with a logo only: the page has a weight to keep to."""
-
 Texts = Mapping[str, str]
 
 
@@ -47,10 +44,6 @@ class Look:
         """A catalogue with the operator's messages in it."""
         own = self.messages.get(ours.language)
         return replace(ours, messages={**ours.messages, **own}) if own else ours
-
-    def has_notes(self) -> bool:
-        """Whether there is any; if not, the page keeps no room for one."""
-        return bool(self.note or self.notes)
 
     def note_for(self, exam: str, language: str) -> str:
         """The operator's line under good to know, as HTML; empty for none."""
@@ -93,9 +86,7 @@ def _made(settings: Settings) -> tuple[Look, Faults]:
         part.note,
         {name: exam.note for name, exam in settings.exams.items() if exam.note},
         logo_url(files[LOGO]) if LOGO in files else "",
-        "".join(
-            (LOGO_CSS if LOGO in files else "", colour_css(part.colours, ours), "\n", files.get(STYLE, ""))
-        ).rstrip(),
+        colour_css(part.colours, ours) + ("\n" + files[STYLE] if STYLE in files else ""),
         files.get(TEMPLATE, ""),
     )
     return look, faults

@@ -21,7 +21,6 @@ from waitroom.web.languages import LANGUAGES, pick
 from waitroom.web.look import Look, look_of
 from waitroom.web.packing import PACKINGS, Packed
 from waitroom.web.status import status_text, who_text
-from waitroom.web.stillness import choice_url
 from waitroom.web.templates import Library, Template, page_key
 from waitroom.web.wording import Shared, own_slots, shared_slots
 
@@ -90,14 +89,12 @@ class Pages:
         *,
         language: str,
         encoding: str = "",
-        target: bytes = b"/",
         form: KeptForm | Lost | None = None,
         still: bool = False,
     ) -> Respond:
         """The page for one visitor.
 
-        `target` is the request's, `encoding` one of `packing.PACKINGS`; `still`: the browser asked for no automatic
-        loading.
+        `encoding` is one of `packing.PACKINGS`; `still`: the browser asked for no automatic loading.
         """
         kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
         retry_s = max(1, -(-view.next_poll_ms // 1000))
@@ -123,8 +120,6 @@ class Pages:
         values["first"] = status_text(view, language, who_text(values["code"], view.arrival_us))
         if isinstance(form, KeptForm):
             values["charset"], values["fields"] = form.charset, form.fields()
-        elif not form:
-            values["choice"] = choice_url(self._prefix, target, auto=still)
         headers = bound.heads.get(retry_s) or bound.head(retry_s)
         return Respond(bound.status, headers, bound.packed.followed_by(bound.own.fill(values)), view.cookies)
 

@@ -137,7 +137,6 @@ class Library:
                 lang=words.language,
                 dir=direction(words.language),
                 logo=self._look.logo,
-                notes=self._look.has_notes(),
                 state=str(state),
                 kind=kind,
                 words=state_words(state, kind),
