@@ -77,6 +77,11 @@ HEADS: dict[str, Callable[[bytes], bytes]] = {
     "parameters of a poll": lambda c: head(c, b"/_waitroom/status?" + fill(b"&a=")),
     "parameters of a choice": lambda c: head(c, b"/_waitroom/refresh?" + fill(b"&a=")),
     "the way back of a choice": lambda c: head(c, b"/_waitroom/refresh?auto=0&to=/" + fill(b"%41")),
+    "parameters of a language": lambda c: head(c, b"/_waitroom/language?" + fill(b"&a=")),
+    "the way back of a language": lambda c: head(c, b"/_waitroom/language?lang=fr&to=/" + fill(b"%41")),
+    "where a choice came from": lambda c: head(
+        c + b"Referer: http://h/" + fill(b"%41") + b"\r\n", b"/_waitroom/language?lang=fr"
+    ),
     "a long host": lambda c: head(c + NAVIGATE).replace(b"Host: h", b"Host: " + fill(b"a.")),
     "a long method": lambda c: head(NAVIGATE + c, method=fill(b"A")),
     "type of a form": lambda c: head(NAVIGATE + c + b"Content-Type: " + fill(b";") + b"\r\n", method=b"POST"),

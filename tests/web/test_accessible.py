@@ -58,6 +58,54 @@ def test_forms_and_errors(site: Site, open_tab: OpenTab, theme: str, width: int)
     assert faults == []
 
 
+STICKING_OUT = """() => [...document.querySelectorAll('main *, header *')].filter(e => {
+  const box = e.getBoundingClientRect();
+  return box.width && !e.closest('.vh, details:not([open]) ul') && (box.left < -1 || box.right > innerWidth + 1);
+}).map(e => e.id || e.outerHTML.slice(0, 60))"""
+
+
+@pytest.mark.parametrize(("theme", "width"), LOOKS)
+def test_right_to_left(site: Site, open_tab: OpenTab, theme: str, width: int) -> None:
+    """Arabic in every state: laid out from the right, nothing sticks out on either side, digits of one kind."""
+    looks = {"color_scheme": theme, "viewport": {"width": width, "height": 800}, "reduced_motion": "reduce"}
+    page = open_tab(locale="ar-EG", **looks).page
+    faults: list[str] = []
+    for name, situation in EVERY_STATE.items():
+        site.view = situation
+        site.answers.clear()
+        page.goto(f"{site.url}/{name}")
+        assert page.evaluate("[document.documentElement.lang, getComputedStyle(document.body).direction]") == [
+            "ar",
+            "rtl",
+        ]
+        faults += [f"{name}: {fault}" for fault in _faults(page)]
+        faults += [f"{name}: sticks out: {each}" for each in page.evaluate(STICKING_OUT)]
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            faults.append(f"{name}: wider than the window")
+        if page.evaluate("/[\u0660-\u0669\u06f0-\u06f9]/.test(document.body.innerText)"):
+            faults.append(f"{name}: digits of two kinds")
+        if page.evaluate("getComputedStyle(document.querySelector('a[href^=tel]')).direction") != "ltr":
+            faults.append(f"{name}: a telephone number from the right")
+    assert faults == []
+
+
+def test_a_visitor_chooses_a_language(site: Site, open_tab: OpenTab) -> None:
+    """With the keyboard, by its own name; it leads back to the very page and stays after a reload."""
+    page = open_tab().page
+    page.goto(f"{site.url}/mod/quiz/view.php?id=4711&x=%7E")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="العربية").press("Enter")
+    expect(page.locator("html")).to_have_attribute("lang", "ar")
+    assert page.url == f"{site.url}/mod/quiz/view.php?id=4711&x=%7E"
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    assert _faults(page) == []
+    page.locator("summary").click()
+    expect(page.locator("[aria-current]")).to_have_text("العربية")
+    assert _faults(page) == []
+
+
 def test_keyboard_only(site: Site, open_tab: OpenTab) -> None:
     """Everything that can be used is reached with the keyboard, in reading order, with a visible focus."""
     page = open_tab().page
