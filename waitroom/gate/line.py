@@ -163,7 +163,7 @@ class Line:
                 self._answer_alone(entrance, ticket, mine, secure=secure, admitted=admitted, waits=waits)
                 return
             self.heard(answer.now_ms)
-            stamped = mine.stamped(answer.arrival_us)
+            stamped = mine.stamped(answer.arrival_us, answer.ahead + 1)
             if ticket is None:
                 self._meters.arrived(entrance.name)
             if answer.state is State.ADMITTED:
