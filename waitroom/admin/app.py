@@ -13,6 +13,7 @@ from aiohttp import web
 
 from waitroom.admin.access import Access
 from waitroom.admin.announcements import Announcements, Store
+from waitroom.admin.receipts import Receipts
 from waitroom.admin.refusals import RefusedError, problem
 from waitroom.admin.scrape import line_readings
 from waitroom.metrics.totals import Reading, exposition
@@ -43,6 +44,7 @@ _PAGE = """<!doctype html>
 <li><a href="/metrics">/metrics</a>: everything Prometheus wants to know
 <li><a href="/healthz">/healthz</a>: this process is alive
 <li><a href="/readyz">/readyz</a>: this machine can serve students
+<li><a href="/receipts">/receipts</a>: check the record of a wait that a student shows
 </ul>
 """
 
@@ -83,6 +85,7 @@ class AdminListener:
         application.router.add_get("/readyz", self._readiness)
         access = Access(lambda: house.settings.admin, lambda: house.secrets.local_token)
         application.router.add_routes(Announcements(lambda: house.settings, access, store).routes())
+        application.router.add_routes(Receipts(lambda: house.secrets, access).routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
 
     async def start(self, door: socket.socket) -> None:

@@ -39,7 +39,7 @@ _RECEIPT = re.compile(
     r"WR[1IL]\.(?P<key>[A-Z0-9]{1,8})\.(?P<facts>[A-Z0-9]{16,410})\.(?P<mac>[A-Z0-9]{32})", re.ASCII | re.IGNORECASE
 )
 _FACTS = re.compile(
-    r"([a-z0-9_-]{1,32})~([A-Za-z0-9_.-]{0,64})~([0-9A-Z]{4}-[0-9A-Z]{4})~(admitted|waiting|lobby)"
+    r"([a-z0-9_-]{1,32})~([A-Za-z0-9_.-]{0,64})~([0-9A-Z]{4}-[0-9A-Z]{4})~(admitted|waiting|lobby|returning)"
     r"~(\d{1,16})~(\d{1,14})~(\d{1,14})~(\d{1,9})~(\d{1,9})",
     re.ASCII,
 )
@@ -51,6 +51,8 @@ class Wait(StrEnum):
     ADMITTED = "admitted"
     WAITING = "waiting"
     LOBBY = "lobby"
+    RETURNING = "returning"
+    """Was in before, and waits to go back in."""
 
 
 class Receipt(NamedTuple):

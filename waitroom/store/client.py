@@ -19,7 +19,19 @@ from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
 from waitroom.store.talker import Talker, rules_command
 from waitroom.store.wire import Reply, parse_url
-from waitroom.store.work import CheckDone, Endings, Job, PresentDone, Presents, Scope, Touches, Work, tell
+from waitroom.store.work import (
+    CheckDone,
+    Endings,
+    Inquiry,
+    Job,
+    PresentDone,
+    Presents,
+    Scope,
+    Touches,
+    WhereDone,
+    Work,
+    tell,
+)
 from waitroom.tasks import spawn, stop
 
 log = structlog.get_logger(__name__)
@@ -46,6 +58,8 @@ QUEUE_ENDINGS = 20_000
 """Releases, and leaves, that wait for a store that is away."""
 
 QUEUE_JOBS = 1_000
+QUEUE_INQUIRIES = 500
+"""Beyond this many jobs nobody is told where they stand: half of the queue is the conductor's and the operators'."""
 
 FLUSH_S = 1.0
 """How often uses of passes are told."""
@@ -87,7 +101,7 @@ class LineStore:
         self._pools = {name: _Pool(Scope(name, keys)) for name, keys in pools.items()}
         self._on_touched = on_touched
         self._tell_up = on_up
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[Job | Inquiry] = deque()
         self._waiting = 0
         self._loop = asyncio.get_running_loop()
         self._gathering: asyncio.TimerHandle | None = None
@@ -153,6 +167,14 @@ class LineStore:
             self._pools[pool].checks.append((touch, done))
             self._waiting += 1
             self._gather()
+
+    def where(self, pool: str, visitor: str, exam: str, done: WhereDone) -> None:
+        """Ask where a ticket stands, which is no heartbeat; `done` as with `present`."""
+        if not self.up or len(self._jobs) >= QUEUE_INQUIRIES:
+            self._loop.call_soon(done, self._refusal())
+            return
+        self._jobs.append(Inquiry(self._pools[pool].scope, visitor, exam, done))
+        self._gather()
 
     def touch(self, pool: str, touch: Touch) -> None:
         """A session was used; the store is told within a second, and `on_touched` hears what it says."""

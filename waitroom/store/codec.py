@@ -19,6 +19,7 @@ from waitroom.admission.line import (
     State,
     Touch,
     Touched,
+    Whereabouts,
 )
 from waitroom.store.keys import Argument
 
@@ -28,6 +29,7 @@ OK, NO_RULES, NAME_THESE = 0, 1, 2
 _CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
 _TOLD_BEFORE, _AS_IT_CAME = 16, 32
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
+_STANDS = (None, State.WAITING, State.LOBBY, State.ADMITTED)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
 
 
@@ -99,6 +101,11 @@ def touched(batch: Sequence[Touch], reply: list[int]) -> list[Touched]:
         Touched(one.visitor, _LIVES[reply[at]], reply[at + 1])
         for one, at in zip(batch, range(2, len(reply), 2), strict=True)
     ]
+
+
+def whereabouts(reply: list[int]) -> Whereabouts:
+    """The reply of `wr_where` for one ticket."""
+    return Whereabouts(_STANDS[reply[2]], reply[3], reply[4])
 
 
 def rules_arguments(rules: Rules) -> tuple[Argument, ...]:

@@ -33,7 +33,7 @@ What the keys hold:
 An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
 
-local VERSION = 2
+local VERSION = 3
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -1038,6 +1038,32 @@ local function wr_snapshot(keys, args)
   }
 end
 
+--[[ wr_where: where tickets stand, changing nothing: to ask is no heartbeat. The exams they come for must be named.
+KEYS   the pool's
+ARGV   the pool's, then of each ticket: visitor
+Reply  0, now_ms, then of each ticket: stands (0 nowhere, 1 in line, 2 in a lobby, 3 admitted), ahead, admitted_ms ]]
+local function wr_where(keys, args)
+  local pool, reply = pool_of(keys, args), {}
+  reply[1], reply[2] = 0, pool.now
+  for at = pool.first, #args do
+    local visitor, stands, among = args[at], 1, pool.awake
+    local pass, key = pass_of(redis.call('HGET', pool.passes, visitor)), redis.call('ZSCORE', pool.awake, visitor)
+    for _, exam in ipairs(key and {} or pool.exams) do
+      if redis.call('ZSCORE', exam.due, visitor) then stands, among = 2, exam.lobby end
+    end
+    key = key or redis.call('ZSCORE', among, visitor) or redis.call('ZSCORE', pool.line, visitor)
+    if pass then
+      stands, key = 3, nil
+    elseif not key then
+      stands = 0
+    end
+    local n = #reply
+    reply[n + 1], reply[n + 2] = stands, key and redis.call('ZCOUNT', among, '-inf', '(' .. key) or 0
+    reply[n + 3] = pass and pass.admitted or 0
+  end
+  return reply
+end
+
 --[[ wr_version: the version of this library; a newer one understands all that an older one was asked.
 KEYS   none
 ARGV   none
@@ -1064,5 +1090,6 @@ redis.register_function('wr_rules', wr_rules)
 redis.register_function('wr_sweep', wr_sweep)
 redis.register_function('wr_announce', wr_announce)
 redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
+redis.register_function{function_name = 'wr_where', callback = wr_where, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
 redis.register_function('wr_lease', wr_lease)
