@@ -99,6 +99,7 @@ def live(line: Line) -> None:
     line.advance(700_000)
     line.now_ms -= 300_000
     line.sweep()
+    line.waits()
     line.snapshot()
 
 

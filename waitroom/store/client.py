@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from waitroom.admission.line import Announced, Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
@@ -195,6 +196,14 @@ class LineStore:
         """The pool as it is."""
         return codec.snapshot(await self._pool_job(pool, "wr_snapshot"))
 
+    async def waiting(self, pool: str, first: str, count: int) -> list[Wait]:
+        """Those still waiting in their order, from the order key `first` on."""
+        return codec.waiting(await self._pool_job(pool, "wr_waits", (0, first, count)))
+
+    async def ended(self, pool: str, read: int, count: int) -> list[Wait]:
+        """How others' waits ended, latest first, after the `read` latest."""
+        return codec.ended(await self._pool_job(pool, "wr_waits", (1, read, count)))
+
     async def sweep(self, pool: str) -> dict[str, int]:
         """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
         return codec.departures(await self._pool_job(pool, "wr_sweep"))
@@ -219,9 +228,9 @@ class LineStore:
         command: list[Argument] = ["FCALL", "wr_lease", 1, lease_key(name), owner, ttl_ms]
         return bool(await self._ask(Scope("", PoolKeys(())), lambda _scope: command))
 
-    async def _pool_job(self, pool: str, function: str) -> Reply:
+    async def _pool_job(self, pool: str, function: str, own: tuple[Argument, ...] = ()) -> Reply:
         return await self._ask(
-            self._pools[pool].scope, lambda scope: call(scope.pool, function, scope.backends(), scope.exams(), ())
+            self._pools[pool].scope, lambda scope: call(scope.pool, function, scope.backends(), scope.exams(), own)
         )
 
     async def _ask(self, scope: Scope, make: Callable[[Scope], list[Argument]]) -> Reply:

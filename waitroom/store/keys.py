@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 Argument = str | int
 
-FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "passes", "notices")
+FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "passes", "notices", "waits")
 """The keys that every call names first, in the order of the library."""
 
 AS_REMEMBERED = -1
