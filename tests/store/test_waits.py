@@ -88,6 +88,25 @@ def test_returns_keep_the_line_of_the_first_time(pool: Line) -> None:
     pool.release("in")
     assert pool.again(told._replace(lane=Lane.RETURN)).state is State.ADMITTED
     assert [each.at_ms for each in pool.waits() if each.visitor == "a"] == [wait.at_ms]
+    assert pool.client.llen(pool.key("waits")) == 2, "nor does a return push out what others' waits were"
+
+
+@pytest.mark.parametrize("exam", ["", "x"])
+def test_the_exam_moves_no_deadline(pool: Line, exam: str) -> None:
+    """Absent in the first ms after the deadline and not before; forgotten when the grace is over, to the ms."""
+    pool.use(pool.one("in"), keep_until_ms=T0_MS + DAY_MS)
+    pool.one("other", exam="y")
+    pool.again(pool.one("a", exam=exam), exam=exam)
+    deadline_ms = int(pool.client.zscore(pool.key("due"), "a") or 0)
+    pool.advance(deadline_ms - pool.now_ms)
+    assert pool.snapshot().absent == 0
+    pool.advance(1)
+    assert pool.snapshot().absent == 1
+    pool.advance(600_000 - 1)
+    assert pool.snapshot().absent == 1
+    pool.advance(1)
+    assert pool.snapshot().absent == 0
+    assert [each.outcome for each in pool.waits() if each.visitor == "a"] == [Outcome.LEFT]
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 256])
