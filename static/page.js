@@ -22,7 +22,7 @@ const RELOADS = 4, RELOADS_MS = 60000, CHIME_MS = 900;
 let state = body.dataset.state, trouble = '', headed = '', shown = null, last = null;
 let timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false, skew = 0, beat = Date.now();
 let sent = false, lost = state === 'down' ? 'lostdown' : 'lost', paused = false, best = 0, spoken = 0;
-let notice = first.message && first.message.text, held = null, audio = null, bell = false;
+let take = '', notice = first.message && first.message.text, held = null, audio = null, bell = false;
 
 function t(id, values, n) {
   let m = words[id];
@@ -143,6 +143,8 @@ function milestone(now, before, changed) {
   spoken = Math.max(spoken, band);
 }
 function show(now) {
+  put('code', now.code);
+  see('coded', now.code);
   if (paused && now.state === state) return;
   // With the store away nobody knows the place: the last one known stays, without an estimate.
   if (now.position !== null) last = now;
@@ -260,7 +262,7 @@ async function poll() {
   polls++;
   let next = LONGEST_MS;
   try {
-    const got = await get(body.dataset.status + (d.hidden ? '&hidden=1' : ''), 'no-store');
+    const got = await get(body.dataset.status + (d.hidden ? '&hidden=1' : '') + take, 'no-store');
     if (got.status === 401) { refused(); return; }
     if (!got.ok) throw got.status;
     const now = await got.json();
@@ -328,18 +330,20 @@ d.querySelectorAll('#tongues a').forEach(link => { link.search += '&to=' + path;
 const patience = first.next_poll_ms * (1 + Math.random());
 const restless = countReloads();
 if (first.code) {
-  put('code', first.code);
-  see('coded', true);
   show(first);
   if (restless) say(t('warn.reloads'));
   // A page that says "down" has just knocked at the exam server, and one that came when this one entered was told "not
   // yet": neither asks again at once, so that no fault of ours can turn a thousand pages into a storm of reloads.
   soon(state === 'down' || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
+} else if (mode) {
+  // A form that another site sent came without our cookies. With them there may be a place or a pass; if not, a ticket.
+  take = '&take=1&exam=' + encodeURIComponent(first.exam);
+  soon(0);
 } else {
   // Without a ticket there is nothing to ask for; but a newcomer whom the server failed is to get in when it is back.
   until();
   see('live', false);
-  if (state !== 'closed' && !mode) setTimeout(load, Math.max(5000, patience));
+  if (state !== 'closed') setTimeout(load, Math.max(5000, patience));
 }
 setTimeout(news, NEWS_MS * Math.random());
 }

@@ -1,5 +1,6 @@
 """What staff say: who may say it, what may be said, and what is answered to everything else."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -82,6 +83,24 @@ def test_who_may_not(method: str, headers: dict[str, str], status: int) -> None:
     run(check())
 
 
+def test_a_token_of_any_bytes_is_only_refused() -> None:
+    """No client of ours sends such bytes, so they are put on the wire by hand."""
+
+    async def check() -> None:
+        async with listener(House(), Store()) as client:
+            address = client._base_url
+            assert address is not None
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            head = f"GET {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
+            writer.write(head + b"Authorization: Bearer \xff\xfe\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            assert answer.startswith(b"HTTP/1.1 401 ")
+
+    run(check())
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -109,6 +128,9 @@ def test_this_machine_where_that_is_switched_on(headers: dict[str, str], status:
 BAD: list[tuple[Any, int, str]] = [
     (b"{", 400, "not JSON"),
     (b"\xff", 400, "not JSON"),
+    (b"[" * 60_000, 400, "not JSON"),
+    (b'{"text": "x", "for_s": ' + b"9" * 5_000 + b"}", 400, "not JSON"),
+    (b'{"text": "\\ud800"}', 400, "text"),
     (b"[]", 400, "body"),
     (b"{}", 400, "text"),
     (b'{"text": ""}', 400, "text"),

@@ -8,8 +8,8 @@ from tests.store.driver import T0_MS, Line, Server, rules
 from tests.support.aio import run
 from waitroom.admission.line import Presence
 from waitroom.errors import LibraryError
-from waitroom.store import library
-from waitroom.store.keys import FIXED
+from waitroom.store import codec, library
+from waitroom.store.keys import FIXED, LAST, call
 from waitroom.store.wire import Address, Wire
 
 HEADER = re.compile(
@@ -57,6 +57,36 @@ def test_the_fixed_keys_are_those_of_the_library() -> None:
     body = library.source().split("local function pool_of")[1].split("local key, at")[0]
     taken = re.findall(r"(\w+) = keys\[(\d+)\]", body)
     assert [(name.removesuffix("_key"), int(at)) for name, at in taken] == [(n, i) for i, n in enumerate(FIXED, 1)]
+
+
+def test_the_last_keys_are_those_of_the_library() -> None:
+    """What a version added stands behind all that a worker of before names."""
+    stated = re.search(r"of each exam named in ARGV, then ([a-z ]+)\. All", library.source())
+    assert stated is not None
+    assert tuple(stated[1].split()) == LAST
+
+
+def test_a_worker_of_before_finds_its_keys(line: Line) -> None:
+    """It calls a newer library without the last keys: its sweep and snapshot work, and what staff say stays."""
+    line.write(rules(1, 1))
+    line.call("wr_announce", ("", 0, '{"texts":{"":"x"},"by":""}'), {}, line.backends)
+    admitted = line.one("v1")
+    for function in ("wr_sweep", "wr_snapshot"):
+        command = call(line.pool, function, line.backends, (), (), now_ms=line.now_ms)
+        count = int(command[2])
+        command = [*command[:2], count - len(LAST), *command[3 : 3 + count - len(LAST)], *command[3 + count :]]
+        assert line.client.execute_command(*command)[0] == 0
+    presence, before = Presence("v2"), len(line.waits())
+    for last in range(len(LAST)):  # a worker of each version before
+        leave = call(line.pool, "wr_leave", line.backends, (), ("v2",), now_ms=line.now_ms)
+        exams, own = codec.present_arguments([presence])
+        for command in (call(line.pool, "wr_present", line.backends, exams.items(), own, now_ms=line.now_ms), leave):
+            count, gone = int(command[2]), len(LAST) - last
+            keys = command[3 : 3 + count - gone]
+            assert line.client.execute_command(*command[:2], len(keys), *keys, *command[3 + count :])[0] == 0
+    assert len(line.waits()) == before
+    assert line.snapshot().sessions[admitted.backend] == 1
+    assert line.snapshot().notices[""].texts == (("", "x"),)
 
 
 def test_a_call_touches_no_key_that_it_did_not_name(server: Server) -> None:

@@ -63,7 +63,7 @@ EVERY_STATE = {
     "held": view(
         State.HELD,
         eta=Unknown.HELD,
-        notice=said("The server room lost power. We open again in about ten minutes; nobody loses time.", OPENS_MS),
+        notice=said("A power cut. We open again in ten minutes; nobody loses time.", OPENS_MS),
         resume_ms=OPENS_MS + 600_000,
     ),
     "closed": view(State.CLOSED, ahead=None),

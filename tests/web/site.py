@@ -65,11 +65,11 @@ class Site:
         if name == "news":
             self.news_asked += 1
             return web.json_response(self.news)
+        referer, host = request.headers.get("Referer", "").encode(), request.headers["Host"].encode()
         if name == "language":
-            referer, host = request.headers.get("Referer", "").encode(), request.headers["Host"].encode()
             return _sent(make_language_choice(request.rel_url.raw_query_string.encode(), referer, host, secure=False))
         assert name == "refresh"
-        return _sent(make_choice(request.rel_url.raw_query_string.encode(), secure=False))
+        return _sent(make_choice(request.rel_url.raw_query_string.encode(), referer, host, secure=False))
 
     def _page(self, request: web.Request, body: bytes) -> Respond:
         header = request.headers.get("Accept-Language")
@@ -82,7 +82,6 @@ class Site:
             self.view._replace(cookies=cookies),
             language=choose(cookie_headers, header.encode() if header else None),
             encoding=choose_encoding(request.headers.get("Accept-Encoding", "").encode()),
-            target=request.raw_path.encode(),
             form=Lost.LOST if self.lost else form,
             still=is_still(cookie_headers),
         )

@@ -8,8 +8,9 @@ import pytest
 from tests.web.samples import STATIC
 from waitroom.admission.line import State
 from waitroom.web import catalogue
-from waitroom.web.catalogue import Catalogue, CatalogueError, Message
+from waitroom.web.catalogue import Catalogue, CatalogueError
 from waitroom.web.languages import LANGUAGES, choose, direction, make_choice, pick
+from waitroom.web.owntexts import names_in
 from waitroom.web.templates import KINDS, script_keys
 
 HEADER = 'msgid ""\nmsgstr ""\n"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n\n'
@@ -118,18 +119,13 @@ def _catalogue(language: str) -> Catalogue:
     return catalogue.read(STATIC / "locale" / f"{language}.po")
 
 
-def _names(message: Message) -> set[str]:
-    texts = message if isinstance(message, tuple) else (message,)
-    return {name for text in texts for name in re.findall(r"\{(\w+)\}", text)}
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_says_everything(language: str) -> None:
     """Same keys, same placeholders, same messages with plural forms, and no message empty."""
     english, other = _catalogue("en").messages, _catalogue(language).messages
     assert other.keys() == english.keys()
     for key, message in other.items():
-        assert _names(message) == _names(english[key]), key
+        assert names_in(message) == names_in(english[key]), key
         assert isinstance(message, tuple) == isinstance(english[key], tuple), key
         assert all(message), key
 
@@ -179,6 +175,11 @@ def test_plural_rules(language: str) -> None:
     assert tuple(FORMS[language][form(n)] for n in NUMBERS) == CATEGORIES[language]
 
 
+def test_every_catalogue_is_listed() -> None:
+    """A file without its language in the list would be answered to nobody."""
+    assert {path.stem for path in (STATIC / "locale").glob("*.po")} == set(LANGUAGES)
+
+
 def test_every_language_has_a_name_and_a_direction() -> None:
     """A visitor finds their own language by its own name, and Arabic is written from the right."""
     assert len({_catalogue(language).say("tongue.name") for language in LANGUAGES}) == len(LANGUAGES)
@@ -195,6 +196,11 @@ def test_every_language_has_a_name_and_a_direction() -> None:
             f'{HEADER}msgid "a"\nmsgid_plural "a"\nmsgstr[0] "one"\n',
             "a has 1 plural forms, not 2",
         ),
+        (f'{HEADER}msgstr "b"\n', "xx.po:5: msgstr is there twice for one msgid"),
+        ('msgstr "b"\n', "xx.po:1: stands before the first msgid"),
+        ('msgid "a"\n', "xx.po:1: a has no msgstr"),
+        ('msgid "a"\nmsgstr "b\\"\n', "xx.po:2: is not one quoted string"),
+        ('msgid "a"\nmsgid_plural "a"\nmsgstr[1] "b"\n', "xx.po:1: a has no msgstr, or not all"),
     ],
 )
 def test_a_broken_catalogue_is_named(tmp_path: Path, text: str, complaint: str) -> None:

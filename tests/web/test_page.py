@@ -238,7 +238,7 @@ def test_markup_in_a_title_is_text(site: Site, open_tab: OpenTab) -> None:
     [
         ("fr-BE", "fr", ("Vous êtes dans la file", "311 personnes")),
         ("nl-BE", "nl", ("U staat in de rij", "311 personen")),
-        ("de-BE", "de", ("Sie stehen in der Schlange", "311 Personen")),
+        ("de-BE", "de", ("Sie stehen in der Warteschlange", "311 Personen")),
         ("en-IE", "en", ("You are in line", "311 people")),
         ("da-DK", "en", ("You are in line", "311 people")),
         ("es-MX", "es", ("Está en la fila", "311 personas")),
@@ -262,7 +262,7 @@ def test_without_script(site: Site, open_tab: OpenTab) -> None:
     page = open_tab(java_script_enabled=False).page
     page.goto(site.url + URL)
     expect(page.locator(".plain .place")).to_have_text("312")
-    expect(page.locator(".plain")).to_contain_text("in about 9 to 12 minutes")
+    expect(page.locator("div.plain")).to_contain_text("in about 9 to 12 minutes")
     expect(page.locator(".plain .code")).to_contain_text("1DG0-DW1S")
     for scripted in ("#board", "#pause", "#coded"):
         expect(page.locator(scripted)).to_be_hidden()

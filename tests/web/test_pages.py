@@ -140,11 +140,10 @@ def test_ranges_are_rounded_outwards(eta: Eta | Unknown, said: bytes) -> None:
 
 
 def test_titles_are_text() -> None:
-    """An exam's title cannot become markup, and nor can the address of the page."""
-    answer = PAGES.page(view(exam="EVIL"), language="fr", target=b"/x?\"'><script>&a=%22")
+    """An exam's title cannot become markup."""
+    answer = PAGES.page(view(exam="EVIL"), language="fr")
     assert b"<script>alert" not in answer.body
     assert b"&lt;script&gt;alert(2)" in answer.body
-    assert b"to=/x%3F%22%27%3E%3Cscript%3E%26a%3D%2522" in answer.body
 
 
 def test_a_lost_form_keeps_to_the_truth() -> None:

@@ -13,6 +13,7 @@ from waitroom.admission.receipts import Receipt, Wait
 from waitroom.proxy.decisions import Respond
 from waitroom.web import catalogue
 from waitroom.web.languages import LANGUAGES
+from waitroom.web.look import Look as OwnLook
 from waitroom.web.packing import PACKINGS
 from waitroom.web.pages import PageSettings
 from waitroom.web.receipts import Asked, Look, ReceiptPages, facts
@@ -125,6 +126,20 @@ def test_how_long(seconds: int, text: str) -> None:
     words = catalogue.read(STATIC / "locale" / "en.po")
     one = receipt(admitted_ms=ARRIVAL_MS + seconds * 1000)
     assert text in {fact.text for fact in facts(words, one, "")}
+
+
+def test_the_operators_words_and_look() -> None:
+    """A record looks like the pages that it speaks of: own messages, logo and style, in both page and file."""
+    look = OwnLook(messages={"en": {"site": "Exam office", "receipt.title": "Proof"}}, logo="data:x", css=".own{top:0}")
+    made = ReceiptPages(PageSettings("/_waitroom/", 429, HELP, TITLES, look), STATIC)
+    answer = made.receipt(RECORDS["admitted"], LINE, Asked(download=False, back="/"), Look("en", ""))
+    text = answer.body.decode()
+    assert "<h1>Proof</h1>" in text
+    assert "Exam office" in text
+    assert '<img class="logo" src="data:x" alt="">' in text
+    assert text.index(".record .facts") < text.index(".own{top:0}")
+    saved = made.receipt(RECORDS["admitted"], LINE, Asked(download=True, back="/"), Look("en", ""))
+    assert saved.body.startswith(b"Proof\r\n")
 
 
 @pytest.mark.parametrize("encoding", PACKINGS)

@@ -1,6 +1,7 @@
 """Status answers, problem documents, codes, and the choice of no automatic loading."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -10,7 +11,7 @@ from waitroom.admission.line import State
 from waitroom.admission.view import View, ticket_code
 from waitroom.web.problems import method_not_allowed, no_ticket, problem
 from waitroom.web.status import status_body, status_response
-from waitroom.web.stillness import choice_url, is_still, make_choice
+from waitroom.web.stillness import is_still, make_choice
 
 KEYS = ["state", "pool", "exam", "position", "ahead", "waiting", "eta", "next_poll_ms", "code", "arrived_at"]
 KEYS += ["message", "stale"]
@@ -109,8 +110,7 @@ def test_ticket_code() -> None:
 )
 def test_stopping_the_refresh_leads_back(to: bytes, location: bytes) -> None:
     """The link sets the cookie and leads back to the very page, never to another host."""
-    url = choice_url("/_waitroom/", to, auto=False).replace("&amp;", "&")
-    answer = make_choice(url.partition("?")[2].encode(), secure=True)
+    answer = make_choice(b"auto=0&to=" + quote(to).encode(), None, None, secure=True)
     (cookie,) = answer.cookies
     assert answer.status == 303
     assert dict(answer.headers)[b"Location"] == location
@@ -123,12 +123,12 @@ def test_stopping_the_refresh_leads_back(to: bytes, location: bytes) -> None:
 )
 def test_a_choice_that_makes_no_sense(query: bytes) -> None:
     """Anything else is refused."""
-    assert make_choice(query, secure=False).status == 400
+    assert make_choice(query, None, None, secure=False).status == 400
 
 
 def test_starting_the_refresh_again() -> None:
     """The cookie is taken back."""
-    assert b"Max-Age=0" in make_choice(b"auto=1&to=/", secure=False).cookies[0]
+    assert b"Max-Age=0" in make_choice(b"auto=1&to=/", None, None, secure=False).cookies[0]
 
 
 def test_the_cookie_is_seen() -> None:

@@ -62,7 +62,7 @@ class Access:
 
     def _find(self, token: str) -> tuple[str, tuple[str, ...]] | None:
         """All tokens are looked at, so that the time says nothing about which one was near."""
-        digest = hashlib.sha256(token.encode()).hexdigest()
+        digest = hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()  # any bytes of a header
         found: tuple[str, tuple[str, ...]] | None = None
         if hmac.compare_digest(hashlib.sha256(self._local_token().encode()).hexdigest(), digest):
             found = LOCAL, ("read", "operate")

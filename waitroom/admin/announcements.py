@@ -133,10 +133,13 @@ class Announcements:
 async def _read(request: web.Request) -> Asked:
     if request.content_type != "application/json":
         raise RefusedError(415, "The body is JSON: Content-Type: application/json.")
+    body = await request.read()
     try:
-        return Asked.model_validate(json.loads(await request.read()))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, a number or a nesting beyond all use
         raise RefusedError(400, "The body is not JSON.") from error
+    try:
+        return Asked.model_validate(found)
     except ValidationError as error:
         raise RefusedError(400, _complaint(error)) from error
 

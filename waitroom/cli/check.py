@@ -1,6 +1,7 @@
 """`waitroom check`: every problem of a settings file at once, or that there is none.
 
-Law: exit code 0 clean, 1 problems, 2 cannot read. It opens nothing but the file and changes nothing.
+Law: exit code 0 clean, 1 problems, 2 cannot read. It opens nothing but the file and those that
+`pages` names, and changes nothing.
 """
 
 import json
@@ -14,6 +15,7 @@ from waitroom.settings.load import load
 from waitroom.settings.model import Settings
 from waitroom.settings.problems import BadSettingsError, UnreadableSettingsError
 from waitroom.settings.schema import json_schema
+from waitroom.web.inspection import inspect
 
 CLEAN, PROBLEMS, UNREADABLE = 0, 1, 2
 
@@ -36,7 +38,7 @@ def check(file: Path | None, *, as_json: bool, schema: bool) -> None:
     if file is None:
         raise click.UsageError("Which file? For example: waitroom check waitroom.yaml")
     try:
-        settings = load(file)
+        settings = load(file, inspect=inspect)
     except BadSettingsError as error:
         click.echo(_bad_json(file, error) if as_json else _bad_text(file, error))
         sys.exit(UNREADABLE if isinstance(error, UnreadableSettingsError) else PROBLEMS)

@@ -20,6 +20,7 @@ from waitroom.settings.load import Flags, load
 from waitroom.settings.model import Backend, Settings
 from waitroom.settings.problems import BadSettingsError, UnreadableSettingsError
 from waitroom.settings.secrets import Secrets, load_secrets
+from waitroom.web.inspection import inspect
 
 
 @click.command()
@@ -42,7 +43,7 @@ def serve(file: Path | None, **flags: str | int | None) -> None:
     configure(LogStyle("supervisor", human=human), clock.now_ms)
 
     def again() -> tuple[Settings, Secrets]:
-        settings = load(file, Flags(**flags))  # type: ignore[arg-type] # click has made the types that Flags names
+        settings = load(file, Flags(**flags), inspect)  # type: ignore[arg-type] # click has made the types that Flags names
         return settings, load_secrets(settings.secrets.file)
 
     try:

@@ -17,7 +17,7 @@ from waitroom.admission.view import View
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar, Jars
-from waitroom.gate.kinds import Kind, content_length, kind_of
+from waitroom.gate.kinds import Kind, content_length, is_foreign, kind_of
 from waitroom.gate.line import Line, TouchAnswer
 from waitroom.gate.own import OwnEndpoints
 from waitroom.gate.screens import Screens
@@ -235,6 +235,10 @@ class Gate:
         if ask.exam and entrance.is_closed(ask.exam, self._line.now_ms()):
             return show(self._bystander(ask))
 
+        # Whose cookies were kept back may have a place or a pass already, which a new ticket would take from them:
+        # their page asks again from here, where their cookies come along.
+        foreign = ask.ticket is None and is_foreign(ask.request)
+
         def start(resume: Resume) -> None:
             def admitted(mine: Ticket, cookie: bytes) -> None:
                 if may_relay:
@@ -249,10 +253,15 @@ class Gate:
                 secure=ask.request.scheme == b"https",
                 page=True,
                 admitted=admitted,
-                waits=lambda view: resume(show(view)),
+                waits=lambda view: resume(show(_nameless(view) if foreign else view)),
             )
 
         return Later(start)
+
+
+def _nameless(view: View) -> View:
+    """The same for somebody who is given no ticket now."""
+    return view._replace(visitor="", arrival_us=0, ahead=None, cookies=())
 
 
 class Ask(NamedTuple):

@@ -41,6 +41,20 @@ def kind_of(request: Request) -> Kind:
     return Kind.UPLOAD if media_type in _UPLOAD_TYPES or request.first(b"sec-fetch-mode") else Kind.PROGRAM
 
 
+def is_foreign(request: Request) -> bool:
+    """Whether the browser has kept our cookies back: a form that a page of another site has sent (SameSite=Lax).
+
+    A log-in elsewhere or a learning platform ends so. By Fetch Metadata; without it by Origin, which every POST has.
+    """
+    if request.method in (b"GET", b"HEAD"):
+        return False
+    site = request.first(b"sec-fetch-site")
+    if site is not None:
+        return site == b"cross-site"
+    origin = request.first(b"origin")
+    return origin is not None and origin.partition(b"://")[2].lower() != (request.first(b"host") or b"").lower()
+
+
 def content_length(request: Request) -> int:
     """The announced length of the body; 0 where it comes in chunks or not at all."""
     value = request.first(b"content-length")

@@ -34,6 +34,8 @@ class Errand(NamedTuple):
     pool: str | None
     exam: str
     hidden: bool
+    takes: bool
+    """A ticket, if there is none."""
 
 
 Answer = Callable[[Request, Jar, Errand], Decision]
@@ -73,7 +75,7 @@ class OwnEndpoints:
         name, _, query = target[len(self._prefix) :].partition(b"?")
         asked = parse_qs(query.decode("latin-1")) if 0 < len(query) <= MAX_QUERY else {}
         pool, exam = asked.get("pool", [None])[0], asked.get("exam", [""])[0]
-        errand = Errand(name, query, pool, exam, asked.get("hidden") == ["1"])
+        errand = Errand(name, query, pool, exam, asked.get("hidden") == ["1"], asked.get("take") == ["1"])
         if len(query) <= MAX_QUERY:
             if len(self._errands) >= ERRANDS_REMEMBERED:
                 self._errands.clear()
@@ -83,7 +85,7 @@ class OwnEndpoints:
     def _status(self, request: Request, jar: Jar, errand: Errand) -> Decision:
         held = _asked_for(jar, errand)
         if held is None or held.dead:
-            return self._screens.no_ticket(request)
+            return self._taken(request, errand) if errand.takes else self._screens.no_ticket(request)
         entrance = self._entrances[held.pool]
         if held.relay is not None:
             return self._status_of_pass(request, held, entrance)
@@ -92,13 +94,18 @@ class OwnEndpoints:
     def _status_of_ticket(self, request: Request, ticket: Ticket, entrance: Entrance, *, hidden: bool) -> Decision:
         if ticket.exam and entrance.is_closed(ticket.exam, self._line.now_ms()):
             return self._screens.status(request, _closed(entrance, ticket))
+        return self._present(request, entrance, ticket, ticket.exam, hidden=hidden)
+
+    def _present(
+        self, request: Request, entrance: Entrance, ticket: Ticket | None, exam: str, *, hidden: bool
+    ) -> Decision:
         secure = request.scheme == b"https"
 
         def start(resume: Resume) -> None:
             self._line.present(
                 entrance,
                 ticket,
-                exam=ticket.exam,
+                exam=exam,
                 secure=secure,
                 hidden=hidden,
                 admitted=lambda passed, cookie: resume(
@@ -108,6 +115,16 @@ class OwnEndpoints:
             )
 
         return Later(start)
+
+    def _taken(self, request: Request, errand: Errand) -> Decision:
+        """A page of ours that was given no ticket asks for one; a page of another site may not."""
+        entrance = self._entrances.get(errand.pool or "")
+        if entrance is None or request.first(b"sec-fetch-site") not in (None, b"same-origin"):
+            return self._screens.no_ticket(request)
+        exam = errand.exam if errand.exam in entrance.exams else ""
+        if exam and entrance.is_closed(exam, self._line.now_ms()):
+            return self._screens.status(request, _closed(entrance, Ticket("", exam, 0)))
+        return self._present(request, entrance, None, exam, hidden=errand.hidden)
 
     def _status_of_pass(self, request: Request, held: Credential, entrance: Entrance) -> Decision:
         """The cookie is a pass already (another tab was admitted): `admitted` while its session lives."""

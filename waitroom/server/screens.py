@@ -90,7 +90,8 @@ class WebScreens:
 
     def choice(self, request: Request, query: bytes) -> Respond:
         """A visitor without script chooses whether the page loads itself anew."""
-        return make_choice(query, secure=request.scheme == b"https")
+        referer, host = request.first(b"referer"), request.first(b"host")
+        return make_choice(query, referer, host, secure=request.scheme == b"https")
 
     def language(self, request: Request, query: bytes) -> Respond:
         """A visitor chooses a language."""
@@ -141,7 +142,6 @@ class WebScreens:
             view,
             language=self._language(request, view.exam),
             encoding=choose_encoding(request.first(b"accept-encoding")),
-            target=request.target,
             form=form,
             still=is_still(request.every(b"cookie")),
         )

@@ -1,4 +1,4 @@
-"""The parts whose behaviour comes with a later version: adaptive rate, health, recovery, identity, tokens.
+"""The parts whose behaviour comes with a later version: adaptive rate, health, recovery, identity; and tokens.
 
 Law: they are read and checked in full today, so that a file written for them stays right.
 """

@@ -4,13 +4,14 @@ Law: flags win over the file, the file over the defaults. Relative paths, the fi
 working directory. Nothing is applied in part.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
 from waitroom.settings.crosscheck import cross_check
+from waitroom.settings.look import enclose
 from waitroom.settings.model import Settings
 from waitroom.settings.problems import (
     BadSettingsError,
@@ -26,6 +27,9 @@ from waitroom.settings.yamlfaults import YamlFaultError
 
 FLAG_POOL, FLAG_BACKEND = "main", "main-1"
 """What the one pool and its one backend are called where there is no file."""
+
+Inspect = Callable[[Settings], Iterable[Finding | Problem]]
+"""Looks at settings that are whole and says what is wrong with what they enclose; floors above know more of it."""
 
 _FLAG_PATHS: dict[str, Path] = {
     "listen": ("listen", "public"),
@@ -49,11 +53,15 @@ class Flags:
     workers: int | str | None = None
 
 
-def load(path: FilePath | str | None, flags: Flags | None = None) -> Settings:
+def _uninspected(_settings: Settings) -> tuple[()]:
+    return ()
+
+
+def load(path: FilePath | str | None, flags: Flags | None = None, inspect: Inspect = _uninspected) -> Settings:
     """The settings of a file (None: no file) under the flags. Raises BadSettingsError, UnreadableSettingsError."""
     flags = flags or Flags()
     if path is None:
-        return _settle({}, Origin(), flags)
+        return _settle({}, Origin(), flags, inspect=inspect)
     source = str(path)
     try:
         document = load_yaml(_read(FilePath(path)))
@@ -64,7 +72,7 @@ def load(path: FilePath | str | None, flags: Flags | None = None) -> Settings:
         raise BadSettingsError([Origin(source).fault(fault)]) from None
     origin = Origin(source, document)
     data = {} if document.data is None else document.data
-    return _settle(data, origin, flags, tuple(origin.fault(fault) for fault in document.faults))
+    return _settle(data, origin, flags, tuple(origin.fault(fault) for fault in document.faults), inspect)
 
 
 def from_flags(
@@ -93,11 +101,18 @@ def _read(path: FilePath) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def _settle(data: object, origin: Origin, flags: Flags, problems: tuple[Problem, ...] = ()) -> Settings:
+def _settle(
+    data: object,
+    origin: Origin,
+    flags: Flags,
+    problems: tuple[Problem, ...] = (),
+    inspect: Inspect = _uninspected,
+) -> Settings:
     """The settings that the data and the flags make, or every problem of theirs."""
-    found: list[Finding] = []
+    found: list[Finding | Problem] = []
     if isinstance(data, Mapping):
-        data, flagged, found = _overlaid(data, flags, alone=origin.document is None)
+        data, flagged, amiss = _overlaid(data, flags, alone=origin.document is None)
+        found.extend(amiss)
         origin = Origin(origin.source, origin.document, flagged)
         found.extend(cross_check(data))
     try:
@@ -105,9 +120,13 @@ def _settle(data: object, origin: Origin, flags: Flags, problems: tuple[Problem,
     except ValidationError as error:
         found = [*findings(error, Settings), *found]
     else:
+        contents, unreadable = enclose(settings.pages)
+        settings = settings.with_files(contents)
+        found.extend(unreadable or inspect(settings))
         if not found and not problems:
             return settings
-    raise BadSettingsError(in_order([*problems, *(origin.problem(finding) for finding in found)]))
+    placed = (each if isinstance(each, Problem) else origin.problem(each) for each in found)
+    raise BadSettingsError(in_order([*problems, *placed]))
 
 
 def _overlaid(

@@ -4,14 +4,23 @@ Law: a Settings that exists is whole: every key has a value in the unit its attr
 to the working directory. `to_json` and `from_json` carry it to worker processes unchanged.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from waitroom.settings.addresses import DEFAULT_ADMIN, DEFAULT_PUBLIC, Address, HostPort, parse_host_port
 from waitroom.settings.later import Adaptive, Health, Identity, Jwt, Recovery, Tls, Token
+from waitroom.settings.look import Enclosed, Look
 from waitroom.settings.notices import not_in_force
 from waitroom.settings.part import Part, later
 from waitroom.settings.pools import Admission, Backend, Exam, Match, Matches, Pace, Pool, Session
@@ -40,8 +49,8 @@ from waitroom.settings.units import BadValueError
 
 __all__ = [
     "Adaptive", "Address", "Admin", "Admission", "Backend", "Exam", "Health", "Help", "HostPort", "Identity", "Jwt",
-    "Limits", "Listen", "Logging", "Match", "Pace", "Pool", "PublicListen", "Recovery", "SecretsFile", "Session",
-    "Settings", "Store", "Timeouts", "Tls", "Token",
+    "Limits", "Listen", "Logging", "Look", "Match", "Pace", "Pool", "PublicListen", "Recovery", "SecretsFile",
+    "Session", "Settings", "Store", "Timeouts", "Tls", "Token",
 ]  # fmt: skip
 
 MAX_POOLS = 64
@@ -287,9 +296,23 @@ class Settings(Part):
     language: PageLanguage = Field(
         default="en", description="Language of our pages for visitors whose own we do not speak."
     )
+    pages: Look = Field(default_factory=Look, description="Your own words and look on the pages.")
     help: Help = Field(default_factory=Help, description="Whom students can turn to.")
     logging: Logging = Field(default_factory=Logging, description="What is logged.")
     admin: Admin = Field(default_factory=Admin, description="Who may use the admin API.")
+
+    _enclosed: Enclosed = PrivateAttr(default_factory=dict)
+
+    @property
+    def enclosed(self) -> Enclosed:
+        """What stands in the files that `pages` names."""
+        return self._enclosed
+
+    def with_files(self, enclosed: Enclosed) -> Self:
+        """The same with these contents of those files."""
+        copy = self.model_copy()
+        copy._enclosed = dict(enclosed)  # noqa: SLF001 - one's own
+        return copy
 
     @model_validator(mode="before")
     @classmethod
@@ -302,13 +325,17 @@ class Settings(Part):
         return {**value, "default_pool": names[0]} if len(names) == 1 and is_name(names[0]) else value
 
     def to_json(self) -> str:
-        """What was said, as JSON in the file's own spelling; defaults are left to the reader."""
-        return self.model_dump_json(by_alias=True, exclude_unset=True)
+        """What was said, in the file's own spelling, and the files that go with it, as JSON; defaults are left to the
+        reader.
+        """
+        said = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return json.dumps({"said": said, "enclosed": dict(self._enclosed)})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The settings that `to_json` wrote. They were checked before, so nothing is said about them in detail."""
-        return cls.model_validate_json(text)
+        both = json.loads(text)
+        return cls.model_validate(both["said"]).with_files(both["enclosed"])
 
     def not_yet(self) -> tuple[str, ...]:
         """One line for each key that was written, is accepted and is not in force in this version."""

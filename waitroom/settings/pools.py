@@ -20,6 +20,7 @@ from waitroom.settings.spelling import (
     Method,
     Name,
     PageLanguage,
+    ShortTexts,
     Texts,
     Truth,
     complaint,
@@ -152,6 +153,10 @@ class Exam(Part):
     closes_ms: InstantMs | None = Field(default=None, alias="closes", description="After this, nobody enters.")
     language: PageLanguage | None = Field(
         default=None, description="Language of its pages for visitors whose own we do not speak."
+    )
+    note: ShortTexts = Field(
+        default_factory=dict,
+        description="A sentence that stands under good to know on its pages. Default: pages.note.",
     )
     order: Annotated[Literal["arrival", "draw"], one_of("arrival", "draw")] = later(
         "arrival", "Order of those in the lobby at the opening: arrival, or draw.", works=("arrival",)

@@ -110,10 +110,10 @@ def key_text(path: Path) -> str:
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """By place, flags first; each once, also where aliases bring the same spot of the file under several keys."""
-    found: dict[tuple[str, int, int, str], Problem] = {}
-    for problem in sorted(problems, key=lambda problem: (problem.line, problem.col, problem.key)):
-        found.setdefault(("" if problem.line else problem.key, problem.line, problem.col, problem.wrong), problem)
+    """By place, flags first, file by file; each once, also where aliases bring one spot under several keys."""
+    found: dict[tuple[str, str, int, int, str], Problem] = {}
+    for each in sorted(problems, key=lambda each: (each.source if each.line else "", each.line, each.col, each.key)):
+        found.setdefault((each.source, "" if each.line else each.key, each.line, each.col, each.wrong), each)
     return tuple(found.values())
 
 

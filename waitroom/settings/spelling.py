@@ -267,12 +267,20 @@ def _write_texts(value: dict[str, str]) -> str | dict[str, str]:
     return value[""] if set(value) == {""} else value
 
 
+def _texts_schema(longest: int) -> dict[str, Any]:
+    one = {"type": "string", "minLength": 1, "maxLength": longest}
+    by_language = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": f"^(?:{LANGUAGE})$"}}
+    return {"anyOf": [one, {**by_language, "additionalProperties": one}]}
+
+
 NAME = r"[a-z0-9][a-z0-9_-]{0,31}"
 NAME_FORMS = "1 to 32 of a-z 0-9 _ -, the first a letter or digit"
 EXAM_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
 LANGUAGE = r"(?:[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2})?"
 FIELD_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}"
 MAX_TEXT_CHARS = 2_000
+MAX_SHORT_TEXT_CHARS = 400
+"""What stands in a list beside one-line sentences."""
 
 Name = Annotated[str, named(NAME, NAME_FORMS)]
 ExamName = Annotated[str, named(EXAM_NAME, "1 to 64 of A-Z a-z 0-9 _ . -, the first a letter or digit")]
@@ -305,18 +313,12 @@ Texts = Annotated[
     dict[Language, Text],
     BeforeValidator(_texts),
     PlainSerializer(_write_texts),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS},
-                {
-                    "type": "object",
-                    "minProperties": 1,
-                    "propertyNames": {"pattern": f"^(?:{LANGUAGE})$"},
-                    "additionalProperties": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARS},
-                },
-            ]
-        }
-    ),
+    WithJsonSchema(_texts_schema(MAX_TEXT_CHARS)),
+]
+ShortTexts = Annotated[
+    dict[Language, Annotated[str, words(MAX_SHORT_TEXT_CHARS)]],
+    BeforeValidator(_texts),
+    PlainSerializer(_write_texts),
+    WithJsonSchema(_texts_schema(MAX_SHORT_TEXT_CHARS)),
 ]
 Auto = Literal["auto"]

@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 Argument = str | int
 
-FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "passes", "notices", "waits")
+FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "passes")
 """The keys that every call names first, in the order of the library."""
+
+LAST = ("notices", "waits")
+"""The keys that every call names last. A key that a version adds goes here, at the end: a library newer than the worker
+must find the worker's keys where they were."""
 
 AS_REMEMBERED = -1
 """Opening of an exam of which the caller knows only the name."""
@@ -25,7 +29,7 @@ class PoolKeys:
 
 
 def pool_key(pool: str, part: str) -> str:
-    """A key of `pool`: one of `FIXED`, `sess:<backend>`, `lobby:<exam>` or `lobbydue:<exam>`."""
+    """A key of `pool`: one of `FIXED` and `LAST`, `sess:<backend>`, `lobby:<exam>` or `lobbydue:<exam>`."""
     return f"wr:{{{pool}}}:{part}"
 
 
@@ -52,4 +56,5 @@ def call(
         keys.append(pool_key(pool, f"lobbydue:{name}"))
         header.append(name)
         header.append(opens_ms)
+    keys.extend(pool_key(pool, part) for part in LAST)
     return ["FCALL", function, len(keys), *keys, now_ms, len(backends), *backends, len(header) // 2, *header, *own]

@@ -3,8 +3,9 @@
 
 Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
 
-  KEYS  rules state bucket flow line awake due left passes notices waits, then sess:<backend> of each backend named in
-        ARGV, then lobby:<exam> and lobbydue:<exam> of each exam named in ARGV. All share the hash tag {pool}.
+  KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
+        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits. All share the hash tag {pool}.
+        What a version adds stands last: a worker of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
   Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
@@ -37,7 +38,7 @@ What the keys hold:
 An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
 
-local VERSION = 3
+local VERSION = 4
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -111,11 +112,10 @@ local function pool_of(keys, args)
   if now_us == 0 then now_us = server_us() end
   local pool = {
     rules_key = keys[1], state = keys[2], bucket = keys[3], flow = keys[4], line = keys[5], awake = keys[6],
-    due = keys[7], left = keys[8], passes = keys[9], notices = keys[10], waits = keys[11],
-    now_us = now_us, now = floor(now_us / 1000),
+    due = keys[7], left = keys[8], passes = keys[9], now_us = now_us, now = floor(now_us / 1000),
     backends = {}, backend = {}, exams = {}, exam = {}, counts = {}, changed = {},
   }
-  local key, at = 12, 3
+  local key, at = 10, 3
   for index = 1, tonumber(args[2]) do
     local backend = {name = args[at], key = keys[key], index = index}
     pool.backends[index], pool.backend[backend.name] = backend, backend
@@ -128,7 +128,7 @@ local function pool_of(keys, args)
     pool.exams[index], pool.exam[exam.name] = exam, exam
     key, at = key + 2, at + 2
   end
-  pool.first = at
+  pool.notices, pool.waits, pool.first = keys[key], keys[key + 1], at
   return pool
 end
 
@@ -264,7 +264,7 @@ end
 
 -- Notes how a wait ended. Who was in before waits again, and keeps the line of the first time. `backend` nil: left.
 local function end_wait(pool, visitor, arrival, lane, place, backend, exam)
-  if lane == 0 then return end
+  if lane == 0 or not pool.waits then return end -- a worker of before waits were kept asks
   local text = string.format(
     '%s %.0f %.0f %d %d %s %s', visitor, arrival, pool.now, lane, place, backend or '-', exam or '')
   if redis.call('RPUSH', pool.waits, text) > WAITS_MAX then redis.call('LPOP', pool.waits) end
@@ -942,6 +942,7 @@ end
 
 -- Ends of waits that are too old, and numbers of exams that no deadline has any more.
 local function forget_waits(pool)
+  if not pool.waits then return end
   local before = pool.now - max(FORGET_MS, pool.rules.max_ms)
   for _ = 1, EXPIRED_IN_SWEEP do
     local ended = tonumber(string.match(redis.call('LINDEX', pool.waits, 0) or '', '^%S+ %d+ (%d+)'))
@@ -1029,6 +1030,7 @@ end
 -- What staff say now: exam, at_ms, text, ... What has had its time is dropped by the next sweep.
 local function notices_of(pool)
   local found, over = {}, {}
+  if not pool.notices then return found, over end -- a worker of before announcements asks
   local fields = redis.call('HGETALL', pool.notices)
   for at = 1, #fields, 2 do
     local said, until_ms, text = string.match(fields[at + 1], '^(%d+) (%d+) (.*)$')

@@ -18,9 +18,9 @@ from waitroom.proxy.decisions import Header, Respond
 from waitroom.settings.model import Help, Settings
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import LANGUAGES, pick
+from waitroom.web.look import Look, look_of
 from waitroom.web.packing import PACKINGS, Packed
 from waitroom.web.status import status_text, who_text
-from waitroom.web.stillness import choice_url
 from waitroom.web.templates import Library, Template, page_key
 from waitroom.web.wording import Shared, own_slots, shared_slots
 
@@ -55,12 +55,13 @@ class PageSettings:
     queue_status: int
     help_line: Help
     titles: Mapping[str, Mapping[str, str]]
+    look: Look = field(default_factory=Look)
 
     @classmethod
     def of(cls, settings: Settings) -> "PageSettings":
         """Pick it out."""
         titles = {name: exam.title for name, exam in settings.exams.items()}
-        return cls(settings.prefix, settings.queue_status, settings.help, titles)
+        return cls(settings.prefix, settings.queue_status, settings.help, titles, look_of(settings))
 
 
 class Pages:
@@ -71,7 +72,8 @@ class Pages:
     ) -> None:
         self._prefix = settings.prefix
         self._queue_status = settings.queue_status
-        self._library = Library(static, settings.help_line, settings.prefix)
+        self._library = Library(static, settings.help_line, settings.prefix, settings.look)
+        self._look = settings.look
         self._titles = {
             (exam, language): escape(pick(texts, language))
             for exam, texts in settings.titles.items()
@@ -87,14 +89,12 @@ class Pages:
         *,
         language: str,
         encoding: str = "",
-        target: bytes = b"/",
         form: KeptForm | Lost | None = None,
         still: bool = False,
     ) -> Respond:
         """The page for one visitor.
 
-        `target` is the request's, `encoding` one of `packing.PACKINGS`; `still`: the browser asked for no automatic
-        loading.
+        `encoding` is one of `packing.PACKINGS`; `still`: the browser asked for no automatic loading.
         """
         kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
         retry_s = max(1, -(-view.next_poll_ms // 1000))
@@ -120,8 +120,6 @@ class Pages:
         values["first"] = status_text(view, language, who_text(values["code"], view.arrival_us))
         if isinstance(form, KeptForm):
             values["charset"], values["fields"] = form.charset, form.fields()
-        elif not form:
-            values["choice"] = choice_url(self._prefix, target, auto=still)
         headers = bound.heads.get(retry_s) or bound.head(retry_s)
         return Respond(bound.status, headers, bound.packed.followed_by(bound.own.fill(values)), view.cookies)
 
@@ -134,6 +132,8 @@ class Pages:
         )
         values["status_url"] = f"{self._prefix}status?pool={now.pool}"
         values["news_url"] = f"{self._prefix}news?pool={now.pool}" + (f"&amp;exam={now.exam}" if now.exam else "")
+        values["note"] = note = self._look.note_for(now.exam, now.language)
+        values["note_hidden"] = "" if note else " hidden"
         # What a browser without script needs. A page with a form or in place of one has no slot for it: refreshed, the
         # form is lost.
         values["every"], values["every_said"] = str(now.refresh_s), words.count("plain.auto", now.refresh_s)

@@ -15,9 +15,9 @@ from markupsafe import Markup
 
 from waitroom.admission.receipts import Receipt, Wait
 from waitroom.proxy.decisions import Header, Respond
-from waitroom.web import catalogue
 from waitroom.web.catalogue import Catalogue
-from waitroom.web.languages import LANGUAGES, direction, pick
+from waitroom.web.languages import direction, pick
+from waitroom.web.look import our_catalogues
 from waitroom.web.packing import PACKINGS, Packed
 from waitroom.web.pages import PageSettings
 from waitroom.web.templates import compact, policy
@@ -80,8 +80,10 @@ class ReceiptPages:
         self._template = environment.get_template("receipt.html.j2")
         self._prefix = settings.prefix
         self._titles = settings.titles
-        self._catalogues = {each: catalogue.read(static / "locale" / f"{each}.po") for each in LANGUAGES}
-        self._css = "".join(compact((static / name).read_text("utf-8")) for name in ("page.css", "receipt.css"))
+        self._logo = settings.look.logo
+        self._catalogues = {language: settings.look.words(ours) for language, ours in our_catalogues().items()}
+        ours = [(static / name).read_text("utf-8") for name in ("page.css", "receipt.css")]
+        self._css = compact("\n".join([*ours, settings.look.css]))
         self._policy = policy(self._css, (), forms="'none'")
         self._beginnings: dict[Look, Packed] = {}
         """At most one a language and packing."""
@@ -128,8 +130,9 @@ class ReceiptPages:
         return self._template.render(
             lang=language,
             dir=direction(language),
+            logo=self._logo,
             t=self._catalogues[language].say,
-            css=Markup(self._css),  # noqa: S704 - our own files
+            css=Markup(self._css),  # noqa: S704 - our own files, and the operator's that web/look.py has judged
             own=Markup(_OWN),  # noqa: S704 - our own mark
             **values,
         )

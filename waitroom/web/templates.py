@@ -16,7 +16,8 @@ from math import log1p
 from pathlib import Path
 
 import rjsmin
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from waitroom.admission.line import State
@@ -24,6 +25,10 @@ from waitroom.settings.model import Help
 from waitroom.web import catalogue
 from waitroom.web.catalogue import Catalogue
 from waitroom.web.languages import LANGUAGES, direction, pick
+from waitroom.web.look import Look
+
+OURS, OWN = "page.html.j2", "own.html.j2"
+"""Our template, and the operator's, which may extend ours."""
 
 RAIL_FULL = 3_000
 """People ahead at the rail's left end. The rail is logarithmic and fixed, so that a reload changes nothing on it."""
@@ -37,8 +42,8 @@ a form that cannot be carried.
 """
 
 _SLOT = re.compile("\0([a-z_]+)\0")
-_OWN = "\0\0"
-"""Where the visitor's own part begins."""
+_OWN = "\0:own:\0"
+"""Where the visitor's own part begins; two slots side by side must not look like it."""
 _SCRIPT_KEY = re.compile(r"'([a-z]+\.[a-z_]+)'")
 _STATE_PARTS = ("h1", "lead", "tab")
 _FOUND_BY_SCRIPT = ("offline", "away", "cookies", "postponed")
@@ -98,12 +103,12 @@ class Sheet:
 class Library:
     """Every rendered page, the catalogues behind them, and the policy they are served under."""
 
-    def __init__(self, static: Path, help_line: Help, prefix: str) -> None:
-        self._css = compact((static / "page.css").read_text("utf-8"))
+    def __init__(self, static: Path, help_line: Help, prefix: str, look: Look) -> None:
+        self._css = compact((static / "page.css").read_text("utf-8") + look.css)
         self._js = rjsmin.jsmin((static / "page.js").read_text("utf-8"))
         self._rescue = rjsmin.jsmin((static / "rescue.js").read_text("utf-8"))
-        self._environment = Environment(
-            loader=FileSystemLoader(static),
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=ChoiceLoader([DictLoader({OWN: look.template}), FileSystemLoader(static)]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -113,7 +118,9 @@ class Library:
         self._environment.filters["dial"] = lambda phone: re.sub(r"[^+0-9]", "", phone)
         self._help = help_line
         self._prefix = prefix
-        self.catalogues = {language: catalogue.read(static / "locale" / f"{language}.po") for language in LANGUAGES}
+        self._look = look
+        read = (catalogue.read(static / "locale" / f"{language}.po") for language in LANGUAGES)
+        self.catalogues = {words.language: look.words(words) for words in read}
         self.pages = {
             page_key(language, state, kind): self._render(self.catalogues[language], state, kind)
             for language in LANGUAGES
@@ -126,9 +133,10 @@ class Library:
 
     def _render(self, words: Catalogue, state: State, kind: str) -> Sheet:
         return Sheet.of(
-            self._environment.get_template("page.html.j2").render(
+            self._environment.get_template(OWN if self._look.template else OURS).render(
                 lang=words.language,
                 dir=direction(words.language),
+                logo=self._look.logo,
                 state=str(state),
                 kind=kind,
                 words=state_words(state, kind),

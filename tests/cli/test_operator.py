@@ -1,0 +1,69 @@
+"""How an operator's command reaches the admin API: the token goes to the URL that was given, and nowhere else."""
+
+import contextlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+
+from waitroom.cli.operator import NOT_REACHED, REFUSED, Operator
+
+
+@contextlib.contextmanager
+def listening(status: int, location: str = "") -> Iterator[tuple[str, list[str | None]]]:
+    """A server that answers everything with `status`: its URL, and the tokens that came to it."""
+    seen: list[str | None] = []
+
+    class Answer(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_PUT = do_DELETE = do_POST = _answer  # noqa: N815 - their names
+
+        def log_message(self, *_args: object) -> None:
+            """Nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", seen
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_proxy_of_the_environment_sees_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of a campus has http_proxy set; the admin listener is asked directly all the same."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with listening(502) as (proxy, seen_by_proxy), listening(204) as (admin, seen):
+        monkeypatch.setenv("http_proxy", proxy)
+        assert Operator(admin, "secret").call("PUT", "/api", {}) is None
+    assert (seen, seen_by_proxy) == (["Bearer secret"], [])
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_redirect_is_not_followed(method: str) -> None:
+    """Whatever answers at the URL cannot have the token carried elsewhere."""
+    with listening(200) as (elsewhere, seen_elsewhere), listening(302, elsewhere) as (admin, seen):
+        with pytest.raises(SystemExit) as ended:
+            Operator(admin, "secret").call(method, "/api")
+        assert ended.value.code == REFUSED
+    assert (seen, seen_elsewhere) == (["Bearer secret"], [])
+
+
+def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own exit code, and what to do."""
+    with listening(200) as (admin, _):
+        pass
+    with pytest.raises(SystemExit) as ended:
+        Operator(admin, "").call("GET", "/api")
+    assert ended.value.code == NOT_REACHED
+    assert "--config or --admin say where it is" in capsys.readouterr().err
