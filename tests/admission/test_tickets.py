@@ -20,6 +20,7 @@ tickets = st.builds(
     backend=st.from_regex(r"[a-z0-9][a-z0-9_-]{0,31}", fullmatch=True) | st.just(""),
     admitted_ms=st.integers(0, 10**13),
     generation=st.integers(0, 10**9 - 1),
+    first=st.integers(0, 10**9 - 1),
 )
 
 
@@ -62,6 +63,25 @@ def test_keys_rotate_by_list() -> None:
     assert rotated.open(old) is not None
     assert rotated.sign(Ticket("A" * 16, "", 1)).startswith("v1.b2.")
     assert Seal("sciences", [KEY_B]).open(old) is None
+
+
+def test_tickets_of_before_the_first_position_was_kept() -> None:
+    """A cookie with eight fields, signed by an earlier version, opens as it did and is signed again as it was."""
+    payload = "AAAAAAAAAAAAAAAA~MATH~1780297080123456~2~~sci-1~1780297080999~0"
+    old = f"v1.a1.{payload}.lJOBYigrJZdUFkiacFLTINntd0gzD2qfzk1q9-pJc5A"
+    ticket = SEAL.open(old)
+    assert ticket == Ticket("A" * 16, "MATH", 1_780_297_080_123_456, Lane.STANDARD, "", "sci-1", 1_780_297_080_999)
+    assert ticket is not None
+    assert SEAL.sign(ticket) == old
+    assert SEAL.open(SEAL.sign(ticket._replace(first=7))) == ticket._replace(first=7)
+
+
+def test_a_stamp_keeps_the_first_position() -> None:
+    """It is written once, with the arrival, and admission keeps it."""
+    stamped = Ticket("A" * 16, "MATH", 0).stamped(5, 312)
+    assert (stamped.arrival_us, stamped.first) == (5, 312)
+    assert stamped.stamped(5, 7) is stamped
+    assert stamped.admitted("sci-1", 9).first == 312
 
 
 def test_a_ticket_becomes_a_pass_and_a_place_again() -> None:

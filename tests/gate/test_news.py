@@ -7,6 +7,7 @@ import pytest
 from tests.admin.test_admin import SETTINGS
 from tests.support.requests import Asked
 from waitroom.admission.line import Notice
+from waitroom.admission.receipts import Notary
 from waitroom.admission.tickets import Seal
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.own import OwnEndpoints
@@ -16,6 +17,8 @@ from waitroom.server.screens import WebScreens
 if TYPE_CHECKING:
     from waitroom.gate.jar import Jar
     from waitroom.gate.line import Line
+
+KEYS = [("k1", b"k" * 32)]
 
 
 class Untouched:
@@ -29,7 +32,7 @@ class Desk:
     """The endpoints of the pool `main`, and what is said there."""
 
     def __init__(self, **notices: Notice) -> None:
-        self.entrance = Entrance("main", SETTINGS.pools["main"], SETTINGS.exams, Seal("main", [("k1", b"k" * 32)]))
+        self.entrance = Entrance("main", SETTINGS.pools["main"], SETTINGS.exams, Seal("main", KEYS), Notary(KEYS))
         self.entrance.notices = {exam.removeprefix("all"): notice for exam, notice in notices.items()}
         line = cast("Line", Untouched())
         self._own = OwnEndpoints(b"/_waitroom/", {"main": self.entrance}, line, WebScreens(SETTINGS))

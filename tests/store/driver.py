@@ -9,7 +9,9 @@ from typing import Any
 
 import redis
 
+from waitroom.admin.waits import every_wait
 from waitroom.admission.line import BackendRules, Presence, Rules, Snapshot, Standing, Touch, Touched
+from waitroom.admission.waits import Wait
 from waitroom.store import codec, library
 from waitroom.store.embedded import server_binary
 from waitroom.store.keys import AS_REMEMBERED, Argument, call
@@ -114,6 +116,29 @@ class Line:
 
     def snapshot(self) -> Snapshot:
         return codec.snapshot(self.call("wr_snapshot", (), {}, self.backends))
+
+    async def waiting(self, pool: str, first: str, count: int) -> list[Wait]:
+        assert pool == self.pool
+        exams = dict.fromkeys(self.exams, AS_REMEMBERED)
+        return codec.waiting(self.call("wr_waits", (0, first, count), exams, self.backends))
+
+    async def ended(self, pool: str, read: int, count: int) -> list[Wait]:
+        assert pool == self.pool
+        exams = dict.fromkeys(self.exams, AS_REMEMBERED)
+        return codec.ended(self.call("wr_waits", (1, read, count), exams, self.backends))
+
+    def waits(self, exam: str | None = None) -> list[Wait]:
+        """Every wait, by the product's own way of reading them; nothing in it has to wait for a loop."""
+
+        async def read() -> list[Wait]:
+            return [wait async for page in every_wait(self, self.pool, exam) for wait in page]
+
+        try:
+            read().send(None)
+        except StopIteration as done:
+            found: list[Wait] = done.value
+            return found
+        raise AssertionError("something waited")
 
     def key(self, part: str) -> str:
         return f"wr:{{{self.pool}}}:{part}"

@@ -39,6 +39,9 @@ class Model:
     lapsed: dict[str, int] = field(default_factory=dict)
     released: dict[str, int] = field(default_factory=dict)
     used_places: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """How a visitor's last wait that has ended did, and for which exam."""
+    exams: dict[str, str] = field(default_factory=dict)
     tokens: int = 0
     tokens_at_ms: int | None = None
     totals: dict[str, int] = field(default_factory=dict)
@@ -99,6 +102,7 @@ class Model:
             for visitor, since_ms in list(absent.items()):
                 if since_ms <= now_ms - self.rules.absence_grace_ms:
                     del absent[visitor]
+                    self.ended[visitor] = ("left", self.exams[visitor])
                     self.count("absent")
 
     # Visitors
@@ -106,6 +110,7 @@ class Model:
     def present(self, presence: Presence, told: Standing) -> None:
         """Check what a visitor was told, then let it have happened."""
         visitor, now_ms = presence.visitor, told.now_ms
+        self.exams[visitor] = presence.exam
         if visitor in self.sessions:
             session = self.sessions[visitor]
             assert (told.state, told.backend) == (State.ADMITTED, session.backend), "law 5"
@@ -176,10 +181,25 @@ class Model:
         self.forget(presence.visitor)
         for ended in (self.lapsed, self.released, self.used_places):
             ended.pop(presence.visitor, None)
+        self.ended[presence.visitor] = ("admitted", presence.exam)
         self.sessions[presence.visitor] = Session(told.backend, told.now_ms, told.now_ms + PROVISIONAL_MS)
         self.tokens -= 1_000_000 if self.rules.rate_milli else 0
         way = "return" if presence.lane is Lane.RETURN else "direct" if newcomer else "line"
         self.count(way)
+
+    def leave(self, visitor: str) -> bool:
+        stood = self.forget(visitor)
+        if stood:
+            self.ended[visitor] = ("left", self.exams[visitor])
+            self.count("left")
+        return stood
+
+    def waits(self) -> dict[str, tuple[str, str]]:
+        """The latest wait of each visitor: its outcome and exam. Who has not sent the cookie back waits for nothing."""
+        present = [self.awake, *self.lobby.values()]
+        waiting = {visitor for place in present for visitor, ticket in place.items() if ticket.confirmed}
+        waiting.update(self.absent, *self.absent_lobby.values())
+        return self.ended | {visitor: ("waiting", self.exams[visitor]) for visitor in waiting}
 
     def forget(self, visitor: str) -> bool:
         places = [self.awake, self.absent, *self.lobby.values(), *self.absent_lobby.values()]

@@ -109,10 +109,7 @@ class Pool(RuleBasedStateMachine):
         visitor = which[0].visitor
         if visitor in self.model.sessions:
             return
-        stood = self.model.forget(visitor)
-        if stood:
-            self.model.count("left")
-        assert self.line.leave(visitor) == stood
+        assert self.line.leave(visitor) == self.model.leave(visitor)
 
     @rule(ms=st.integers(0, 12_000))
     def wait(self, ms: int) -> None:
@@ -149,6 +146,16 @@ class Pool(RuleBasedStateMachine):
             assert seen.admissions_total.get(way, 0) == model.totals.get(way, 0)
         for reason in ("released", "lapsed", "left", "absent"):
             assert seen.departures_total.get(reason, 0) == model.totals.get(reason, 0)
+
+    @invariant()
+    def each_wait_is_told_once(self) -> None:
+        """Admitted, left or waiting; of a visitor whose ticket was used up, the latest wait comes first."""
+        if not hasattr(self, "model"):
+            return
+        told = self.line.waits()
+        assert len({(each.visitor, each.arrival_us) for each in told}) == len(told)
+        latest = {each.visitor: (str(each.outcome), each.exam) for each in reversed(told)}
+        assert latest == self.model.waits()
 
 
 def test_laws_1_to_5_8_and_10_hold_in_any_order_of_events(server: Server) -> None:

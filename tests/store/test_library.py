@@ -8,7 +8,7 @@ from tests.store.driver import T0_MS, Line, Server, rules
 from tests.support.aio import run
 from waitroom.admission.line import Presence
 from waitroom.errors import LibraryError
-from waitroom.store import library
+from waitroom.store import codec, library
 from waitroom.store.keys import FIXED, LAST, call
 from waitroom.store.wire import Address, Wire
 
@@ -76,6 +76,15 @@ def test_a_worker_of_before_finds_its_keys(line: Line) -> None:
         count = int(command[2])
         command = [*command[:2], count - len(LAST), *command[3 : 3 + count - len(LAST)], *command[3 + count :]]
         assert line.client.execute_command(*command)[0] == 0
+    presence, before = Presence("v2"), len(line.waits())
+    for last in range(len(LAST)):  # a worker of each version before
+        leave = call(line.pool, "wr_leave", line.backends, (), ("v2",), now_ms=line.now_ms)
+        exams, own = codec.present_arguments([presence])
+        for command in (call(line.pool, "wr_present", line.backends, exams.items(), own, now_ms=line.now_ms), leave):
+            count, gone = int(command[2]), len(LAST) - last
+            keys = command[3 : 3 + count - gone]
+            assert line.client.execute_command(*command[:2], len(keys), *keys, *command[3 + count :])[0] == 0
+    assert len(line.waits()) == before
     assert line.snapshot().sessions[admitted.backend] == 1
     assert line.snapshot().notices[""].texts == (("", "x"),)
 
@@ -120,6 +129,7 @@ def live(line: Line) -> None:
     line.advance(700_000)
     line.now_ms -= 300_000
     line.sweep()
+    line.waits()
     line.snapshot()
 
 

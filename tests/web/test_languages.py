@@ -133,11 +133,11 @@ def test_every_language_says_everything(language: str) -> None:
 def test_no_message_is_missing_or_unused() -> None:
     """Each key that template, script or code names is in the catalogues, and each in the catalogues is named."""
     script = (STATIC / "page.js").read_text("utf-8")
-    sources = [(STATIC / "page.html.j2").read_text("utf-8"), *(path.read_text("utf-8") for path in WEB.glob("*.py"))]
+    sources = [path.read_text("utf-8") for path in (*STATIC.glob("*.j2"), *WEB.glob("*.py"))]
     named = {key for state in State for kind in KINDS for key in script_keys(script, state, kind)} | {
         f"{group}.{name}" for text in sources for group, name in re.findall(r'"([a-z]+)\.([a-z_]+)"', text)
     }
-    others = {"page.css", "page.js", "rescue.js", "wr.still", "wr.lang"}
+    others = {"page.css", "receipt.css", "page.js", "rescue.js", "wr.still", "wr.lang"}
     known = set(_catalogue("en").messages)
     assert named - others <= known, "missing"
     assert known - named == {"site"}, "unused (the name on top is asked for without a dot)"

@@ -2,7 +2,8 @@
 machine where that is switched on.
 
 Law: a token is compared by its hash in constant time and is never logged. A browser on this machine is not its
-operator: without a token only a request is taken that no other site can have caused (Host of this machine, no Origin).
+operator: without a token only a request is taken that no other site can have caused (Host of this machine, no Origin
+but our own pages').
 """
 
 import hashlib
@@ -43,7 +44,14 @@ class Access:
                 return LOOPBACK
             raise RefusedError(401, "A bearer token of admin.tokens is needed.", _CHALLENGE)
         kind, _, token = header.partition(" ")
-        found = self._find(token.strip()) if kind.lower() == "bearer" else None
+        return self._holder(request, token.strip() if kind.lower() == "bearer" else "", scope)
+
+    def of_form(self, request: web.Request, token: str, scope: Scope) -> str:
+        """The same for a form of our own pages, in which a person gives the token: browsers send no such header."""
+        return self._holder(request, token, scope) if token else self.of(request, scope)
+
+    def _holder(self, request: web.Request, token: str, scope: Scope) -> str:
+        found = self._find(token) if token else None
         if found is None:
             log.warning("admin_token_refused", path=request.path)
             raise RefusedError(401, "This is no bearer token of admin.tokens.", _CHALLENGE)
@@ -68,7 +76,9 @@ def _from_this_machine(request: web.Request) -> bool:
     """No other machine, and no page of another site in a browser of this one (DNS rebinding, forgery)."""
     host = request.headers.get("Host", "").lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] if ":" in host else host
-    if name not in _OURS or "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") != "none":
+    ours = request.headers.get("Origin") == f"http://{host}"
+    site, from_us = request.headers.get("Sec-Fetch-Site", "none"), ("none", "same-origin") if ours else ("none",)
+    if name not in _OURS or ("Origin" in request.headers and not ours) or site not in from_us:
         return False
     try:
         return ip_address(request.remote or "").is_loopback

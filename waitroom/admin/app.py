@@ -12,9 +12,12 @@ from typing import Protocol
 from aiohttp import web
 
 from waitroom.admin.access import Access
-from waitroom.admin.announcements import Announcements, Store
+from waitroom.admin.announcements import Announcements
+from waitroom.admin.announcements import Store as Notices
+from waitroom.admin.receipts import Receipts
 from waitroom.admin.refusals import RefusedError, problem
 from waitroom.admin.scrape import line_readings
+from waitroom.admin.waits import Waits, WaitsApi
 from waitroom.metrics.totals import Reading, exposition
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Secrets
@@ -43,6 +46,7 @@ _PAGE = """<!doctype html>
 <li><a href="/metrics">/metrics</a>: everything Prometheus wants to know
 <li><a href="/healthz">/healthz</a>: this process is alive
 <li><a href="/readyz">/readyz</a>: this machine can serve students
+<li><a href="/receipts">/receipts</a>: check the record of a wait that a student shows
 </ul>
 """
 
@@ -70,6 +74,10 @@ class House(Protocol):
         """Why students cannot be served here now, or None."""
 
 
+class Store(Notices, Waits, Protocol):
+    """All that the listener asks of the store."""
+
+
 class AdminListener:
     """The listener, from its socket to its answers."""
 
@@ -83,6 +91,8 @@ class AdminListener:
         application.router.add_get("/readyz", self._readiness)
         access = Access(lambda: house.settings.admin, lambda: house.secrets.local_token)
         application.router.add_routes(Announcements(lambda: house.settings, access, store).routes())
+        application.router.add_routes(WaitsApi(lambda: house.settings, access, store).routes())
+        application.router.add_routes(Receipts(lambda: house.secrets, access).routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
 
     async def start(self, door: socket.socket) -> None:

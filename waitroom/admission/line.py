@@ -73,6 +73,14 @@ class Standing(NamedTuple):
     repeated: bool = False
 
 
+class Whereabouts(NamedTuple):
+    """Where a ticket stands, asked without a heartbeat. `state` None: nowhere, as far as the store remembers."""
+
+    state: State | None
+    ahead: int = 0
+    admitted_ms: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
     """One pass seen by a worker: keeps its session alive. `keep_until_ms`: an exam's end the slot is held for, or 0."""

@@ -3,7 +3,7 @@
 Law: a ticket is enough to rebuild the place it stands for, nothing in it is personal, and a value that does not verify
 is worth nothing. The cookie reads `v1.<key id>.<payload>.<mac>` (DESIGN.md section 7), where the payload is
 
-    visitor~exam~arrival_us~lane~identity~backend~admitted_ms~generation
+    visitor~exam~arrival_us~lane~identity~backend~admitted_ms~generation[~first]
 
 in plain text: `~` stands in none of the names, and every character is allowed in a cookie value (RFC 6265 section
 4.1.1). The MAC is HMAC-SHA256 under a key derived for the pool, so that a ticket of one pool is noise in another, and
@@ -35,7 +35,7 @@ _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5
 
 _FIELDS = re.compile(
     r"([A-Za-z0-9_-]{16})~([A-Za-z0-9_.-]{0,64})~(\d{1,16})~([0-2])~([A-Za-z0-9_-]{0,43})"
-    r"~([a-z0-9_-]{0,32})~(\d{1,14})~(\d{1,9})",
+    r"~([a-z0-9_-]{0,32})~(\d{1,14})~(\d{1,9})(?:~([1-9]\d{0,8}))?",
     re.ASCII,
 )
 
@@ -51,17 +51,19 @@ class Ticket(NamedTuple):
     backend: str = ""
     admitted_ms: int = 0
     generation: int = 0
+    first: int = 0
+    """The position in line on arrival, counted from 1; 0: not known. Tickets of before this was kept have none."""
 
     @property
     def is_pass(self) -> bool:
         """Whether this visitor has been admitted."""
         return bool(self.backend)
 
-    def stamped(self, arrival_us: int) -> "Ticket":
-        """The same with its arrival. (`_replace` takes twice as long, and every newcomer is stamped.)"""
+    def stamped(self, arrival_us: int, first: int) -> "Ticket":
+        """The same with its arrival, and `first`. (`_replace` takes twice as long, and every newcomer is stamped.)"""
         if self.arrival_us == arrival_us:
             return self
-        return Ticket(self.visitor, self.exam, arrival_us, *self[3:])
+        return Ticket(self.visitor, self.exam, arrival_us, *self[3:8], first)
 
     def admitted(self, backend: str, admitted_ms: int) -> "Ticket":
         """The pass that this ticket becomes."""
@@ -155,7 +157,7 @@ class Mac:
 def _payload(ticket: Ticket) -> str:
     return (
         f"{ticket.visitor}~{ticket.exam}~{ticket.arrival_us}~{int(ticket.lane)}~{ticket.identity}"
-        f"~{ticket.backend}~{ticket.admitted_ms}~{ticket.generation}"
+        f"~{ticket.backend}~{ticket.admitted_ms}~{ticket.generation}{f'~{ticket.first}' if ticket.first else ''}"
     )
 
 
@@ -163,5 +165,6 @@ def _ticket(payload: str) -> Ticket | None:
     match = _FIELDS.fullmatch(payload)
     if match is None:
         return None
-    visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation = match.groups()
-    return Ticket(visitor, exam, int(arrival_us), Lane(int(lane)), identity, backend, int(admitted_ms), int(generation))
+    visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation, first = match.groups()
+    whole = int(arrival_us), Lane(int(lane)), identity, backend, int(admitted_ms), int(generation), int(first or 0)
+    return Ticket(visitor, exam, *whole)

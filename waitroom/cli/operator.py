@@ -8,8 +8,9 @@ import os
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from waitroom.settings.secrets import ENVIRONMENT, load_secrets
 TOKEN_ENVIRONMENT = "WAITROOM_TOKEN"  # noqa: S105 - a name
 REFUSED, NOT_REACHED = 1, 2
 ANSWER_S = 10.0
+PIECE_BYTES = 64 * 1024
 DEFAULT_SECRETS = Path("var/secrets")
 
 
@@ -82,6 +84,14 @@ class Operator:
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """The JSON of an answer, None for an empty one; ends the command for any other."""
+        text = b"".join(self._pieces(method, path, body))
+        return json.loads(text) if text else None
+
+    def download(self, path: str) -> Iterator[bytes]:
+        """An answer as it comes, of any length; ends the command if it is refused or cut off."""
+        return self._pieces("GET", path, None)
+
+    def _pieces(self, method: str, path: str, body: object) -> Iterator[bytes]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, method=method)  # noqa: S310 - its scheme was looked at
         if data is not None:
@@ -90,13 +100,15 @@ class Operator:
             request.add_header("Authorization", f"Bearer {self.token}")
         try:
             with _OPENER.open(request, timeout=ANSWER_S) as answer:
-                text = answer.read()
+                while piece := answer.read(PIECE_BYTES):
+                    yield piece
         except urllib.error.HTTPError as error:
             _give_up(_detail(error), REFUSED)
+        except HTTPException:
+            _give_up(f"{self.url} cut its answer off; ask again", NOT_REACHED)
         except OSError as error:
             reason = getattr(error, "reason", error)
             _give_up(f"{self.url} does not answer ({reason}); --config or --admin say where it is", NOT_REACHED)
-        return json.loads(text) if text else None
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from waitroom.admission.estimate import Eta, Regime, Unknown, regime
-from waitroom.admission.line import Notice, Snapshot, State, Touch
+from waitroom.admission.line import Lane, Notice, Snapshot, State, Touch, Whereabouts
+from waitroom.admission.receipts import Notary, Receipt, Wait
 from waitroom.admission.tickets import Seal, Ticket, set_cookie
-from waitroom.admission.view import View
+from waitroom.admission.view import View, ticket_code
 from waitroom.gate.jar import Credential
 from waitroom.proxy.decisions import Relay
 from waitroom.settings.model import Exam, Pool
@@ -29,6 +30,7 @@ class Entrance:
     pool: Pool
     exams: Mapping[str, Exam]
     seal: Seal
+    notary: Notary
     regime: Regime | None = None
     snapshot: Snapshot | None = None
     notices: Mapping[str, Notice] = field(default_factory=dict)
@@ -84,6 +86,21 @@ class Entrance:
             ahead=0,
             next_poll_ms=ADMITTED_POLL_MS,
             cookies=cookies,
+        )
+
+    def receipt(self, ticket: Ticket, issued_ms: int, found: Whereabouts | None = None) -> Receipt:
+        """The record of a ticket's or pass's wait; `found` is where the store saw the ticket, if it was asked."""
+        admitted_ms = ticket.admitted_ms or (found.admitted_ms if found else 0)
+        if admitted_ms:
+            state = Wait.ADMITTED
+        elif ticket.lane is Lane.RETURN:
+            state = Wait.RETURNING
+        else:
+            state = Wait.LOBBY if issued_ms < self.opens_ms(ticket.exam) else Wait.WAITING
+        code, known = ticket_code(ticket.visitor), found is not None and found.state in (State.WAITING, State.LOBBY)
+        last = found.ahead + 1 if found and known else 0
+        return Receipt(
+            self.name, ticket.exam, code, state, ticket.arrival_us, issued_ms, admitted_ms, ticket.first, last
         )
 
     def learn(self, snapshot: Snapshot) -> None:

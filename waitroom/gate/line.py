@@ -10,7 +10,7 @@ from typing import Protocol
 
 from waitroom import clock
 from waitroom.admission.estimate import Unknown
-from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch, Touched
+from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch, Touched, Whereabouts
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
 from waitroom.admission.view import View
 from waitroom.errors import StoreError
@@ -33,6 +33,7 @@ IDS_DRAWN = 64
 
 StandingAnswer = Standing | StoreError
 TouchAnswer = Touched | StoreError
+WhereAnswer = Whereabouts | StoreError
 
 Admitted = Callable[[Ticket, bytes], None]
 Waits = Callable[[View], None]
@@ -50,6 +51,9 @@ class Store(Protocol):
 
     def check(self, pool: str, touch: Touch, done: Callable[[TouchAnswer], None]) -> None:
         """Ask for a session now."""
+
+    def where(self, pool: str, visitor: str, exam: str, done: Callable[[WhereAnswer], None]) -> None:
+        """Ask where a ticket stands; changes nothing."""
 
     def touch(self, pool: str, touch: Touch) -> None:
         """A session was used; told to the store within a second."""
@@ -118,6 +122,10 @@ class Line:
         assert held.touch is not None
         self._store.check(held.pool, held.touch, done)
 
+    def where(self, entrance: Entrance, ticket: Ticket, done: Callable[[WhereAnswer], None]) -> None:
+        """Ask where a ticket stands, which is no heartbeat and changes nothing in the line."""
+        self._store.where(entrance.name, ticket.visitor, ticket.exam, done)
+
     def release(self, held: Credential) -> None:
         """A pass's session ends because its holder logged out or handed in."""
         self._store.release(held.pool, held.ticket.visitor, "released")
@@ -163,7 +171,7 @@ class Line:
                 self._answer_alone(entrance, ticket, mine, secure=secure, admitted=admitted, waits=waits)
                 return
             self.heard(answer.now_ms)
-            stamped = mine.stamped(answer.arrival_us)
+            stamped = mine.stamped(answer.arrival_us, answer.ahead + 1)
             if ticket is None:
                 self._meters.arrived(entrance.name)
             if answer.state is State.ADMITTED:

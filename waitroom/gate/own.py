@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
-from waitroom.admission.line import Life, State
+from waitroom.admission.line import Life, State, Whereabouts
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
 from waitroom.errors import StoreError
@@ -42,7 +42,7 @@ Answer = Callable[[Request, Jar, Errand], Decision]
 
 
 class OwnEndpoints:
-    """Answers `{prefix}status`, `news`, `refresh`, `language` and `leave`."""
+    """Answers `{prefix}status`, `news`, `refresh`, `language`, `receipt` and `leave`."""
 
     def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
         self._prefix = prefix
@@ -55,6 +55,7 @@ class OwnEndpoints:
             b"news": (LOOKED_AT, self._news),
             b"refresh": (LOOKED_AT, lambda request, _jar, errand: screens.choice(request, errand.query)),
             b"language": (LOOKED_AT, lambda request, _jar, errand: screens.language(request, errand.query)),
+            b"receipt": (LOOKED_AT, self._receipt),
             b"leave": ((b"POST",), self._leave),
         }
 
@@ -149,6 +150,30 @@ class OwnEndpoints:
             return self._screens.not_found(request)
         held = entrance.regime is not None and entrance.regime.held
         return self._screens.news(request, errand.exam, entrance.notice(errand.exam), held=held)
+
+    def _receipt(self, request: Request, jar: Jar, errand: Errand) -> Decision:
+        """The record of the wait. A pass says all of it; where a ticket stands is asked of the store.
+
+        That is no heartbeat: to look at a record must keep no place that nobody waits at.
+        """
+        held = _asked_for(jar, errand)
+        if held is None:
+            return self._screens.no_receipt(request)
+        ticket, entrance = held.ticket, self._entrances[held.pool]
+
+        def certified(found: Whereabouts | None) -> Respond:
+            receipt = entrance.receipt(ticket, self._line.now_ms(), found)
+            return self._screens.receipt(request, receipt, entrance.notary.sign(receipt), errand.query)
+
+        if ticket.is_pass:
+            return certified(None)
+        return Later(
+            lambda resume: self._line.where(
+                entrance,
+                ticket,
+                lambda answer: resume(certified(answer if isinstance(answer, Whereabouts) else None)),
+            )
+        )
 
     def _leave(self, request: Request, jar: Jar, errand: Errand) -> Respond:
         """Give up the place (or the session) and take the cookie back."""

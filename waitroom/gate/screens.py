@@ -6,6 +6,7 @@ Law: the gate decides what is true, the screens how it is said. Neither imports 
 from typing import Protocol
 
 from waitroom.admission.line import Notice
+from waitroom.admission.receipts import Receipt
 from waitroom.admission.view import View
 from waitroom.proxy.decisions import Request, Respond
 
@@ -30,6 +31,12 @@ class Screens(Protocol):
 
     def language(self, request: Request, query: bytes) -> Respond:
         """A visitor chose a language; `query` says which."""
+
+    def receipt(self, request: Request, receipt: Receipt, line: str, query: bytes) -> Respond:
+        """The record of a wait; `line` is its signed text, `query` says in which form and where the way back leads."""
+
+    def no_receipt(self, request: Request) -> Respond:
+        """Somebody without a ticket asks for the record of their wait: 401."""
 
     def no_ticket(self, request: Request) -> Respond:
         """The answer to a status poll that shows no ticket of ours: 401."""

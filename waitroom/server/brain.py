@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from waitroom.admission.line import BackendRules, Rules
+from waitroom.admission.receipts import Notary
 from waitroom.admission.tickets import Seal
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.gate import Gate
@@ -43,6 +44,7 @@ def build_brain(settings: Settings, secrets: Secrets, store: Store, counters: Co
             pool,
             {exam: found for exam, found in settings.exams.items() if found.pool == name},
             Seal(name, keys),
+            Notary(keys),
         )
         for name, pool in settings.pools.items()
     }

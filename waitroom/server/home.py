@@ -7,6 +7,7 @@ start: passes, pages and readiness do not wait for it.
 from typing import Protocol
 
 from waitroom.admission.line import Announced, Snapshot
+from waitroom.admission.waits import Wait
 from waitroom.settings.model import Settings
 from waitroom.store.client import LineStore
 from waitroom.store.embedded import EmbeddedStore
@@ -85,6 +86,14 @@ class LineReader:
     async def snapshot(self, pool: str) -> Snapshot:
         """The pool now. Raises StoreError."""
         return await self._store.snapshot(pool)
+
+    async def waiting(self, pool: str, first: str, count: int) -> list[Wait]:
+        """Those still waiting, from this order key on. Raises StoreError."""
+        return await self._store.waiting(pool, first, count)
+
+    async def ended(self, pool: str, read: int, count: int) -> list[Wait]:
+        """How others' waits ended, latest first. Raises StoreError."""
+        return await self._store.ended(pool, read, count)
 
     async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
         """Say something on a pool's pages; gives what was said before. Raises StoreError."""

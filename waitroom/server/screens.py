@@ -4,6 +4,7 @@ Law: the status follows from the state, the form of the answer from the request;
 """
 
 from waitroom.admission.line import Notice, State
+from waitroom.admission.receipts import Receipt
 from waitroom.admission.view import View
 from waitroom.assets import static_dir
 from waitroom.errors import BackendTimeoutError
@@ -17,6 +18,7 @@ from waitroom.web.languages import make_choice as make_language_choice
 from waitroom.web.news import news
 from waitroom.web.pages import Lost, Pages, PageSettings
 from waitroom.web.problems import method_not_allowed, no_ticket, problem
+from waitroom.web.receipts import Asked, Look, ReceiptPages
 from waitroom.web.status import status_response
 from waitroom.web.stillness import is_still, make_choice
 
@@ -40,6 +42,7 @@ class WebScreens:
         self._languages = {name: exam.language for name, exam in settings.exams.items() if exam.language}
         self._default_language = settings.language
         self._pages = Pages(PageSettings.of(settings), static_dir())
+        self._receipts = ReceiptPages(PageSettings.of(settings), static_dir())
 
     def page(self, request: Request, view: View) -> Respond:
         """A page for a person."""
@@ -67,6 +70,18 @@ class WebScreens:
         """What is new in a pool, for everyone."""
         language, known = self._language(request, exam) if notice else "", request.first(b"if-none-match")
         return news(notice, held=held, language=language, known=known)
+
+    def receipt(self, request: Request, receipt: Receipt, line: str, query: bytes) -> Respond:
+        """The record of a wait, as a page or as a file to keep."""
+        asked = Asked.of(query, request.first(b"referer"), request.first(b"host"))
+        return self._receipts.receipt(receipt, line, asked, self._look(request, receipt.exam))
+
+    def no_receipt(self, request: Request) -> Respond:
+        """401, in the words of whoever asks: a person or a program."""
+        if kind_of(request) is not Kind.PAGE:
+            return no_ticket()
+        asked = Asked.of(b"", request.first(b"referer"), request.first(b"host"))
+        return self._receipts.none(asked, self._look(request, ""))
 
     def no_ticket(self, request: Request) -> Respond:
         """401: the page takes a new ticket."""
@@ -118,6 +133,9 @@ class WebScreens:
     def _language(self, request: Request, exam: str) -> str:
         default = self._languages.get(exam, self._default_language)
         return choose(request.every(b"cookie"), request.first(b"accept-language"), default)
+
+    def _look(self, request: Request, exam: str) -> Look:
+        return Look(self._language(request, exam), choose_encoding(request.first(b"accept-encoding")))
 
     def _page(self, request: Request, view: View, form: KeptForm | Lost | None) -> Respond:
         return self._pages.page(

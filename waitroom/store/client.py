@@ -14,12 +14,25 @@ from typing import Any, TypeVar
 import structlog
 
 from waitroom.admission.line import Announced, Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
 from waitroom.store.talker import Talker, rules_command
 from waitroom.store.wire import Reply, parse_url
-from waitroom.store.work import CheckDone, Endings, Job, PresentDone, Presents, Scope, Touches, Work, tell
+from waitroom.store.work import (
+    CheckDone,
+    Endings,
+    Inquiry,
+    Job,
+    PresentDone,
+    Presents,
+    Scope,
+    Touches,
+    WhereDone,
+    Work,
+    tell,
+)
 from waitroom.tasks import spawn, stop
 
 log = structlog.get_logger(__name__)
@@ -46,6 +59,8 @@ QUEUE_ENDINGS = 20_000
 """Releases, and leaves, that wait for a store that is away."""
 
 QUEUE_JOBS = 1_000
+QUEUE_INQUIRIES = 500
+"""Beyond this many jobs nobody is told where they stand: half of the queue is the conductor's and the operators'."""
 
 FLUSH_S = 1.0
 """How often uses of passes are told."""
@@ -87,7 +102,7 @@ class LineStore:
         self._pools = {name: _Pool(Scope(name, keys)) for name, keys in pools.items()}
         self._on_touched = on_touched
         self._tell_up = on_up
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[Job | Inquiry] = deque()
         self._waiting = 0
         self._loop = asyncio.get_running_loop()
         self._gathering: asyncio.TimerHandle | None = None
@@ -154,6 +169,14 @@ class LineStore:
             self._waiting += 1
             self._gather()
 
+    def where(self, pool: str, visitor: str, exam: str, done: WhereDone) -> None:
+        """Ask where a ticket stands, which is no heartbeat; `done` as with `present`."""
+        if not self.up or len(self._jobs) >= QUEUE_INQUIRIES:
+            self._loop.call_soon(done, self._refusal())
+            return
+        self._jobs.append(Inquiry(self._pools[pool].scope, visitor, exam, done))
+        self._gather()
+
     def touch(self, pool: str, touch: Touch) -> None:
         """A session was used; the store is told within a second, and `on_touched` hears what it says."""
         used = self._pools[pool].used
@@ -172,6 +195,14 @@ class LineStore:
     async def snapshot(self, pool: str) -> Snapshot:
         """The pool as it is."""
         return codec.snapshot(await self._pool_job(pool, "wr_snapshot"))
+
+    async def waiting(self, pool: str, first: str, count: int) -> list[Wait]:
+        """Those still waiting in their order, from the order key `first` on."""
+        return codec.waiting(await self._pool_job(pool, "wr_waits", (0, first, count)))
+
+    async def ended(self, pool: str, read: int, count: int) -> list[Wait]:
+        """How others' waits ended, latest first, after the `read` latest."""
+        return codec.ended(await self._pool_job(pool, "wr_waits", (1, read, count)))
 
     async def sweep(self, pool: str) -> dict[str, int]:
         """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
@@ -197,9 +228,9 @@ class LineStore:
         command: list[Argument] = ["FCALL", "wr_lease", 1, lease_key(name), owner, ttl_ms]
         return bool(await self._ask(Scope("", PoolKeys(())), lambda _scope: command))
 
-    async def _pool_job(self, pool: str, function: str) -> Reply:
+    async def _pool_job(self, pool: str, function: str, own: tuple[Argument, ...] = ()) -> Reply:
         return await self._ask(
-            self._pools[pool].scope, lambda scope: call(scope.pool, function, scope.backends(), scope.exams(), ())
+            self._pools[pool].scope, lambda scope: call(scope.pool, function, scope.backends(), scope.exams(), own)
         )
 
     async def _ask(self, scope: Scope, make: Callable[[Scope], list[Argument]]) -> Reply:

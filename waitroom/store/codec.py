@@ -5,6 +5,7 @@ Law: only integers and short strings cross. Nothing is decided here.
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from waitroom.admission.line import (
     Announced,
@@ -19,7 +20,10 @@ from waitroom.admission.line import (
     State,
     Touch,
     Touched,
+    Whereabouts,
 )
+from waitroom.admission.order import lane_of, order_key
+from waitroom.admission.waits import Outcome, Wait
 from waitroom.store.keys import Argument
 
 OK, NO_RULES, NAME_THESE = 0, 1, 2
@@ -28,6 +32,7 @@ OK, NO_RULES, NAME_THESE = 0, 1, 2
 _CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
 _TOLD_BEFORE, _AS_IT_CAME = 16, 32
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
+_STANDS = (None, State.WAITING, State.LOBBY, State.ADMITTED)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
 
 
@@ -101,6 +106,11 @@ def touched(batch: Sequence[Touch], reply: list[int]) -> list[Touched]:
     ]
 
 
+def whereabouts(reply: list[int]) -> Whereabouts:
+    """The reply of `wr_where` for one ticket."""
+    return Whereabouts(_STANDS[reply[2]], reply[3], reply[4])
+
+
 def rules_arguments(rules: Rules) -> tuple[Argument, ...]:
     """The arguments of `wr_rules`."""
     text = {
@@ -144,6 +154,28 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
             for at in range(0, len(notices), 3)
         },
     )
+
+
+def waiting(reply: list[Any]) -> list[Wait]:
+    """The reply of `wr_waits` about those still waiting."""
+    page, found = reply[2], []
+    for at in range(0, len(page), 3):
+        order = int(float(page[at + 1]))
+        lane = lane_of(order)
+        arrival_us, exam = order - order_key(lane, 0), page[at + 2].decode()
+        found.append(Wait(page[at].decode(), arrival_us, lane, exam, Outcome.WAITING, reply[1]))
+    return found
+
+
+def ended(reply: list[Any]) -> list[Wait]:
+    """The reply of `wr_waits` about the ends of others, which it gives with the latest last."""
+    return [_ended(line.decode()) for line in reversed(reply[2])]
+
+
+def _ended(line: str) -> Wait:
+    visitor, arrival_us, at_ms, lane, first, backend, exam = line.split(" ")
+    outcome, backend = (Outcome.LEFT, "") if backend == "-" else (Outcome.ADMITTED, backend)
+    return Wait(visitor, int(arrival_us), Lane(int(lane)), exam, outcome, int(at_ms), backend, int(first))
 
 
 def announcement(said: Announced) -> str:

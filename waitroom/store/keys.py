@@ -12,7 +12,7 @@ Argument = str | int
 FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "passes")
 """The keys that every call names first, in the order of the library."""
 
-LAST = ("notices",)
+LAST = ("notices", "waits")
 """The keys that every call names last. A key that a version adds goes here, at the end: a library newer than the worker
 must find the worker's keys where they were."""
 

@@ -4,8 +4,8 @@
 Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
 
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
-        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices. All share the hash tag {pool}. What
-        a version adds stands last: a worker of before does not name it, and must still find its own keys.
+        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits. All share the hash tag {pool}.
+        What a version adds stands last: a worker of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
   Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
@@ -17,24 +17,28 @@ What the keys hold:
   state    hash: seen (ms of the last call), mercy (nothing expires before), freeze (nobody is admitted before), born
            (ms of the first call), told:<reason> (departures that a sweep has told), arrival (us of the last arrival),
            flow (admissions in 1,000 s), opens (earliest pending opening), pull (1: deadlines lie too far ahead),
-           open:<exam> (opening ms of an exam with a lobby)
+           open:<exam> (opening ms of an exam with a lobby), exam:<exam> (its number in deadlines), exams (the last
+           number given)
   bucket   hash: tokens (millionths of an admission), at (ms)
   flow     hash: a:<slot>, e:<slot>, d:<slot> (people admitted, sessions ended, ms those had lasted, in a slot of 10 s),
            t:<total>
   line     zset: confirmed ticket -> order key; in the lobby, present or absent
   awake    zset: present, eligible ticket -> order key
-  due      zset: ticket -> deadline ms of its next heartbeat; absent: minus the ms since when
+  due      zset: ticket -> deadline ms of its next heartbeat; absent: minus the ms since when. Behind the point stands
+           the number of its exam, see `deadline_of`
   lobby:   zset: present ticket of an exam that is not open yet -> order key
   lobbydue: zset: the same as due for tickets in a lobby
   sess:    zset: visitor -> ms when the session lapses
   passes   hash: visitor with a session -> "admitted_ms keep_until_ms backend"
   left     zset: visitor whose session has ended -> ms of the end, positive: lapsed, negative: released
   notices  hash: exam, or "" for the whole pool -> "at_ms until_ms text": what staff say on its pages; until 0: for good
+  waits    list: how waits ended, oldest first: "visitor arrival_us ended_ms lane place backend exam"; place on arrival,
+           0: not known; backend "-": left without having been let in; exam last since it may be ""
 
 An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
 
-local VERSION = 3
+local VERSION = 4
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -62,6 +66,10 @@ local FORGET_MS = 86400000       -- no browser keeps a ticket for longer than a 
 local EXPIRED_IN_PASSING = 256   -- overdue entries of one kind that a present or touch call clears
 local EXPIRED_IN_SWEEP = 1000
 local PULLED_IN_SWEEP = 5000
+local WAITS_MAX = 200000         -- ends of waits that are kept: 100 bytes each
+local WAITS_IN_PAGE = 1000       -- lines of a page of wr_waits at most
+local EXAMS_MAX = 2047           -- exams of a pool whose number stands in deadlines: 11 bits
+local EXAM_SHARE = 1 / (EXAMS_MAX + 1)
 local DECODED = 64               -- rules texts remembered
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN = 0, 1, 2, 3, 4, 5
@@ -120,7 +128,7 @@ local function pool_of(keys, args)
     pool.exams[index], pool.exam[exam.name] = exam, exam
     key, at = key + 2, at + 2
   end
-  pool.notices, pool.first = keys[key], at
+  pool.notices, pool.waits, pool.first = keys[key], keys[key + 1], at
   return pool
 end
 
@@ -217,6 +225,57 @@ local function save_bucket(pool)
   if pool.rules.rate_milli ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
 end
 
+-- A deadline with the number of its exam behind the point. Whole ms take 41 bits of a double's 53 until 2039 and 42
+-- until 2109, so 11 are free. What is asked of deadlines is asked in whole ms, and ms + share < n is ms < n for a whole
+-- n; for absent tickets, whose sign is minus, the share counts away from 0 as well.
+local function deadline_of(ms, number)
+  return ms < 0 and ms - number * EXAM_SHARE or ms + number * EXAM_SHARE
+end
+
+local function number_in(deadline)
+  local whole = deadline < 0 and -deadline or deadline
+  return (whole - floor(whole)) / EXAM_SHARE
+end
+
+-- The number of an exam in deadlines, the next one if `settle_openings` found none; 0, "not known", where there are no
+-- more.
+local function number_of(pool, exam)
+  if not exam then return 0 end
+  if not exam.number then
+    exam.number = redis.call('HINCRBY', pool.state, 'exams', 1)
+    if exam.number > EXAMS_MAX then exam.number = 0 end
+    redis.call('HSET', pool.state, 'exam:' .. exam.name, exam.number)
+  end
+  return exam.number
+end
+
+-- Exams by their numbers.
+local function exams_of(pool)
+  if pool.numbered then return pool.numbered end
+  local fields = redis.call('HGETALL', pool.state)
+  pool.numbered = {}
+  for at = 1, #fields, 2 do
+    local name = string.match(fields[at], '^exam:(.*)$')
+    if name then pool.numbered[tonumber(fields[at + 1])] = name end
+  end
+  pool.numbered[0] = nil
+  return pool.numbered
+end
+
+-- Notes how a wait ended. Who was in before waits again, and keeps the line of the first time. `backend` nil: left.
+local function end_wait(pool, visitor, arrival, lane, place, backend, exam)
+  if lane == 0 or not pool.waits then return end -- a worker of before waits were kept asks
+  local text = string.format(
+    '%s %.0f %.0f %d %d %s %s', visitor, arrival, pool.now, lane, place, backend or '-', exam or '')
+  if redis.call('RPUSH', pool.waits, text) > WAITS_MAX then redis.call('LPOP', pool.waits) end
+end
+
+-- The same for tickets that leave without having been let in: each with its order key and its deadline.
+local function leave_line(pool, visitor, key, deadline)
+  local lane = floor(key / LANE_WIDTH)
+  end_wait(pool, visitor, key - lane * LANE_WIDTH, lane, 0, nil, exams_of(pool)[number_in(deadline)])
+end
+
 -- Exams whose opening has come. Those that the call did not name are returned, and the caller is asked to.
 local function due_openings(pool)
   local missing = {}
@@ -245,18 +304,20 @@ end
 local function settle_openings(pool)
   if #pool.exams == 0 then return end
   local fields = {}
-  for index, exam in ipairs(pool.exams) do fields[index] = 'open:' .. exam.name end
+  for index, exam in ipairs(pool.exams) do
+    fields[2 * index - 1], fields[2 * index] = 'open:' .. exam.name, 'exam:' .. exam.name
+  end
   local pending = redis.call('HMGET', pool.state, unpack(fields))
   local moved = false
   for index, exam in ipairs(pool.exams) do
-    exam.pending = tonumber(pending[index])
+    exam.pending, exam.number = tonumber(pending[2 * index - 1]), tonumber(pending[2 * index])
     if exam.opens < 0 then exam.opens = exam.pending or 0 end
     if exam.pending and exam.opens <= pool.now then
       open_lobby(pool, exam)
-      redis.call('HDEL', pool.state, fields[index])
+      redis.call('HDEL', pool.state, fields[2 * index - 1])
       exam.pending, moved = nil, true
     elseif exam.pending and exam.pending ~= exam.opens then
-      redis.call('HSET', pool.state, fields[index], exam.opens)
+      redis.call('HSET', pool.state, fields[2 * index - 1], exam.opens)
       exam.pending, moved = exam.opens, true
     end
   end
@@ -284,14 +345,16 @@ end
 -- gone, and come back with their cookie.
 local function expire_presence(pool, due, present, bound)
   if pool.now < pool.mercy then return end
-  local late = redis.call('ZRANGEBYSCORE', due, 0, '(' .. pool.now, 'LIMIT', 0, bound)
-  if #late == 0 then return end
+  local found = redis.call('ZRANGEBYSCORE', due, 0, '(' .. pool.now, 'WITHSCORES', 'LIMIT', 0, bound)
+  if #found == 0 then return end
+  local late = {}
+  for at = 1, #found, 2 do late[#late + 1] = found[at] end
   redis.call('ZREM', present, unpack(late))
   local confirmed = redis.call('ZMSCORE', pool.line, unpack(late))
   local absent, gone = {}, {}
   for index, ticket in ipairs(late) do
     if confirmed[index] then
-      absent[#absent + 1], absent[#absent + 2] = -pool.now, ticket
+      absent[#absent + 1], absent[#absent + 2] = deadline_of(-pool.now, number_in(tonumber(found[2 * index]))), ticket
     else
       gone[#gone + 1] = ticket
     end
@@ -386,12 +449,12 @@ local function lobby_poll_ms(pool, exam, ahead, visitor)
   return floor(left + min(POLL_MAX_MS, ahead * 1e6 / rate) + 1000 * jitter(visitor))
 end
 
--- The next poll and the deadline that goes with it.
+-- The next poll and the deadline that goes with it; `kind.share` is what `deadline_of` adds for its exam.
 local function heartbeat(pool, visitor, kind, ms)
   if not kind.confirmed then
-    return min(ms, floor(CONFIRM_POLL_MS * (0.6 + 0.4 * jitter(visitor)))), pool.now + UNCONFIRMED_MS
+    return min(ms, floor(CONFIRM_POLL_MS * (0.6 + 0.4 * jitter(visitor)))), pool.now + UNCONFIRMED_MS + kind.share
   end
-  return ms, pool.now + ms + max(SLACK_MS, ms) + (kind.hidden and HIDDEN_MS or kind.page and PAGE_MS or 0)
+  return ms, pool.now + ms + max(SLACK_MS, ms) + (kind.hidden and HIDDEN_MS or kind.page and PAGE_MS or 0) + kind.share
 end
 
 -- The next arrival: later than every one before, even when the clock went back.
@@ -418,6 +481,8 @@ local function admit(pool, ticket, way)
   pool.tokens = pool.tokens - ONE_TOKEN
   pool.room = may_enter(pool)
   count_admission(pool, way)
+  local kind = ticket.kind
+  end_wait(pool, visitor, ticket.arrival, kind.lane, ticket.new and 1 or 0, backend.name, kind.exam and kind.exam.name)
   return {state = ADMITTED, backend = backend.index, admitted = pool.now, ahead = 0, poll = POLL_MIN_MS}
 end
 
@@ -544,6 +609,7 @@ local function kind_of(pool, mix)
     page = floor(number / 8) % 2 == 1,
   }
   kind.beats = kind.confirmed and not kind.lobby
+  kind.share = deadline_of(0, number_of(pool, exam))
   pool.kinds[mix] = kind
   return kind
 end
@@ -762,6 +828,17 @@ local function wr_release(keys, args)
   return {0, pool.now, lived}
 end
 
+-- The order key and the deadline of a ticket, wherever it stands; nil if it stands nowhere.
+local function place_of(pool, visitor)
+  local key = redis.call('ZSCORE', pool.awake, visitor) or redis.call('ZSCORE', pool.line, visitor)
+  local deadline = redis.call('ZSCORE', pool.due, visitor)
+  for _, exam in ipairs(deadline and {} or pool.exams) do
+    key = key or redis.call('ZSCORE', exam.lobby, visitor)
+    deadline = deadline or redis.call('ZSCORE', exam.due, visitor)
+  end
+  return tonumber(key), tonumber(deadline) or 0
+end
+
 --[[ wr_leave: tickets give up their places. A session that such a visitor holds ends too.
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor
@@ -772,6 +849,7 @@ local function wr_leave(keys, args)
   local left = 0
   for at = pool.first, #args do
     local visitor = args[at]
+    local key, deadline = place_of(pool, visitor)
     local stood = redis.call('ZREM', pool.awake, visitor) + redis.call('ZREM', pool.line, visitor)
     redis.call('ZREM', pool.due, visitor)
     for _, exam in ipairs(pool.exams) do
@@ -784,6 +862,7 @@ local function wr_leave(keys, args)
       count_ends(pool, 'left', 1, max(0, pool.now - pass.admitted))
     elseif stood > 0 then
       count(pool, 't:departures:left', 1)
+      if key then leave_line(pool, visitor, key, deadline) end
     end
     redis.call('ZADD', pool.left, -pool.now, visitor)
     left = left + min(1, stood)
@@ -839,10 +918,16 @@ end
 
 -- Absent tickets whose grace is over leave the line.
 local function forget_absent(pool, due)
-  local long = -(pool.now - pool.rules.grace_ms)
-  if pool.now < pool.mercy or long >= 0 then return end
-  local gone = redis.call('ZRANGEBYSCORE', due, string.format('%.0f', long), '(0', 'LIMIT', 0, EXPIRED_IN_SWEEP)
-  if #gone == 0 then return end
+  local since = pool.now - pool.rules.grace_ms
+  if pool.now < pool.mercy or since <= 0 then return end
+  local long = string.format('(%.0f', -since - 1) -- with the number of an exam behind the point it is still this ms
+  local found = redis.call('ZRANGEBYSCORE', due, long, '(0', 'WITHSCORES', 'LIMIT', 0, EXPIRED_IN_SWEEP)
+  if #found == 0 then return end
+  local gone = {}
+  for at = 1, #found, 2 do gone[#gone + 1] = found[at] end
+  for index, key in ipairs(redis.call('ZMSCORE', pool.line, unpack(gone))) do
+    if key then leave_line(pool, gone[index], tonumber(key), tonumber(found[2 * index])) end
+  end
   redis.call('ZREM', due, unpack(gone))
   redis.call('ZREM', pool.line, unpack(gone))
   count(pool, 't:departures:absent', #gone)
@@ -853,6 +938,27 @@ local function forget_ended(pool)
   if before <= 0 then return end
   redis.call('ZREMRANGEBYSCORE', pool.left, 0, string.format('(%.0f', before))
   redis.call('ZREMRANGEBYSCORE', pool.left, string.format('(%.0f', -before), '(0')
+end
+
+-- Ends of waits that are too old, and numbers of exams that no deadline has any more.
+local function forget_waits(pool)
+  if not pool.waits then return end
+  local before = pool.now - max(FORGET_MS, pool.rules.max_ms)
+  for _ = 1, EXPIRED_IN_SWEEP do
+    local ended = tonumber(string.match(redis.call('LINDEX', pool.waits, 0) or '', '^%S+ %d+ (%d+)'))
+    if not ended or ended > before then break end
+    redis.call('LPOP', pool.waits)
+  end
+  if not redis.call('HGET', pool.state, 'exams') or redis.call('EXISTS', pool.due) == 1 then return end
+  for _, exam in ipairs(pool.exams) do
+    if redis.call('EXISTS', exam.due) == 1 then return end
+  end
+  local gone = {}
+  for _, field in ipairs(redis.call('HKEYS', pool.state)) do
+    if #gone < EXPIRED_IN_SWEEP and string.sub(field, 1, 5) == 'exam:' then gone[#gone + 1] = field end
+  end
+  if #gone < EXPIRED_IN_SWEEP then gone[#gone + 1] = 'exams' end
+  redis.call('HDEL', pool.state, unpack(gone))
 end
 
 -- Measures the flow of the last minute and drops slots that nobody asks for any more, or that lie in the future.
@@ -875,9 +981,11 @@ end
 -- After the clock went back: deadlines further ahead than any call gives come nearer. Returns whether all have.
 local function pull_in(pool, due)
   local latest = pool.now + DUE_MAX_MS
-  local far = redis.call('ZRANGEBYSCORE', due, '(' .. latest, '+inf', 'LIMIT', 0, PULLED_IN_SWEEP)
-  for _, ticket in ipairs(far) do redis.call('ZADD', due, latest, ticket) end
-  return #far < PULLED_IN_SWEEP
+  local far = redis.call('ZRANGEBYSCORE', due, latest + 1, '+inf', 'WITHSCORES', 'LIMIT', 0, PULLED_IN_SWEEP)
+  for at = 1, #far, 2 do
+    redis.call('ZADD', due, deadline_of(latest, number_in(tonumber(far[at + 1]))), far[at])
+  end
+  return #far < 2 * PULLED_IN_SWEEP
 end
 
 local function pull_in_all(pool)
@@ -955,6 +1063,7 @@ local function wr_sweep(keys, args)
     forget_absent(pool, exam.due)
   end
   forget_ended(pool)
+  forget_waits(pool)
   local _, over = notices_of(pool)
   if #over > 0 then redis.call('HDEL', pool.notices, unpack(over)) end
   drop_retired(pool)
@@ -1040,6 +1149,56 @@ local function wr_snapshot(keys, args)
   }
 end
 
+--[[ wr_waits: a page of the waits of a pool, changing nothing: of those still waiting in order, or of how others ended,
+the latest pages first. Who comes or goes while pages are read may be told twice; nobody is left out who was there.
+KEYS   the pool's
+ARGV   the pool's, then what (0 waiting, 1 ended), where the page begins (waiting: order key; ended: lines read so far),
+       lines of the page
+Reply  0, now_ms, an array: of those waiting visitor, order key as text, exam, ...; of the others lines of waits ]]
+local function wr_waits(keys, args)
+  local pool = pool_of(keys, args)
+  if not load_rules(pool) then return {1} end
+  local _, exams = unnamed(pool)
+  if #exams > 0 then return {2, {}, exams} end
+  local first, lines = args[pool.first + 1], min(WAITS_IN_PAGE, tonumber(args[pool.first + 2]))
+  if args[pool.first] == '1' then
+    local last = -1 - tonumber(first)
+    return {0, pool.now, redis.call('LRANGE', pool.waits, last - lines + 1, last)}
+  end
+  local found, page = redis.call('ZRANGEBYSCORE', pool.line, first, '+inf', 'WITHSCORES', 'LIMIT', 0, lines), {}
+  for at = 1, #found, 2 do
+    local n, _, deadline = #page, place_of(pool, found[at])
+    page[n + 1], page[n + 2], page[n + 3] = found[at], found[at + 1], exams_of(pool)[number_in(deadline)] or ''
+  end
+  return {0, pool.now, page}
+end
+
+--[[ wr_where: where tickets stand, changing nothing: to ask is no heartbeat. The exams they come for must be named.
+KEYS   the pool's
+ARGV   the pool's, then of each ticket: visitor
+Reply  0, now_ms, then of each ticket: stands (0 nowhere, 1 in line, 2 in a lobby, 3 admitted), ahead, admitted_ms ]]
+local function wr_where(keys, args)
+  local pool, reply = pool_of(keys, args), {}
+  reply[1], reply[2] = 0, pool.now
+  for at = pool.first, #args do
+    local visitor, stands, among = args[at], 1, pool.awake
+    local pass, key = pass_of(redis.call('HGET', pool.passes, visitor)), redis.call('ZSCORE', pool.awake, visitor)
+    for _, exam in ipairs(key and {} or pool.exams) do
+      if redis.call('ZSCORE', exam.due, visitor) then stands, among = 2, exam.lobby end
+    end
+    key = key or redis.call('ZSCORE', among, visitor) or redis.call('ZSCORE', pool.line, visitor)
+    if pass then
+      stands, key = 3, nil
+    elseif not key then
+      stands = 0
+    end
+    local n = #reply
+    reply[n + 1], reply[n + 2] = stands, key and redis.call('ZCOUNT', among, '-inf', '(' .. key) or 0
+    reply[n + 3] = pass and pass.admitted or 0
+  end
+  return reply
+end
+
 --[[ wr_version: the version of this library; a newer one understands all that an older one was asked.
 KEYS   none
 ARGV   none
@@ -1066,5 +1225,7 @@ redis.register_function('wr_rules', wr_rules)
 redis.register_function('wr_sweep', wr_sweep)
 redis.register_function('wr_announce', wr_announce)
 redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
+redis.register_function{function_name = 'wr_waits', callback = wr_waits, flags = {'no-writes'}}
+redis.register_function{function_name = 'wr_where', callback = wr_where, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
 redis.register_function('wr_lease', wr_lease)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from waitroom.admission.line import Presence, Standing, Touch, Touched
+from waitroom.admission.line import Presence, Standing, Touch, Touched, Whereabouts
 from waitroom.errors import StoreError
 from waitroom.store import codec
 from waitroom.store.keys import AS_REMEMBERED, Argument, PoolKeys, call
@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 PresentDone = Callable[[Standing | StoreError], None]
 CheckDone = Callable[[Touched | StoreError], None]
+WhereDone = Callable[[Whereabouts | StoreError], None]
 
 NAMES_LEARNED = 1_000
 """Backends and exams of other settings than ours that the store may tell us of, per pool."""
@@ -149,6 +150,29 @@ class Endings:
             self.failed()
         else:
             log.error("store_endings_lost", count=len(self.own), error=str(error))
+
+
+@dataclass(slots=True)
+class Inquiry:
+    """Where a ticket stands."""
+
+    scope: Scope
+    visitor: str
+    exam: str
+    done: WhereDone
+
+    def command(self) -> list[Argument]:
+        """Of the exams only the ticket's own matters."""
+        exams = [(self.exam, AS_REMEMBERED)] if self.exam else []
+        return call(self.scope.pool, "wr_where", (), exams, (self.visitor,))
+
+    def reply(self, reply: Reply) -> None:
+        """Tell where."""
+        tell(self.done, codec.whereabouts(reply))
+
+    def fail(self, error: StoreError) -> None:
+        """Tell that it is not known."""
+        tell(self.done, error)
 
 
 @dataclass(slots=True)

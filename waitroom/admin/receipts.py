@@ -1,0 +1,102 @@
+"""`/api/v1/receipts/verify` and the form at `/receipts`: staff check the record of a wait that a student shows.
+
+Law: it changes nothing, and who may `read` may ask. What is pasted is shown only as far as it is genuine.
+"""
+
+import json
+from collections.abc import Callable
+from html import escape
+
+from aiohttp import web
+
+from waitroom.admin.access import Access, Scope
+from waitroom.admin.refusals import RefusedError
+from waitroom.admission.receipts import Doubt, Notary, Receipt
+from waitroom.admission.verdicts import GENUINE, WHY, sayings, verdict
+from waitroom.settings.secrets import Secrets
+
+VERIFY_SCOPE: Scope = "read"
+"""What it takes to have a record checked."""
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>waitroom: check a record of a wait</title>
+<main>
+<h1>Check a record of a wait</h1>
+{verdict}
+<form method="post" action="/receipts">
+<p><label for="receipt">The signed line, or the file or mail that has it:</label><br>
+<textarea id="receipt" name="receipt" rows="8" cols="72" required></textarea>
+<p><label for="token">Token of the admin API, if this listener asks for one:</label><br>
+<input id="token" name="token" type="password" autocomplete="off">
+<p><button>Check it</button>
+</form>
+<p><a href="/">Back to the admin listener</a></p>
+</main>
+"""
+
+
+class Receipts:
+    """The endpoints."""
+
+    def __init__(self, secrets: Callable[[], Secrets], access: Access) -> None:
+        self._secrets = secrets
+        self._access = access
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where they are."""
+        return [
+            web.post("/api/v1/receipts/verify", self._verify),
+            web.get("/receipts", self._form),
+            web.post("/receipts", self._check),
+        ]
+
+    async def _verify(self, request: web.Request) -> web.Response:
+        self._access.of(request, VERIFY_SCOPE)
+        return web.json_response(verdict(self._look(await _read(request))))
+
+    async def _form(self, _request: web.Request) -> web.Response:
+        return _page("")
+
+    async def _check(self, request: web.Request) -> web.Response:
+        try:
+            asked = await request.post()
+        except (UnicodeDecodeError, LookupError) as error:
+            raise RefusedError(400, "The form is not text that can be read.") from error
+        token, text = asked.get("token", ""), asked.get("receipt", "")
+        if not isinstance(token, str) or not isinstance(text, str):
+            raise RefusedError(400, "Both fields are text, not files.")
+        try:
+            self._access.of_form(request, token.strip(), VERIFY_SCOPE)
+        except RefusedError as error:
+            return _page(f'<p role="status"><strong>{escape(str(error))}</strong></p>', error)
+        return _page(_told(self._look(text)))
+
+    def _look(self, text: str) -> Receipt | Doubt:
+        return Notary([(key.id, key.key) for key in self._secrets().keys]).look(text)
+
+
+async def _read(request: web.Request) -> str:
+    if request.content_type != "application/json":
+        raise RefusedError(415, "The body is JSON: Content-Type: application/json.")
+    try:
+        asked = json.loads(await request.read())
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise RefusedError(400, "The body is not JSON.") from error
+    if not isinstance(asked, dict) or asked.keys() != {"receipt"} or not isinstance(asked["receipt"], str):
+        raise RefusedError(400, 'Allowed: {"receipt": "WR1...."}')
+    return asked["receipt"]
+
+
+def _told(found: Receipt | Doubt) -> str:
+    if isinstance(found, Doubt):
+        return f'<p role="status"><strong>{escape(WHY[found])}</strong></p>'
+    rows = "".join(f"<tr><th scope=row>{escape(each.name)}<td>{escape(each.text)}\n" for each in sayings(found))
+    return f'<p role="status"><strong>{escape(GENUINE)}</strong></p>\n<table>\n{rows}</table>'
+
+
+def _page(said: str, error: RefusedError | None = None) -> web.Response:
+    status, headers = (error.status, error.headers) if error else (200, None)
+    return web.Response(text=_PAGE.format(verdict=said), content_type="text/html", status=status, headers=headers)

@@ -1,0 +1,97 @@
+"""`waitroom ticket`: what staff can do with a ticket. `verify` checks the record of a wait; no service need run.
+
+Law: exit code 0 genuine, 1 not, 2 it could not be looked at (no file, no keys, no record in it). Nothing is ever made:
+not even the keys of a service that has none.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from waitroom.admission.receipts import MAX_TEXT, Doubt, Notary, Receipt
+from waitroom.admission.verdicts import GENUINE, WHY, sayings, verdict
+from waitroom.errors import WaitroomError
+from waitroom.settings.load import load
+from waitroom.settings.secrets import ENVIRONMENT, load_secrets
+
+GENUINE_CODE, DOUBTFUL, UNREADABLE = 0, 1, 2
+DEFAULT_DATA_DIR = Path("var")
+
+
+@click.group()
+def ticket() -> None:
+    """Check the record of a wait that a student shows."""
+
+
+@ticket.command()
+@click.argument("receipt", required=False, default="-")
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings file of the service.")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Folder with its keys.  [default: var]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def verify(receipt: str, config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
+    """Check RECEIPT: the signed line itself, a file that has it, or - for what is typed or piped in.
+
+    \b
+    Blanks, line breaks and the quotation marks of a mail do no harm.
+    Exit code: 0 genuine, 1 not genuine, 2 it could not be looked at.
+    """
+    text = _text(receipt)
+    notary = _notary(config, data_dir)
+    found = notary.look(text)
+    if as_json:
+        click.echo(json.dumps(verdict(found), indent=2))
+    else:
+        _show(found)
+    if isinstance(found, Receipt):
+        sys.exit(GENUINE_CODE)
+    sys.exit(UNREADABLE if found is Doubt.NONE_THERE else DOUBTFUL)
+
+
+def _text(given: str) -> str:
+    """What is to be looked at; bounded, whatever the file."""
+    if given == "-":
+        return sys.stdin.buffer.read(MAX_TEXT).decode(errors="replace")
+    path = Path(given)
+    try:
+        if len(given) > 255 or not path.exists():  # a signed line, which may be too long for a name
+            return given
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(MAX_TEXT)
+    except (OSError, ValueError) as error:
+        _give_up(f"{given}: {getattr(error, 'strerror', None) or error}")
+
+
+def _notary(config: Path | None, data_dir: Path | None) -> Notary:
+    try:
+        file = load(config).secrets.file if config else DEFAULT_DATA_DIR / "secrets"
+        file = data_dir / "secrets" if data_dir else file
+        if ENVIRONMENT not in os.environ and not file.exists():
+            _give_up(f"{file}: no keys there; --config or --data-dir say where the service has them")
+        keys = load_secrets(file).keys
+    except WaitroomError as error:
+        _give_up(str(error))
+    return Notary([(key.id, key.key) for key in keys])
+
+
+def _show(found: Receipt | Doubt) -> None:
+    if isinstance(found, Doubt):
+        click.echo(WHY[found], err=True)
+        return
+    from rich.console import Console  # noqa: PLC0415 - `--json` and every doubt do without it
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    table = Table(show_header=False, title=GENUINE, title_style="bold green", title_justify="left")
+    for each in sayings(found):
+        table.add_row(each.name, each.text)
+    Console(highlight=False).print(table)
+
+
+def _give_up(what: str) -> NoReturn:
+    click.echo(f"waitroom: {what}", err=True)
+    sys.exit(UNREADABLE)
