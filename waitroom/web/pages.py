@@ -130,6 +130,7 @@ class Pages:
         values = shared_slots(
             words, Shared(now.state, title, now.notice, now.stale, now.opens_ms, now.resume_ms, now.seed_hash)
         )
+        values["record_url"] = f"{self._prefix}receipt?pool={now.pool}"
         values["status_url"] = f"{self._prefix}status?pool={now.pool}"
         values["news_url"] = f"{self._prefix}news?pool={now.pool}" + (f"&amp;exam={now.exam}" if now.exam else "")
         values["note"] = note = self._look.note_for(now.exam, now.language)
