@@ -174,6 +174,16 @@ def test_without_help_settings() -> None:
     assert view().code.encode() in body
 
 
+def test_an_accessibility_statement_is_linked() -> None:
+    """Where the operator has one, every page leads to it, in words of its language."""
+    statement = "https://uni.example/accessibility?a=1&b"
+    made = pages(Help(accessibility=statement))
+    for language, word in (("fr", "Accessibilité"), ("de", "Barrierefreiheit")):
+        body = made.page(view(), language=language).body.decode()
+        assert f'<a href="https://uni.example/accessibility?a=1&amp;b">{word}</a>' in body
+    assert b"Accessibility" not in PAGES.page(view(), language="en").body
+
+
 def test_words_are_valid_json() -> None:
     """What the script reads is JSON, in every language and state."""
     for language in LANGUAGES:

@@ -228,6 +228,9 @@ class Help(Part):
     email: Annotated[str, named(r"[^@\s<>\"]{1,64}@[^@\s<>\"]{1,255}", "an e-mail address")] | None = Field(
         default=None, description="E-mail address of the help desk."
     )
+    accessibility: Annotated[str, named(r"https?://[!-~]{1,500}", "an http or https URL")] | None = Field(
+        default=None, description="Your accessibility statement; docs/accessibility-statement.md is a model of one."
+    )
     phone: Annotated[str, named(r"[+0-9][0-9 ()./-]{1,39}", "a telephone number, such as +32 4 366 00 00")] | None = (
         Field(default=None, description="Telephone number of the help desk.")
     )
