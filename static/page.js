@@ -22,7 +22,7 @@ const RELOADS = 4, RELOADS_MS = 60000, CHIME_MS = 900;
 let state = body.dataset.state, trouble = '', headed = '', shown = null, last = null;
 let timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false, skew = 0, beat = Date.now();
 let sent = false, lost = state === 'down' ? 'lostdown' : 'lost', paused = false, best = 0, spoken = 0;
-let take = '', notice = first.message && first.message.text, held = null, audio = null, bell = false;
+let take = '', newsMs = NEWS_MS, notice = first.message && first.message.text, held = null, audio = null, bell = false;
 
 function t(id, values, n) {
   let m = words[id];
@@ -288,7 +288,6 @@ async function poll() {
 // What staff say reaches every open page within 5 s, however far apart its polls are. This asks for something that is
 // the same for all and costs the server next to nothing; a poll of the same moment makes it needless.
 async function news() {
-  let next = d.hidden ? 5 * NEWS_MS : NEWS_MS;
   if (!leaving && Date.now() - asked > NEWS_MS / 2) try {
     const got = await get(body.dataset.news, 'no-cache');
     if (got.status === 404) return;
@@ -297,9 +296,10 @@ async function news() {
       if (!paused) message(told.message);
       if (held !== null && held !== told.held) soon(Math.random() * NEWS_MS);
       held = told.held;
+      newsMs = told.next_ms || NEWS_MS;
     }
   } catch (error) { /* the polls say what there is to say about the connection */ }
-  setTimeout(news, next * (.75 + Math.random() / 3));
+  setTimeout(news, (d.hidden ? 5 : 1) * newsMs * (.75 + Math.random() / 3));
 }
 // Reloads are counted in the entry of the history, which survives them: no storage is used.
 function countReloads() {

@@ -1,12 +1,13 @@
 """What every open page asks for every few seconds costs no store call, no cookie, and nothing that was done before."""
 
+import json
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
 from tests.admin.test_admin import SETTINGS
 from tests.support.requests import Asked
-from waitroom.admission.line import Notice
+from waitroom.admission.line import Lane, Notice, Snapshot
 from waitroom.admission.receipts import Notary
 from waitroom.admission.tickets import Seal
 from waitroom.gate.entrance import Entrance
@@ -91,3 +92,19 @@ def test_a_pool_that_there_is_not(desk: Desk) -> None:
         answer = desk.ask(query)
         assert answer.status == 404
         assert dict(answer.headers)[b"Content-Type"].startswith(b"application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("waiting", "lobby", "next_ms"),
+    [(0, 0, 4_000), (20_000, 0, 4_000), (20_001, 0, 8_000), (10_000, 30_001, 16_000), (1_000_000, 0, 64_000)],
+)
+def test_a_crowd_asks_more_rarely(desk: Desk, waiting: int, lobby: int, next_ms: int) -> None:
+    """All pages of a pool together cost the same, however many they are."""
+    desk.entrance.learn(
+        Snapshot(
+            now_ms=1, held=False, rate_milli=0, tokens_milli=0, waiting={Lane.STANDARD: waiting}, absent=0,
+            lobby={"MATH0001": lobby}, sessions={}, limits={}, flow=(), arrivals_total=0, admissions_total={},
+            departures_total={},
+        )
+    )  # fmt: skip
+    assert json.loads(desk.ask("pool=main").body) == {"message": None, "held": False, "next_ms": next_ms}

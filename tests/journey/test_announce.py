@@ -134,7 +134,7 @@ def test_news_cost_nothing_twice(tmp_path: Path) -> None:
             Student(product.public, "a") as a,
         ):
             first = await a.ask("GET", NEWS, SCRIPT)
-            assert (first.status, json.loads(first.body)) == (200, {"message": None, "held": False})
+            assert (first.status, json.loads(first.body)) == (200, {"message": None, "held": False, "next_ms": 4_000})
             again = await a.ask("GET", NEWS, SCRIPT | {"If-None-Match": first.headers["Etag"]})
             assert (again.status, again.body) == (304, b"")
             assert again.headers["Etag"] == first.headers["Etag"]

@@ -40,7 +40,7 @@ class Site:
     """Pages of the exam server that need no pass, by path: the bytes with their charset declared inside."""
     loads: list[tuple[str, str, bytes]] = field(default_factory=list)
     polls: list[str] = field(default_factory=list)
-    news: dict[str, object] = field(default_factory=lambda: {"message": None, "held": False})
+    news: dict[str, object] = field(default_factory=lambda: {"message": None, "held": False, "next_ms": 4_000})
     news_asked: int = 0
     url: str = ""
 

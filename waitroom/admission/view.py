@@ -48,6 +48,14 @@ class View(NamedTuple):
         return ticket_code(self.visitor) if self.visitor else ""
 
 
+class News(NamedTuple):
+    """What everyone who waits for an exam is told between their polls, and when they may ask again."""
+
+    notice: Notice | None
+    held: bool
+    next_ms: int
+
+
 def ticket_code(visitor: str) -> str:
     """A visitor's code for the help line, such as `K7QF-2M9D`: 40 bits of a hash, which does not give the id away."""
     digest = hashlib.sha256(b"waitroom code " + visitor.encode()).digest()

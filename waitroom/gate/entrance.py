@@ -10,7 +10,7 @@ from waitroom.admission.estimate import Eta, Regime, Unknown, regime
 from waitroom.admission.line import Lane, Notice, Snapshot, State, Touch, Whereabouts
 from waitroom.admission.receipts import Notary, Receipt, Wait
 from waitroom.admission.tickets import Seal, Ticket, set_cookie
-from waitroom.admission.view import View, ticket_code
+from waitroom.admission.view import News, View, ticket_code
 from waitroom.gate.jar import Credential
 from waitroom.proxy.decisions import Relay
 from waitroom.settings.model import Exam, Pool
@@ -20,6 +20,15 @@ TICKET_MAX_AGE_S = 24 * 3_600
 
 ADMITTED_POLL_MS = 2_000
 """When a page that was told of its admission and is still there asks again."""
+
+
+NEWS_MS = 4_000
+"""How often an open page asks for news: what staff say is on it within 5 s."""
+
+NEWS_A_SECOND = 5_000
+"""Of all pages of a pool: a tenth of a core. With more than 20,000 of them each asks more rarely."""
+
+NEWS_MAX_MS = 64_000
 
 
 @dataclass(slots=True)
@@ -114,6 +123,15 @@ class Entrance:
         if not self.notices:
             return None
         return self.notices.get(exam) or self.notices.get("")
+
+    def news(self, exam: str) -> News:
+        """What is new for those who come for `exam`. All pages together ask at most `NEWS_A_SECOND` times a second."""
+        next_ms = NEWS_MS
+        if self.snapshot is not None:
+            pages = sum(self.snapshot.waiting.values()) + sum(self.snapshot.lobby.values())
+            while next_ms < NEWS_MAX_MS and pages * 1000 > NEWS_A_SECOND * next_ms:
+                next_ms *= 2  # in steps, so that the answer seldom changes
+        return News(self.notice(exam), self.regime is not None and self.regime.held, next_ms)
 
     def eta(self, ahead: int | None) -> Eta | Unknown:
         """The wait of somebody with `ahead` people before them."""

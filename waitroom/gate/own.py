@@ -148,8 +148,7 @@ class OwnEndpoints:
         entrance = self._entrances.get(errand.pool or "")
         if entrance is None:
             return self._screens.not_found(request)
-        held = entrance.regime is not None and entrance.regime.held
-        return self._screens.news(request, errand.exam, entrance.notice(errand.exam), held=held)
+        return self._screens.news(request, errand.exam, entrance.news(errand.exam))
 
     def _receipt(self, request: Request, jar: Jar, errand: Errand) -> Decision:
         """The record of the wait. A pass says all of it; where a ticket stands is asked of the store.

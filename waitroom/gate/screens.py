@@ -5,9 +5,8 @@ Law: the gate decides what is true, the screens how it is said. Neither imports 
 
 from typing import Protocol
 
-from waitroom.admission.line import Notice
 from waitroom.admission.receipts import Receipt
-from waitroom.admission.view import View
+from waitroom.admission.view import News, View
 from waitroom.proxy.decisions import Request, Respond
 
 
@@ -26,7 +25,7 @@ class Screens(Protocol):
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""
 
-    def news(self, request: Request, exam: str, notice: Notice | None, *, held: bool) -> Respond:
+    def news(self, request: Request, exam: str, new: News) -> Respond:
         """What is new in a pool, for everyone who comes for `exam`."""
 
     def language(self, request: Request, query: bytes) -> Respond:

@@ -3,9 +3,9 @@
 Law: the status follows from the state, the form of the answer from the request; a program never gets HTML or a 2xx.
 """
 
-from waitroom.admission.line import Notice, State
+from waitroom.admission.line import State
 from waitroom.admission.receipts import Receipt
-from waitroom.admission.view import View
+from waitroom.admission.view import News, View
 from waitroom.assets import static_dir
 from waitroom.errors import BackendTimeoutError
 from waitroom.gate.kinds import Kind, kind_of
@@ -66,10 +66,10 @@ class WebScreens:
         """The answer to a status poll."""
         return status_response(view, self._language(request, view.exam) if view.notice else "")
 
-    def news(self, request: Request, exam: str, notice: Notice | None, *, held: bool) -> Respond:
-        """What is new in a pool, for everyone."""
-        language, known = self._language(request, exam) if notice else "", request.first(b"if-none-match")
-        return news(notice, held=held, language=language, known=known)
+    def news(self, request: Request, exam: str, new: News) -> Respond:
+        """What is new in a pool, for everyone who comes for `exam`."""
+        language = self._language(request, exam) if new.notice else ""
+        return news(new, language=language, known=request.first(b"if-none-match"))
 
     def receipt(self, request: Request, receipt: Receipt, line: str, query: bytes) -> Respond:
         """The record of a wait, as a page or as a file to keep."""

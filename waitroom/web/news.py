@@ -7,7 +7,7 @@ page that has it already is told so in a few bytes (304).
 import hashlib
 from functools import lru_cache
 
-from waitroom.admission.line import Notice
+from waitroom.admission.view import News
 from waitroom.proxy.decisions import Header, Respond
 from waitroom.web.status import message_text
 
@@ -15,17 +15,18 @@ REMEMBERED = 256
 """Answers kept: pools and exams with something to say, in each language."""
 
 
-def news(notice: Notice | None, *, held: bool, language: str, known: bytes | None) -> Respond:
+def news(new: News, *, language: str, known: bytes | None) -> Respond:
     """The answer to a page that asks what is new; `known` is its If-None-Match."""
-    body, tag, headers = _prepared(notice, held, language)
+    body, tag, headers = _prepared(new, language)
     if known is not None and tag in known:
         return Respond(304, headers, b"")
     return Respond(200, headers, body)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _prepared(notice: Notice | None, held: bool, language: str) -> tuple[bytes, bytes, tuple[Header, ...]]:
-    text = f'{{"message": {message_text(notice, language)}, "held": {"true" if held else "false"}}}'
+def _prepared(new: News, language: str) -> tuple[bytes, bytes, tuple[Header, ...]]:
+    held = "true" if new.held else "false"
+    text = f'{{"message":{message_text(new.notice, language)},"held":{held},"next_ms":{new.next_ms}}}'
     tag = b'"%b"' % hashlib.sha256(text.encode()).hexdigest()[:16].encode()
     headers = (
         (b"Content-Type", b"application/json"),
