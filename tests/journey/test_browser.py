@@ -262,8 +262,13 @@ def test_a_form_of_another_site_is_kept_and_takes_nobodys_place(tmp_path: Path) 
                 await waiting.goto(town.at("/logout"))
                 await _inside(fresh, "/math/launch")
                 assert town.exam.forms == [sent] * 3
+                assert _files_with(tmp_path, b"eyJ") == [], "no value of a form is in a log or in the store"
 
     asyncio.run(main())
+
+
+def _files_with(folder: Path, word: bytes) -> list[Path]:
+    return [each for each in folder.rglob("*") if each.is_file() and word in each.read_bytes()]
 
 
 def test_a_choice_of_language_stays(tmp_path: Path) -> None:
