@@ -12,6 +12,7 @@ import pytest
 from tests.web.samples import EVERY_STATE, HELP, OPENS_MS, STATIC, pages, view
 from waitroom.admission.estimate import Eta, Unknown
 from waitroom.admission.line import State
+from waitroom.admission.view import SAID, WHERE, View
 from waitroom.proxy.decisions import Respond
 from waitroom.settings.model import Help
 from waitroom.web.forms import FORM_TYPE, KeptForm
@@ -62,6 +63,13 @@ def test_light(language: str) -> None:
         assert b"<link" not in body.replace(b'<link rel="icon" href="data:', b"")
         assert not re.search(rb"<(?:script|img|iframe)[^>]* src=|@import|url\(", body)
         assert b"\0" not in body
+
+
+def test_what_a_page_is_remembered_by() -> None:
+    """Everything of a view that all share is in the key, and nothing of the visitor's own."""
+    assert View._fields[WHERE] + View._fields[SAID] == (
+        "state", "pool", "exam", "stale", "notice", "opens_ms", "resume_ms", "seed_hash",
+    )  # fmt: skip
 
 
 def test_packing_has_a_bound() -> None:

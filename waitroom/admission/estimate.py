@@ -88,17 +88,19 @@ class Regime:
         if self.held:
             return Unknown.HELD
         turn = ahead + 1
-        paced_s = max(0.0, (turn - self.tokens) * 1000 / self.rate_milli) if self.rate_milli else 0.0
-        # Without a rate, whoever waits has no free slot: where the snapshot (up to 1 s old) says so, it is out of date.
-        after_free = turn - (self.free if self.rate_milli else min(self.free, ahead))
+        if self.rate_milli:
+            paced_s, after_free = max(0.0, (turn - self.tokens) * 1000 / self.rate_milli), turn - self.free
+        else:  # whoever waits has no free slot: where the snapshot (up to 1 s old) says so, it is out of date
+            paced_s, after_free = 0.0, turn - min(self.free, ahead)
         if after_free <= 0:
             return _range(paced_s, 0.1)
         if self.ended < FEWEST:
             return Unknown.NO_FLOW
         spread = exp(SPREAD * sqrt(1 / after_free + 1 / self.ended + DRIFT))
-        low, high = after_free / self._fast / spread, after_free / self._slow * spread
-        eta = Eta(int(max(low, paced_s * 0.9)), _up(max(high, paced_s * 1.1) + POLL_SLACK_S))
-        return eta if eta.low_s <= LONGEST_S else Unknown.NO_FLOW
+        low_s, high_s = after_free / self._fast / spread, after_free / self._slow * spread
+        if paced_s:
+            low_s, high_s = max(low_s, paced_s * 0.9), max(high_s, paced_s * 1.1)
+        return Eta(int(low_s), int(high_s + POLL_SLACK_S) + 1) if low_s < LONGEST_S + 1 else Unknown.NO_FLOW
 
 
 def regime(snapshot: Snapshot) -> Regime:

@@ -48,6 +48,10 @@ class View(NamedTuple):
         return ticket_code(self.visitor) if self.visitor else ""
 
 
+WHERE, SAID = slice(0, 3), slice(9, 14)
+"""Of a view, what all who wait for the same exam share: state, pool and exam; and `stale` to `seed_hash`."""
+
+
 class News(NamedTuple):
     """What everyone who waits for an exam is told between their polls, and when they may ask again."""
 

@@ -138,10 +138,12 @@ class WebScreens:
         return Look(self._language(request, exam), choose_encoding(request.first(b"accept-encoding")))
 
     def _page(self, request: Request, view: View, form: KeptForm | Lost | None) -> Respond:
+        cookies = request.every(b"cookie")
+        default = self._languages.get(view.exam, self._default_language)
         return self._pages.page(
             view,
-            language=self._language(request, view.exam),
+            language=choose(cookies, request.first(b"accept-language"), default),
             encoding=choose_encoding(request.first(b"accept-encoding")),
             form=form,
-            still=is_still(request.every(b"cookie")),
+            still=is_still(cookies),
         )

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from waitroom import clock
-from waitroom.admission.line import Notice, State
-from waitroom.admission.view import View
+from waitroom.admission.line import State
+from waitroom.admission.view import SAID, WHERE, View
 from waitroom.proxy.decisions import Header, Respond
 from waitroom.settings.model import Help, Settings
 from waitroom.web.forms import KeptForm
@@ -22,7 +22,7 @@ from waitroom.web.look import Look, look_of
 from waitroom.web.packing import PACKINGS, Packed
 from waitroom.web.status import status_text, who_text
 from waitroom.web.templates import Library, Template, page_key
-from waitroom.web.wording import Shared, own_slots, shared_slots
+from waitroom.web.wording import own_slots, shared_slots
 
 REFRESH_S = (10, 20, 30)
 """When a page without script is loaded anew: not as often as the script may ask at the head of the line, and in few
@@ -99,23 +99,10 @@ class Pages:
         kind = "kept" if isinstance(form, KeptForm) else "lost" if form else "still" if still else ""
         retry_s = max(1, -(-view.next_poll_ms // 1000))
         refresh_s = 0 if kind else _REFRESH_AFTER_S.get(retry_s, REFRESH_S[-1])
-        situation = (  # a plain tuple, since one is made for each visitor
-            language,
-            encoding,
-            kind,
-            refresh_s,
-            view.state,
-            view.pool,
-            view.exam,
-            view.notice,
-            view.stale,
-            view.opens_ms,
-            view.resume_ms,
-            view.seed_hash,
-        )
+        situation = (language, encoding, kind, refresh_s, view[WHERE], view[SAID])  # plain: made for each visitor
         bound = self._bound.get(situation)
         if bound is None or not bound.final:
-            bound = self._bind(Situation._make(situation))
+            bound = self._bound[situation] = self._bind(Situation(language, encoding, kind, refresh_s, view))
         values = own_slots(self._library.catalogues[language], view)
         values["first"] = status_text(view, language, who_text(values["code"], view.arrival_us))
         if isinstance(form, KeptForm):
@@ -126,31 +113,27 @@ class Pages:
     def _bind(self, now: "Situation") -> "Bound":
         """What all pages of this situation share."""
         words = self._library.catalogues[now.language]
-        title = self._titles.get((now.exam, now.language), "")
-        values = shared_slots(
-            words, Shared(now.state, title, now.notice, now.stale, now.opens_ms, now.resume_ms, now.seed_hash)
-        )
-        values["record_url"] = f"{self._prefix}receipt?pool={now.pool}"
-        values["status_url"] = f"{self._prefix}status?pool={now.pool}"
-        values["news_url"] = f"{self._prefix}news?pool={now.pool}" + (f"&amp;exam={now.exam}" if now.exam else "")
-        values["note"] = note = self._look.note_for(now.exam, now.language)
+        state, pool, exam = now.view.state, now.view.pool, now.view.exam
+        values = shared_slots(words, now.view, self._titles.get((exam, now.language), ""))
+        values["record_url"] = f"{self._prefix}receipt?pool={pool}"
+        values["status_url"] = f"{self._prefix}status?pool={pool}"
+        values["news_url"] = f"{self._prefix}news?pool={pool}" + (f"&amp;exam={exam}" if exam else "")
+        values["note"] = note = self._look.note_for(exam, now.language)
         values["note_hidden"] = "" if note else " hidden"
         # What a browser without script needs. A page with a form or in place of one has no slot for it: refreshed, the
         # form is lost.
         values["every"], values["every_said"] = str(now.refresh_s), words.count("plain.auto", now.refresh_s)
-        sheet = self._library.pages[page_key(now.language, now.state, now.kind)]
+        sheet = self._library.pages[page_key(now.language, state, now.kind)]
         encoding = now.encoding if self._may_pack() else ""
-        bound = Bound(
-            UNAVAILABLE if now.state in _UNAVAILABLE_STATES else self._queue_status,
+        if len(self._bound) >= BOUND_REMEMBERED:
+            self._bound.clear()
+        return Bound(
+            UNAVAILABLE if state in _UNAVAILABLE_STATES else self._queue_status,
             self._headers(now, encoding),
             PACKINGS[encoding](sheet.shared.bind(values).fill({})),
             sheet.own.bind(values),
             final=encoding == now.encoding,
         )
-        if len(self._bound) >= BOUND_REMEMBERED:
-            self._bound.clear()
-        self._bound[now] = bound
-        return bound
 
     def _may_pack(self) -> bool:
         """Whether there is time for one more; it is taken."""
@@ -171,25 +154,18 @@ class Pages:
             (b"Content-Security-Policy", library.policy_with_form if now.kind == "kept" else library.policy),
             (b"X-Content-Type-Options", b"nosniff"),
             (b"Referrer-Policy", b"same-origin"),
-            (b"X-Waitroom", now.state.encode()),
+            (b"X-Waitroom", now.view.state.encode()),
         )
 
 
 class Situation(NamedTuple):
-    """All that a page depends on besides its visitor."""
+    """What a page is made from besides its visitor; of the view, that is what stands in `WHERE` and `SAID`."""
 
     language: str
     encoding: str
     kind: str
     refresh_s: int
-    state: State
-    pool: str
-    exam: str
-    notice: Notice | None
-    stale: bool
-    opens_ms: int
-    resume_ms: int
-    seed_hash: str
+    view: View
 
 
 @dataclass(slots=True, eq=False)

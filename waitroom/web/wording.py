@@ -7,10 +7,9 @@ browser without script shows. A range is rounded outwards to whole minutes, so t
 from datetime import UTC, datetime
 from functools import lru_cache
 from html import escape
-from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta
-from waitroom.admission.line import Notice, State
+from waitroom.admission.line import State
 from waitroom.admission.view import View
 from waitroom.web.catalogue import Catalogue
 from waitroom.web.languages import pick
@@ -58,22 +57,9 @@ def instant(words: Catalogue, at_ms: int) -> str:
     return f'<time datetime="{there.isoformat()}" data-ms="{at_ms}">{escape(text)}</time>'
 
 
-class Shared(NamedTuple):
-    """What a page says to everyone who is shown it now."""
-
-    state: State
-    exam: str
-    """Its title, as HTML."""
-    notice: Notice | None
-    stale: bool
-    opens_ms: int
-    resume_ms: int
-    seed_hash: str
-
-
-def shared_slots(words: Catalogue, said: Shared) -> dict[str, str]:
-    """Everyone's part of a page, as HTML by slot."""
-    notice, title = said.notice, said.exam
+def shared_slots(words: Catalogue, said: View, title: str) -> dict[str, str]:
+    """Everyone's part of a page, as HTML by slot. `title`: the exam's, as HTML."""
+    notice = said.notice
     return {
         "tab_exam": f" – {title}" if title else "",
         "exam": title,
