@@ -155,9 +155,10 @@ class Mac:
 
 
 def _payload(ticket: Ticket) -> str:
+    visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation, first = ticket
     return (
-        f"{ticket.visitor}~{ticket.exam}~{ticket.arrival_us}~{int(ticket.lane)}~{ticket.identity}"
-        f"~{ticket.backend}~{ticket.admitted_ms}~{ticket.generation}{f'~{ticket.first}' if ticket.first else ''}"
+        f"{visitor}~{exam}~{arrival_us}~{int(lane)}~{identity}~{backend}~{admitted_ms}~{generation}"
+        f"{f'~{first}' if first else ''}"
     )
 
 

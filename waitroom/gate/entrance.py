@@ -47,6 +47,20 @@ class Entrance:
     away_admissions: dict[str, int] = field(default_factory=dict)
     """Newcomers let in by this worker while the store was away (`on_store_loss: admit`), by backend."""
 
+    _cookies: tuple[tuple[str, str], tuple[str, str]] = field(init=False)
+    """What stands around a cookie's value, plain and secure."""
+
+    def __post_init__(self) -> None:
+        age_s = max(TICKET_MAX_AGE_S, self.pool.session.max_duration_ms // 1000)
+
+        def around(*, secure: bool) -> tuple[str, str]:
+            before, _, after = (
+                set_cookie(self.name, "VALUE", secure=secure, max_age_s=age_s).decode().partition("VALUE")
+            )
+            return before, after
+
+        self._cookies = around(secure=False), around(secure=True)
+
     def target(self, backend: str) -> str:
         """The backend's name in the connection pools."""
         return f"{self.name}/{backend}"
@@ -77,8 +91,8 @@ class Entrance:
 
     def cookie(self, ticket: Ticket, *, secure: bool) -> bytes:
         """The Set-Cookie value that gives a browser its ticket or pass."""
-        age_s = max(TICKET_MAX_AGE_S, self.pool.session.max_duration_ms // 1000)
-        return set_cookie(self.name, self.seal.sign(ticket), secure=secure, max_age_s=age_s)
+        before, after = self._cookies[secure]
+        return f"{before}{self.seal.sign(ticket)}{after}".encode()
 
     def farewell(self, *, secure: bool) -> bytes:
         """The Set-Cookie value that takes the pass away again."""
