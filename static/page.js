@@ -275,7 +275,10 @@ async function poll() {
     root.classList.remove('stuck');
     net(true, t('net.ok', {time: hms.format(Date.now())}));
     show(now);
-    if (now.state === 'admitted') enter();
+    // A ticket or pass that was just taken counts once a question shows that its cookie was kept.
+    if (now.state === 'admitted' && !take) enter();
+    if (take) asked = next = 0;
+    take = '';
   } catch (error) {
     // 2, 4, 8 ... 30 s, each spread by half of itself so that a thousand pages do not come back together.
     next = Math.min(LONGEST_MS, 2000 * 2 ** Math.min(fails++, 4)) * (.75 + Math.random() / 2);

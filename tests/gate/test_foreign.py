@@ -95,6 +95,15 @@ def test_it_is_given_no_ticket(house: House) -> None:
     assert _first(ours)["code"]
 
 
+def test_nothing_is_asked_of_the_line(house: House) -> None:
+    """Whoever is inside must not take a second place by logging in elsewhere: the page asks, with its cookies."""
+    decision = house.gate.decide(Asked(b"POST", b"/launch", headers=[*NAVIGATE, CROSS]))
+    assert isinstance(decision, Collect)
+    assert isinstance(decision.then(b"a=1"), Respond)
+    assert isinstance(decision.then(b"a=%zz\xff\0"), Later), "what no page can carry goes in, if there is a place"
+    assert isinstance(decision.then(None), Later)
+
+
 def test_it_is_known_by_its_cookie_where_that_comes(house: House) -> None:
     """With SameSite=None, or in a browser that knows no SameSite, the place is the one that is held."""
     headers = [*NAVIGATE, CROSS, (b"Cookie", house.waiting)]

@@ -259,6 +259,8 @@ def test_a_form_of_another_site_is_kept_and_takes_nobodys_place(tmp_path: Path) 
                 await waiting.get_by_role("button", name="Go").click()
                 await _inside(waiting, "/math/launch")
                 assert town.exam.forms == [sent, sent]
+                sessions = (await town.product.metrics())['waitroom_sessions{backend="main-1",pool="main"}']
+                assert sessions == 1, "who is inside takes no second place by a launch"
                 await waiting.goto(town.at("/logout"))
                 await _inside(fresh, "/math/launch")
                 assert town.exam.forms == [sent] * 3

@@ -197,7 +197,10 @@ class Gate:
             case Kind.PAGE:
                 return self._enter(ask, lambda view: self._screens.page(request, view))
             case Kind.FORM if content_length(request) <= self._rules.form_bytes:
-                return Collect(self._rules.form_bytes, lambda body: self._enter_with_form(ask, body))
+                bound = self._rules.form_bytes
+                if ask.foreign:
+                    return Collect(bound, lambda body: self._ask_again(ask, body))
+                return Collect(bound, lambda body: self._enter_with_form(ask, body))
             case Kind.FORM | Kind.UPLOAD:
                 return self._enter(ask, lambda view: self._screens.form_page(request, view, None))
             case Kind.PROGRAM:
@@ -223,6 +226,15 @@ class Gate:
             opens_ms=entrance.opens_ms(ask.exam),
         )
 
+    def _ask_again(self, ask: "Ask", body: bytes | None) -> Decision:
+        """A form that came without cookies: the page that keeps it asks for entry from here, where they come along.
+
+        Asked for now, a second place or session would be taken by everybody who has one, at each log-in elsewhere.
+        """
+        if body is None or not self._screens.keeps(ask.request, body):
+            return self._enter_with_form(ask, body)
+        return self._screens.form_page(ask.request, self._bystander(ask), body)
+
     def _enter_with_form(self, ask: "Ask", body: bytes | None) -> Decision:
         """A form was collected. One that outgrew the bound (it came in chunks) is partly read and can only be lost."""
         if body is None:
@@ -234,10 +246,6 @@ class Gate:
         entrance = ask.entrance
         if ask.exam and entrance.is_closed(ask.exam, self._line.now_ms()):
             return show(self._bystander(ask))
-
-        # Whose cookies were kept back may have a place or a pass already, which a new ticket would take from them:
-        # their page asks again from here, where their cookies come along.
-        foreign = ask.ticket is None and is_foreign(ask.request)
 
         def start(resume: Resume) -> None:
             def admitted(mine: Ticket, cookie: bytes) -> None:
@@ -253,14 +261,14 @@ class Gate:
                 secure=ask.request.scheme == b"https",
                 page=True,
                 admitted=admitted,
-                waits=lambda view: resume(show(_nameless(view) if foreign else view)),
+                waits=lambda view: resume(show(_nameless(view) if ask.foreign else view)),
             )
 
         return Later(start)
 
 
 def _nameless(view: View) -> View:
-    """The same for somebody who is given no ticket now."""
+    """The same for somebody whose cookies were kept back: a ticket given now would take the place of theirs."""
     return view._replace(visitor="", arrival_us=0, ahead=None, cookies=())
 
 
@@ -271,3 +279,8 @@ class Ask(NamedTuple):
     entrance: Entrance
     ticket: Ticket | None
     exam: str
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it came without the cookies that its sender may hold."""
+        return self.ticket is None and is_foreign(self.request)

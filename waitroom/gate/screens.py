@@ -19,6 +19,9 @@ class Screens(Protocol):
     def form_page(self, request: Request, view: View, body: bytes | None) -> Respond:
         """A page that carries a form; `body` None: what was sent is too large or of a kind that no page can carry."""
 
+    def keeps(self, request: Request, body: bytes) -> bool:
+        """Whether a page can carry this form."""
+
     def refusal(self, request: Request, view: View) -> Respond:
         """A problem document for a program."""
 

@@ -55,6 +55,10 @@ class WebScreens:
         kept = KeptForm.parse(body, request.first(b"content-type") or b"")
         return self._page(request, view, kept or Lost.LOST)
 
+    def keeps(self, request: Request, body: bytes) -> bool:
+        """Whether a page can carry this form."""
+        return KeptForm.parse(body, request.first(b"content-type") or b"") is not None
+
     def refusal(self, request: Request, view: View) -> Respond:
         """A problem document for a program."""
         del request
