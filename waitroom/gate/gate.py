@@ -231,9 +231,8 @@ class Gate:
 
         Asked for now, a second place or session would be taken by everybody who has one, at each log-in elsewhere.
         """
-        if body is None or not self._screens.keeps(ask.request, body):
-            return self._enter_with_form(ask, body)
-        return self._screens.form_page(ask.request, self._bystander(ask), body)
+        kept = None if body is None else self._screens.kept_page(ask.request, self._bystander(ask), body)
+        return kept or self._enter_with_form(ask, body)
 
     def _enter_with_form(self, ask: "Ask", body: bytes | None) -> Decision:
         """A form was collected. One that outgrew the bound (it came in chunks) is partly read and can only be lost."""

@@ -19,8 +19,8 @@ class Screens(Protocol):
     def form_page(self, request: Request, view: View, body: bytes | None) -> Respond:
         """A page that carries a form; `body` None: what was sent is too large or of a kind that no page can carry."""
 
-    def keeps(self, request: Request, body: bytes) -> bool:
-        """Whether a page can carry this form."""
+    def kept_page(self, request: Request, view: View, body: bytes) -> Respond | None:
+        """A page that carries a form; None for one that no page can carry."""
 
     def refusal(self, request: Request, view: View) -> Respond:
         """A problem document for a program."""

@@ -50,14 +50,13 @@ class WebScreens:
 
     def form_page(self, request: Request, view: View, body: bytes | None) -> Respond:
         """A page that carries a form, or says that it could not."""
-        if body is None:
-            return self._page(request, view, Lost.LOST)
-        kept = KeptForm.parse(body, request.first(b"content-type") or b"")
-        return self._page(request, view, kept or Lost.LOST)
+        kept = None if body is None else self.kept_page(request, view, body)
+        return kept or self._page(request, view, Lost.LOST)
 
-    def keeps(self, request: Request, body: bytes) -> bool:
-        """Whether a page can carry this form."""
-        return KeptForm.parse(body, request.first(b"content-type") or b"") is not None
+    def kept_page(self, request: Request, view: View, body: bytes) -> Respond | None:
+        """A page that carries a form; None for one that no page can carry."""
+        kept = KeptForm.parse(body, request.first(b"content-type") or b"")
+        return self._page(request, view, kept) if kept else None
 
     def refusal(self, request: Request, view: View) -> Respond:
         """A problem document for a program."""
