@@ -2,6 +2,7 @@
 
 from tests.store.driver import T0_MS, Line, rules
 from waitroom.admission.line import BackendRules, Lane, Life, Presence, Standing, State
+from waitroom.store import codec
 
 
 def opened(line: Line, *slots: int, **more: int) -> Line:
@@ -215,3 +216,28 @@ def test_a_removed_backends_sessions_stay_counted_until_they_end(line: Line) -> 
     line.advance(70_000)
     line.sweep()
     assert line.snapshot().sessions == {"b1": 0}
+
+
+def test_a_worker_of_version_1_is_answered_as_it_expects(line: Line) -> None:
+    """It does not ask for the brief reply, and reads seven numbers a ticket in the order of before."""
+    line.write(rules(1))
+    inside, waiting = line.one("a"), line.one("b", page=True)
+    batch = [
+        Presence("b", arrival_us=waiting.arrival_us, confirmed=True),
+        Presence("b", arrival_us=waiting.arrival_us, confirmed=True),
+        Presence("c"),
+        Presence("a", arrival_us=inside.arrival_us, confirmed=True),
+    ]
+    exams, own = codec.present_arguments(batch)
+    assert own.pop() == "brief"
+    reply = line.call("wr_present", own, exams, line.backends)
+    rows = [reply[at : at + 7] for at in range(2, len(reply), 7)]
+    assert [row[:3] + row[4:6] for row in rows] == [
+        [0, waiting.arrival_us, 0, 0, 1],
+        [0, waiting.arrival_us, 0, 0, 1],
+        [0, rows[2][1], 0, 1, 2],
+        [17, inside.arrival_us, 1, 0, 2],
+    ]
+    assert rows[2][1] > waiting.arrival_us
+    assert all(row[6] > 0 for row in rows)
+    assert rows[3][3] == inside.admitted_ms

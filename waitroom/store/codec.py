@@ -57,6 +57,7 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
             + one.lane * _LANE
             + position * _EXAM,
         )
+    own.append("brief")
     return exams, own
 
 

@@ -657,10 +657,14 @@ end
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us, if there is
        one), mix (1 confirmed + 2 hidden + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in
-       ARGV, 0 for none)
+       ARGV, 0 for none; behind the last ticket stands the word brief, for the brief reply)
 Reply  0, now_ms, then of each ticket: state (+ 16: told before), ahead, waiting, next_poll_ms; and, unless 32 is added
-       to the state (it waits as it came), arrival_us, position of its backend in ARGV or 0, admitted_ms ]]
+       to the state (it waits as it came), arrival_us, position of its backend in ARGV or 0, admitted_ms. If not brief,
+       as workers of version 1 ask: state, arrival_us, position of its backend, admitted_ms, ahead, waiting,
+       next_poll_ms ]]
 local function wr_present(keys, args)
+  local brief = args[#args] == 'brief'
+  if brief then args[#args] = nil end
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
   read_state(pool)
@@ -683,7 +687,7 @@ local function wr_present(keys, args)
     seen[visitor] = true
     local arrival = tonumber(args[at + 1])
     local ahead = beat(pool, index, visitor, kind, arrival)
-    if ahead then
+    if ahead and brief then
       local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
       note(pool.deadlines, deadline, visitor)
       reply[n + 1], reply[n + 2] = waiting_word(pool, kind) + AS_IT_CAME, ahead
@@ -692,9 +696,14 @@ local function wr_present(keys, args)
     else
       local ticket = ticket_of(pool, index, visitor, kind, arrival, args[at + 1])
       local told = present_one(pool, ticket)
-      reply[n + 1], reply[n + 2], reply[n + 3] = told.state, told.ahead, told.waiting or pool.waiting
-      reply[n + 4], reply[n + 5] = told.poll, ticket.arrival
-      reply[n + 6], reply[n + 7] = told.backend or 0, told.admitted or 0
+      local waiting, arrived, at_backend = told.waiting or pool.waiting, ticket.arrival, told.backend or 0
+      if brief then
+        reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = told.state, told.ahead, waiting, told.poll
+        reply[n + 5], reply[n + 6], reply[n + 7] = arrived, at_backend, told.admitted or 0
+      else
+        reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = told.state, arrived, at_backend, told.admitted or 0
+        reply[n + 5], reply[n + 6], reply[n + 7] = told.ahead, waiting, told.poll
+      end
       n = n + 7
     end
   end
