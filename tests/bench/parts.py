@@ -34,7 +34,7 @@ TURNS_OF_OTHERS = 2
 LIKE_A_PASS = f"wr_main={'x' * 150}"
 """For who knows no pass, so that it reads and relays as many bytes as we do."""
 
-POLLS, NEWCOMERS = "polls", "newcomers"
+POLLS, NEWS, NEWCOMERS = "polls", "news", "newcomers"
 """Loads of a full house of ours."""
 
 Rounds = Mapping[str, Sequence[Round]]
@@ -119,14 +119,17 @@ def waiting(bench: Bench) -> list[Row]:
         rounds = bench.turns({
             YARDSTICK: Load(yardstick, [requests.page(LIKE_A_PASS)]),
             POLLS: Load(polled, [requests.poll(each) for each in tickets]),
+            NEWS: Load(polled, [requests.news()]),
             NEWCOMERS: Load(entered, [requests.page()]),
         })  # fmt: skip
     made = sum(each.requests for each in rounds[NEWCOMERS])
-    polls, newcomers = ({YARDSTICK: rounds[YARDSTICK], OURS: rounds[name]} for name in (POLLS, NEWCOMERS))
+    polls, news, newcomers = ({YARDSTICK: rounds[YARDSTICK], OURS: rounds[name]} for name in (POLLS, NEWS, NEWCOMERS))
     return [
         Row("CPU per status poll", "us", _of(polls, lambda each: each.cpu_us),
             f"{_store(polls[OURS])}; {TICKETS:,} tickets; nginx's number is its relayed page"),
         Row("throughput, polls", "req/s", _of(polls, lambda each: each.per_s)),
+        Row("CPU per question for news", "us", _of(news, lambda each: each.cpu_us),
+            "each open page asks one every 4 s; nginx's number is its relayed page"),
         Row("CPU per newcomer's first page", "us", _of(newcomers, lambda each: each.cpu_us),
             f"{_store(newcomers[OURS])}; {made:,} new tickets; nginx's number is its relayed page"),
         Row("throughput, newcomers", "req/s", _of(newcomers, lambda each: each.per_s)),

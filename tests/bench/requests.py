@@ -54,6 +54,7 @@ Accept-Language: fr-BE,fr;q=0.9,en;q=0.8,nl;q=0.7\r
 EXAM_PAGE = "/mod/quiz/attempt.php?attempt=1001&cmid=4711&page=2"
 VIEW_PAGE = "/mod/quiz/view.php?id=4711"
 STATUS = "/_waitroom/status"
+NEWS = "/_waitroom/news?pool=main"
 OTHERS = "MoodleSession=0123456789abcdefghijklmnop; _ga=GA1.1.1234567890.1700000000"
 """Cookies that are not ours: a browser of an exam site has some."""
 
@@ -81,6 +82,11 @@ def varied(passes: Sequence[str]) -> list[bytes]:
 def poll(cookie: str) -> bytes:
     """A question of the waiting page's script."""
     return _filled(POLL, STATUS, f"{OTHERS}; {cookie}")
+
+
+def news() -> bytes:
+    """What an open page asks between its polls."""
+    return _filled(POLL, NEWS, OTHERS)
 
 
 def upload(cookie: str, length: int) -> bytes:

@@ -96,7 +96,7 @@ def test_a_pool_that_there_is_not(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("waiting", "lobby", "next_ms"),
-    [(0, 0, 4_000), (20_000, 0, 4_000), (20_001, 0, 8_000), (10_000, 30_001, 16_000), (1_000_000, 0, 64_000)],
+    [(0, 0, 4_000), (100_000, 0, 4_000), (100_001, 0, 8_000), (50_000, 150_001, 16_000), (5_000_000, 0, 64_000)],
 )
 def test_a_crowd_asks_more_rarely(desk: Desk, waiting: int, lobby: int, next_ms: int) -> None:
     """All pages of a pool together cost the same, however many they are."""

@@ -25,8 +25,9 @@ ADMITTED_POLL_MS = 2_000
 NEWS_MS = 4_000
 """How often an open page asks for news: what staff say is on it within 5 s."""
 
-NEWS_A_SECOND = 5_000
-"""Of all pages of a pool: a tenth of a core. With more than 20,000 of them each asks more rarely."""
+NEWS_A_SECOND = 25_000
+"""Of all pages of a pool, on all its workers together (`make bench` prints what one costs). With more than 100,000
+pages each asks more rarely."""
 
 NEWS_MAX_MS = 64_000
 
