@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 from tests.support.aio import run
@@ -29,15 +28,9 @@ MARKUP = '<script>alert("x")</script> & more'
 
 
 async def announce(product: Product, *arguments: str) -> tuple[int, str]:
-    """`waitroom announce` on the machine itself, where the keys can be read; exit code and what it said."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "waitroom", "announce", *arguments, "--admin", product.admin,
-        cwd=product.data_dir.parent, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, said.decode()
+    """`waitroom announce`: exit code and what it said."""
+    code, out, err = await product.command("announce", *arguments, "--admin", product.admin)
+    return code, out + err
 
 
 async def hears(student: Student, text: str | None) -> bool:

@@ -6,7 +6,6 @@ They run on asyncio's own loop: the browser's driver is no part of the product.
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -318,9 +317,5 @@ def test_an_announcement_is_on_the_open_page_within_five_seconds(tmp_path: Path)
 
 
 async def _say(town: Town, *arguments: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "waitroom", "announce", *arguments, "--admin", town.product.admin,
-        cwd=town.product.data_dir.parent, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    assert await process.wait() == 0
+    code, _, err = await town.product.command("announce", *arguments, "--admin", town.product.admin)
+    assert code == 0, err

@@ -1,10 +1,7 @@
 """The record of the wait, from the page that a student saves to the desk where staff check it."""
 
-import asyncio
 import json
-import os
 import re
-import sys
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -46,14 +43,8 @@ def read(product: Product, line: str) -> Receipt:
 
 
 async def verify(product: Product, *arguments: str, given: str = "", env: dict[str, str] | None = None) -> Any:
-    """`waitroom ticket verify` in the folder of the product: exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "waitroom", "ticket", "verify", *arguments, cwd=product.data_dir.parent,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | (env or {}),
-    )  # fmt: skip
-    out, err = await process.communicate(given.encode())
-    return process.returncode, out.decode(), err.decode()
+    """`waitroom ticket verify`: exit code, stdout, stderr."""
+    return await product.command("ticket", "verify", *arguments, given=given, env=env)
 
 
 def test_what_a_student_takes_home(tmp_path: Path) -> None:

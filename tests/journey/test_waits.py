@@ -1,12 +1,9 @@
 """Five students, two places: who was let in, who left and who waits, as the operator's CSV has it."""
 
-import asyncio
 import csv
 import hashlib
 import io
 import json
-import os
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -30,15 +27,8 @@ SHA = hashlib.sha256(b"read-me").hexdigest()
 
 
 async def waits(product: Product, *arguments: str) -> tuple[int, str, str]:
-    """`waitroom waits` on the machine itself: exit code, stdout, stderr."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "waitroom", "waits", *arguments, "--admin", product.admin, cwd=product.data_dir.parent,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    """`waitroom waits`: exit code, stdout, stderr."""
+    return await product.command("waits", *arguments, "--admin", product.admin)
 
 
 def test_five_students_and_two_places(tmp_path: Path) -> None:

@@ -67,6 +67,16 @@ class Product:
         pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
 
+    async def command(self, *words: str, given: str = "", env: dict[str, str] | None = None) -> tuple[int, str, str]:
+        """`waitroom WORDS` on the machine itself, where the keys can be read: exit code, stdout, stderr."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "waitroom", *words, cwd=self.data_dir.parent, env=_environment() | (env or {}),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate(given.encode())
+        assert process.returncode is not None
+        return process.returncode, out.decode(), err.decode()
+
     def children(self, word: str = "") -> list[int]:
         """Process ids of the supervisor's children whose command line contains `word`."""
         return [pid for pid in _children(self.process.pid) if word in _command(pid)]
