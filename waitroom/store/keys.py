@@ -12,9 +12,9 @@ Argument = str | int
 FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "passes")
 """The keys that every call names first, in the order of the library."""
 
-LAST = ("notices", "waits")
-"""The keys that every call names last. A key that a version adds goes here, at the end: a library newer than the worker
-must find the worker's keys where they were."""
+LAST = ("notices", "waits", "live", "who")
+"""The keys that every call names behind the exams', followed by `back:` and `backdue:` of each backend. A key that a
+version adds goes here, at the end: a library newer than the worker must find the worker's keys where they were."""
 
 AS_REMEMBERED = -1
 """Opening of an exam of which the caller knows only the name."""
@@ -29,7 +29,8 @@ class PoolKeys:
 
 
 def pool_key(pool: str, part: str) -> str:
-    """A key of `pool`: one of `FIXED` and `LAST`, `sess:<backend>`, `lobby:<exam>` or `lobbydue:<exam>`."""
+    """A key of `pool`: one of `FIXED` and `LAST`, `sess:`, `back:` or `backdue:<backend>`, `lobby:` or
+    `lobbydue:<exam>`."""
     return f"wr:{{{pool}}}:{part}"
 
 
@@ -57,4 +58,5 @@ def call(
         header.append(name)
         header.append(opens_ms)
     keys.extend(pool_key(pool, part) for part in LAST)
+    keys.extend(pool_key(pool, f"{part}:{name}") for name in backends for part in ("back", "backdue"))
     return ["FCALL", function, len(keys), *keys, now_ms, len(backends), *backends, len(header) // 2, *header, *own]

@@ -4,8 +4,9 @@
 Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
 
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
-        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits. All share the hash tag {pool}.
-        What a version adds stands last: a worker of before does not name it, and must still find its own keys.
+        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who, then back:<backend>
+        and backdue:<backend> of each backend. All share the hash tag {pool}. What a version adds stands last: a worker
+        of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
   Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
@@ -38,7 +39,7 @@ What the keys hold:
 An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
 
-local VERSION = 4
+local VERSION = 5
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -128,7 +129,10 @@ local function pool_of(keys, args)
     pool.exams[index], pool.exam[exam.name] = exam, exam
     key, at = key + 2, at + 2
   end
-  pool.notices, pool.waits, pool.first = keys[key], keys[key + 1], at
+  pool.notices, pool.waits, pool.live, pool.who, pool.first = keys[key], keys[key + 1], keys[key + 2], keys[key + 3], at
+  for index, backend in ipairs(pool.backends) do
+    backend.back, backend.back_due = keys[key + 2 + 2 * index], keys[key + 3 + 2 * index]
+  end
   return pool
 end
 
