@@ -621,7 +621,7 @@ end
 -- What is known of a batch's tickets, in one command a key instead of one a ticket. A visitor who is in the batch again
 -- is looked up when their turn comes.
 local function fetch(pool, visitors)
-  pool.pass_texts = redis.call('HMGET', pool.passes, unpack(visitors))
+  pool.visitors = visitors
   pool.awake_keys = redis.call('ZMSCORE', pool.awake, unpack(visitors))
   pool.line_keys = redis.call('ZMSCORE', pool.line, unpack(visitors))
   local last = redis.call('ZRANGE', pool.awake, -1, -1, 'WITHSCORES')
@@ -632,14 +632,15 @@ end
 
 local function look_again(pool, index, visitor)
   write_noted(pool)
-  pool.pass_texts[index] = redis.call('HGET', pool.passes, visitor)
+  if pool.pass_texts then pool.pass_texts[index] = redis.call('HGET', pool.passes, visitor) end
   pool.awake_keys[index] = redis.call('ZSCORE', pool.awake, visitor)
   pool.line_keys[index] = redis.call('ZSCORE', pool.line, visitor)
 end
 
 -- The common case, a waiting ticket's heartbeat that changes nothing but its deadline: how many are ahead. Else nil.
+-- Who has a pass stands in no line, unless its backend is gone from the rules: then it is a ticket like any other.
 local function beat(pool, index, visitor, kind, arrival)
-  if not (kind.beats and arrival) or pool.pass_texts[index] then return nil end
+  if not (kind.beats and arrival) then return nil end
   local key = kind.base + arrival
   if tonumber(pool.awake_keys[index]) ~= key or tonumber(pool.line_keys[index]) ~= key then return nil end
   local ahead = redis.call('ZRANK', pool.awake, visitor)
@@ -649,6 +650,7 @@ end
 
 local function ticket_of(pool, index, visitor, kind, arrival, place_text)
   local order
+  pool.pass_texts = pool.pass_texts or redis.call('HMGET', pool.passes, unpack(pool.visitors))
   if not arrival then arrival, order = string.match(place_text, '^(%d+):(%d+)$') end
   return {
     visitor = visitor, kind = kind, arrival = tonumber(arrival), order = tonumber(order) or 0,
