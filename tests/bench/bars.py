@@ -71,7 +71,7 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Ours to nginx's: of the least costs, else the median of the turns'; None where nginx's is nothing to divide by."""
+        """Ours to nginx's: of the least costs, else the median of the turns'. None: nginx's is 0, or not there."""
         if self.what.startswith(COST):
             ours, theirs = self.numbers.get(OURS), self.numbers.get(YARDSTICK)
             return ours / theirs if ours is not None and theirs else None
