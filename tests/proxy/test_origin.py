@@ -50,7 +50,7 @@ def test_the_peer_of_a_unix_socket_is_trusted() -> None:
     origin = Origin.of_peer("", b"http", ())
     said = _said((b"X-Forwarded-For", b"1.2.3.4"), (b"X-Forwarded-Proto", b"https"))
     lines = b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n\r\n"
-    assert origin.speak(said) == ("1.2.3.4", b"https", lines)
+    assert origin.speak(said) == ("1.2.3.4", b"https", lines, True)
 
 
 def test_a_trusted_proxy_is_passed_on() -> None:

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from waitroom.admission.identity import Known
 from waitroom.admission.line import Life, State, Touched
 from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
 from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
+from waitroom.gate.identity import Identities, own
 from waitroom.gate.jar import Credential, Jar, Jars
 from waitroom.gate.kinds import Kind, content_length, is_foreign, kind_of
 from waitroom.gate.line import Line, TouchAnswer
@@ -66,8 +68,11 @@ class Gate:
         jars: Jars,
         line: Line,
         screens: Screens,
+        *,
+        identities: Identities | None = None,
     ) -> None:
         self._rules = rules
+        self._identities = identities
         self._entrances = entrances
         self._jars = jars
         self._line = line
@@ -90,15 +95,19 @@ class Gate:
         rules = self._rules
         if rules.hosts and host_name(request.first(b"host")) not in rules.hosts:
             return self._screens.misdirected(request)
-        jar = self._jars.read(request.every(b"cookie"))
+        jar, known = self._jars.read(request.every(b"cookie")), None
+        if self._identities is not None and (known := self._identities.of(request)) is not None:
+            jar = own(jar, known)
         if request.target.startswith(rules.prefix):
-            return self._own.decide(request, jar)
+            return self._own.decide(request, jar, known)
         exam = self._find_exam(request)
         held = self._held(exam, jar)
         if held is not None and held.relay is not None and not held.dead:
+            if known is not None and not held.owner and self._may_claim(request):
+                return Later(lambda resume: self._claim(request, held, exam, known, resume))
             return self._with_pass(request, held, exam)
         ticket = held.ticket.place() if held is not None and not held.dead else None
-        return self._without_pass(request, jar, self._pool(exam, held), ticket, exam)
+        return self._without_pass(request, jar, self._pool(exam, held), ticket, exam, known=known)
 
     def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
         """The answer to somebody whose backend failed before its answer. The place is kept: a newcomer has the pass."""
@@ -186,13 +195,58 @@ class Gate:
         farewell = entrance.farewell(secure=request.scheme == b"https")
         return Relay(held.relay.target, cookie=farewell, finished=finished, cookie_below=500)
 
-    def _without_pass(self, request: Request, jar: Jar, pool: str, ticket: Ticket | None, exam: str | None) -> Decision:
+    def _may_claim(self, request: Request) -> bool:
+        """Whether a pass of nobody becomes its student's with this request: a page, which may as well come from another
+        backend if they are in elsewhere already. An answer that is being saved goes where it was going.
+        """
+        return kind_of(request) is Kind.PAGE and not self._releases(request)
+
+    def _claim(self, request: Request, held: Credential, exam: str | None, known: Known, resume: Resume) -> None:
+        """The first page of somebody who signed on after they were let in: their pass has their name from now on."""
+        entrance = self._entrances[held.pool]
+
+        def admitted(mine: Ticket, cookie: bytes) -> None:
+            held.claimed = known.hashes[0]
+            resume(Relay(entrance.target(mine.backend), cookie=cookie))
+
+        def answered(answer: TouchAnswer) -> None:
+            if isinstance(answer, StoreError):
+                resume(self._with_pass(request, held, exam))
+                return
+            self._line.judge(held, answer, self._tick)
+            if answer.life is not Life.LIVE:
+                returning = self._returning(held)
+                resume(self._without_pass(request, Jar(), held.pool, returning, exam, known=known))
+                return
+            self._line.present(
+                entrance,
+                held.ticket.place(),
+                exam=held.ticket.exam,
+                secure=request.scheme == b"https",
+                page=True,
+                known=known,
+                admitted=admitted,
+                waits=lambda view: resume(self._screens.page(request, view)),
+            )
+
+        self._line.check(held, answered)
+
+    def _without_pass(
+        self,
+        request: Request,
+        jar: Jar,
+        pool: str,
+        ticket: Ticket | None,
+        exam: str | None,
+        *,
+        known: Known | None = None,
+    ) -> Decision:
         if self._rules.bypass.fits(request):
             return self._bypass(jar, exam)
         entrance = self._entrances[pool]
         if exam is None:
             exam = ticket.exam if ticket and not entrance.is_closed(ticket.exam, self._line.now_ms()) else ""
-        ask = Ask(request, entrance, ticket.for_exam(exam) if ticket else None, exam)
+        ask = Ask(request, entrance, ticket.for_exam(exam) if ticket else None, exam, known)
         match kind_of(request):
             case Kind.PAGE:
                 return self._enter(ask, lambda view: self._screens.page(request, view))
@@ -224,6 +278,7 @@ class Gate:
             arrival_us=ticket.arrival_us if ticket else 0,
             notice=entrance.notice(ask.exam),
             opens_ms=entrance.opens_ms(ask.exam),
+            seed_hash=entrance.fingerprint(ask.exam, self._line.now_ms()),
         )
 
     def _ask_again(self, ask: "Ask", body: bytes | None) -> Decision:
@@ -259,6 +314,7 @@ class Gate:
                 exam=ask.exam,
                 secure=ask.request.scheme == b"https",
                 page=True,
+                known=ask.known,
                 admitted=admitted,
                 waits=lambda view: resume(show(_nameless(view) if ask.foreign else view)),
             )
@@ -278,8 +334,9 @@ class Ask(NamedTuple):
     entrance: Entrance
     ticket: Ticket | None
     exam: str
+    known: Known | None
 
     @property
     def foreign(self) -> bool:
-        """Whether it came without the cookies that its sender may hold."""
-        return self.ticket is None and is_foreign(self.request)
+        """Whether it came without the cookies that its sender may hold, and from nobody who is known without."""
+        return self.ticket is None and self.known is None and is_foreign(self.request)

@@ -54,6 +54,8 @@ class Spoken(NamedTuple):
     client: str
     scheme: bytes
     lines: bytes
+    trusted: bool = False
+    """Whether who came to us may speak for others."""
 
 
 class _Hop(NamedTuple):
@@ -130,7 +132,7 @@ class Origin:
             if host is not None:
                 lines.append(b"X-Forwarded-Host: " + host)
             lines += others
-        return Spoken(client, scheme, b"\r\n".join((*lines, b"", b"")))
+        return Spoken(client, scheme, b"\r\n".join((*lines, b"", b"")), self.trusted)
 
     def _chain(self, values: dict[bytes, list[bytes]]) -> list[_Hop]:
         """What a trusted proxy says of who came to it, in the form that is used here, else in the other."""

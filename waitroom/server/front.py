@@ -8,6 +8,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from waitroom.proxy.dialler import tls_context
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
-from waitroom.server.brain import Brain, build_brain, line_rules
+from waitroom.server.brain import Brain, Lots, build_brain, line_rules
 from waitroom.server.conductor import Conductor
 from waitroom.server.duty import Front, Grace
 from waitroom.server.home import pool_keys
@@ -71,7 +72,8 @@ class ExamFront:
             on_touched=self._touched,
             observe_call=counters.histogram("store_call_seconds").observe,
         )
-        self._brain = build_brain(settings, secrets, self._store, counters)
+        self._lots: Lots = {}
+        self._brain = build_brain(settings, secrets, self._store, counters, self._lots)
         self._conductor = Conductor(self._store, line_rules(settings, taken_ms), self._departed)
         self._watcher = Watcher(counters, _backends(settings), access=settings.logging.access)
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
@@ -104,7 +106,7 @@ class ExamFront:
 
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
-        brain = build_brain(settings, secrets, self._store, self._counters)
+        brain = build_brain(settings, secrets, self._store, self._counters, self._lots)
         rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
             if each.tls is not None and tls is not None:
@@ -170,6 +172,9 @@ class ExamFront:
                 continue  # the client says when the store goes and comes back; estimates grow older meanwhile
             entrance.learn(snapshot)
             brain.line.heard(snapshot.now_ms)
+            if lots := entrance.undrawn(snapshot.now_ms):
+                with suppress(StoreError):  # as above
+                    entrance.lots.update(await self._store.draw(pool, lots))
 
 
 async def _drained(listener: Listener, grace: Grace) -> None:
