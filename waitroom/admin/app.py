@@ -14,6 +14,8 @@ from aiohttp import web
 from waitroom.admin.access import Access
 from waitroom.admin.announcements import Announcements
 from waitroom.admin.announcements import Store as Notices
+from waitroom.admin.lanes import Lanes
+from waitroom.admin.lanes import Store as Movable
 from waitroom.admin.receipts import Receipts
 from waitroom.admin.refusals import RefusedError, problem
 from waitroom.admin.scrape import line_readings
@@ -74,7 +76,7 @@ class House(Protocol):
         """Why students cannot be served here now, or None."""
 
 
-class Store(Notices, Waits, Protocol):
+class Store(Notices, Waits, Movable, Protocol):
     """All that the listener asks of the store."""
 
 
@@ -92,6 +94,7 @@ class AdminListener:
         access = Access(lambda: house.settings.admin, lambda: house.secrets.local_token)
         application.router.add_routes(Announcements(lambda: house.settings, access, store).routes())
         application.router.add_routes(WaitsApi(lambda: house.settings, access, store).routes())
+        application.router.add_routes(Lanes(lambda: house.settings, access, store).routes())
         application.router.add_routes(Receipts(lambda: house.secrets, access).routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
 
