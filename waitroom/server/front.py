@@ -224,6 +224,7 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
     return ProxyRules(
         trusted_proxies=tuple(settings.trusted_proxies),
         forward_as=settings.forward_as,
+        signed_on=_signed_on(settings),
         header_bytes=limits.header_bytes,
         body_bytes=limits.body_bytes,
         connections=limits.connections,
@@ -237,6 +238,12 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
         body_rate=limits.body_rate,
         tunnel_idle_ms=timeouts.tunnel_idle_ms,
     )
+
+
+def _signed_on(settings: Settings) -> frozenset[bytes]:
+    """The header by which a sign-on's proxy names students, if that is how they are known."""
+    header = settings.identity.header if settings.identity else None
+    return frozenset({header.lower().encode()}) if header else frozenset()
 
 
 def _tls(cert: object, key: object) -> ssl.SSLContext:
