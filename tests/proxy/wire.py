@@ -135,6 +135,7 @@ class Watch:
     done: list[tuple[str, int]] = field(default_factory=list)
     own: list[int] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
 
     def request_done(self, target: str, status: int, seconds: float) -> None:
         assert seconds >= 0
@@ -146,6 +147,11 @@ class Watch:
     def backend_failed(self, target: str, kind: str) -> None:
         assert target
         self.failed.append(kind)
+
+    def waited(self, target: str, end: str, seconds: float) -> None:
+        assert target
+        assert seconds >= 0
+        self.waits.append(end)
 
 
 @dataclass

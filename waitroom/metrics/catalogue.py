@@ -24,6 +24,9 @@ KINDS = BackendError.KINDS
 
 OUTCOMES = ("direct", "waited", "refused")
 
+ENDS = ("served", "late", "crowded", "left")
+"""How a request's wait for a place among max_inflight ended (proxy/guard.py)."""
+
 WAIT_BUCKETS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 2_700, 3_600, 7_200)
 RATIO_BUCKETS = (0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2, 4)
 REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -92,7 +95,11 @@ _METRICS = (
     _gauge("sessions_limit", _BACKEND, "max_sessions of the backend.", Source.STORE),
     _gauge("admission_rate", _POOL, "Admissions a second that the pool allows; +Inf without a limit.", Source.STORE),
     _gauge("held", _POOL, "1 while admissions of the pool are on hold.", Source.STORE),
-    _gauge("inflight", _BACKEND, "Requests at the backend now.", Source.WORKERS),
+    _gauge("inflight", _BACKEND, "Requests at the backend now, with those that only stream.", Source.WORKERS),
+    _gauge("inflight_limit", _BACKEND, "max_inflight of the backend, or what it was found to be.", Source.WORKERS),
+    _gauge("inflight_waiting", _BACKEND, "Requests that wait for a place among max_inflight.", Source.WORKERS),
+    _counter("inflight_waits_total", (*_BACKEND, "end"), "Requests that had to wait so, by how their wait ended."),
+    _histogram("inflight_wait_seconds", _BACKEND, REQUEST_BUCKETS_S, "How long they waited."),
     _counter("arrivals_total", _POOL, "Newcomers who were given a ticket."),
     _counter("admissions_total", ("pool", "way"), "Tickets that became passes, by way: direct, line or return."),
     _counter("departures_total", ("pool", "reason"), "Sessions and places that ended, by reason."),

@@ -14,18 +14,18 @@ from pathlib import Path
 import structlog
 
 from waitroom.admission.line import Touched
-from waitroom.errors import SettingsError, StoreError
+from waitroom.errors import BackendError, SettingsError, StoreError
 from waitroom.logs import request_ids
 from waitroom.metrics.catalogue import REASONS
 from waitroom.metrics.counters import Counters
-from waitroom.proxy.decisions import Decision, Relay, Request, Respond
+from waitroom.proxy.decisions import Collect, Decision, Relay, Request, Respond
 from waitroom.proxy.dialler import tls_context
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
-from waitroom.proxy.rules import ProxyRules
+from waitroom.proxy.rules import MaxInflight, ProxyRules
 from waitroom.server.brain import Brain, build_brain, line_rules
 from waitroom.server.conductor import Conductor
-from waitroom.server.duty import Front, Grace
+from waitroom.server.duty import Front, Grace, worker_count
 from waitroom.server.home import pool_keys
 from waitroom.server.watcher import Watcher
 from waitroom.settings.addresses import BackendUrl
@@ -51,7 +51,7 @@ class Switch:
     """The handler of the settings in force."""
 
     decide: Callable[[Request], Decision]
-    backend_failed: Callable[[Request, Relay, Exception], Respond]
+    backend_failed: Callable[[Request, Relay, BackendError], Respond | Collect]
 
     def turn(self, brain: Brain) -> None:
         """From now on these settings decide."""
@@ -154,7 +154,7 @@ class ExamFront:
     def _second(self, _now_s: float) -> None:
         assert self._listener is not None
         self._brain.gate.tick()
-        self._watcher.levels(self._listener.pools.inflight())
+        self._watcher.levels(self._listener.pools.levels())
 
     async def _keep_learning(self) -> None:
         while True:
@@ -231,7 +231,20 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
         body_ms=timeouts.body_ms,
         body_rate=limits.body_rate,
         tunnel_idle_ms=timeouts.tunnel_idle_ms,
+        max_inflight=_max_inflight(settings),
+        inflight_wait_ms=timeouts.inflight_wait_ms,
+        workers=worker_count(settings),
     )
+
+
+def _max_inflight(settings: Settings) -> dict[str, MaxInflight]:
+    """By the name that a Relay gives."""
+    return {
+        f"{name}/{backend}": found.max_inflight
+        for name, pool in settings.pools.items()
+        for backend, found in pool.backends.items()
+        if found.max_inflight is not None
+    }
 
 
 def _tls(cert: object, key: object) -> ssl.SSLContext:

@@ -5,14 +5,17 @@ address.
 """
 
 from collections.abc import Callable, Iterable
+from math import inf
 
 import structlog
 
 from waitroom import clock
 from waitroom.logs import AccessLog
-from waitroom.metrics.catalogue import CODES, KINDS
+from waitroom.metrics.catalogue import CODES, ENDS, KINDS
 from waitroom.metrics.counters import Counter, Counters, Gauge, Histogram
 from waitroom.proxy.decisions import Request
+from waitroom.proxy.guard import Level
+from waitroom.proxy.limiters import UNLIMITED
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +36,9 @@ class Watcher:
         self._codes: dict[str, dict[str, Counter]] = {}
         self._failed: dict[str, dict[str, Counter]] = {}
         self._durations: dict[str, Histogram] = {}
-        self._inflight: dict[str, Gauge] = {}
+        self._levels: dict[str, tuple[Gauge, Gauge, Gauge]] = {}
+        self._waits: dict[str, dict[str, Counter]] = {}
+        self._waited: dict[str, Histogram] = {}
         self._failures: dict[tuple[str, str], int] = {}
         self._logged_ms = -FAILURES_LOGGED_MS
         self._lines = AccessLog(clock.now_ms)
@@ -52,7 +57,15 @@ class Watcher:
                 kind: self._counters.counter("backend_failures_total", pool, backend, kind) for kind in KINDS
             }
             self._durations[target] = self._counters.histogram("request_duration_seconds", pool, backend)
-            self._inflight[target] = self._counters.gauge("inflight", pool, backend)
+            self._levels[target] = (
+                self._counters.gauge("inflight", pool, backend),
+                self._counters.gauge("inflight_limit", pool, backend),
+                self._counters.gauge("inflight_waiting", pool, backend),
+            )
+            self._waits[target] = {
+                end: self._counters.counter("inflight_waits_total", pool, backend, end) for end in ENDS
+            }
+            self._waited[target] = self._counters.histogram("inflight_wait_seconds", pool, backend)
 
     def request_done(self, target: str, status: int, seconds: float) -> None:
         """A relayed request has ended."""
@@ -73,11 +86,20 @@ class Watcher:
         self._failures[target, kind] = self._failures.get((target, kind), 0) + 1
         self.flush_failures()
 
-    def levels(self, inflight: dict[str, int]) -> None:
-        """A second has passed: requests at each backend now."""
-        for target, level in inflight.items():
-            if target in self._inflight:
-                self._inflight[target].set(level)
+    def waited(self, target: str, end: str, seconds: float) -> None:
+        """A request's wait for a place has ended."""
+        if target in self._waits:
+            self._waits[target][end].inc()
+            self._waited[target].observe(seconds)
+
+    def levels(self, levels: dict[str, Level]) -> None:
+        """A second has passed: how each backend stands in this worker."""
+        for target, level in levels.items():
+            if target in self._levels:
+                inflight, limit, waiting = self._levels[target]
+                inflight.set(level.inflight)
+                limit.set(inf if level.limit == UNLIMITED else level.limit)
+                waiting.set(level.waiting)
         self.flush_failures()
 
     def flush_failures(self) -> None:

@@ -73,8 +73,10 @@ class Backend(Part):
     max_sessions: Annotated[int, whole(1, 1_000_000)] | None = Field(
         default=None, description="Most admitted visitors at a time. May be absent only where admission.rate is set."
     )
-    max_inflight: Annotated[int | Auto, whole(1, 100_000, "auto")] | None = later(
-        None, "Most requests at a time; auto finds it from the answer times."
+    max_inflight: Annotated[int | Auto, whole(1, 100_000, "auto")] | None = Field(
+        default=None,
+        description="Most requests at a time, over all workers, each of which sends one at least; auto finds it from "
+        "the answer times.",
     )
     ca: FilePath | None = Field(
         default=None, description="Certificates (PEM) that vouch for an https backend. Default: those of the system."
