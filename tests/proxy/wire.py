@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.product import look_again
-from waitroom.proxy.decisions import Decision, Relay, Request, Respond
+from waitroom.errors import BackendError
+from waitroom.proxy.decisions import Collect, Decision, Relay, Request, Respond
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
 from waitroom.settings.addresses import BackendUrl
@@ -160,15 +161,16 @@ class Brain:
 
     choose: Callable[[Request], Decision]
     requests: list[Request] = field(default_factory=list)
+    on_failure: Callable[[], Respond | Collect] | None = None
 
     def decide(self, request: Request) -> Decision:
         self.requests.append(request)
         return self.choose(request)
 
-    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
+    def backend_failed(self, request: Request, relay: Relay, error: BackendError) -> Respond | Collect:
         assert request
         assert relay
-        return Respond(502, (), getattr(error, "kind", "?").encode())
+        return self.on_failure() if self.on_failure else Respond(502, (), error.kind.encode())
 
 
 @dataclass

@@ -33,7 +33,6 @@ class Exchange(Staying):
     _relay: Relay | None = None
     _upstream: BackendConnection | None = None
     _collecting: Collect | None = None
-    _collected = b""
     streams_events = False
     """Its answer is a stream of events (text/event-stream), and may be silent for long."""
     _chunks = False
@@ -145,7 +144,7 @@ class Exchange(Staying):
     @property
     def wants_body(self) -> bool:
         """Whether the body has somewhere to go."""
-        return self._upstream is not None or self._collecting is not None
+        return self._upstream is not None or self._collecting is not None or self._keeps_body
 
     @property
     def may_expect_body(self) -> bool:
@@ -168,7 +167,9 @@ class Exchange(Staying):
                 self.perform(collecting.then(None))
             elif last:
                 self._gathered()
-        elif self._upstream is not None:
+        elif self._upstream is None:
+            self._collected += payload
+        else:
             if not (last or self._uploaded):
                 self._upstream.expect_interruption()
             self._uploaded = True
@@ -189,6 +190,7 @@ class Exchange(Staying):
         else:
             self._wait = Wait(relay, pool, self._around, self._side, self._enter, self._failed, self._forward)
             pool.park(self._wait, urgency_of(self))
+            self._side.pull()
 
     def _enter(self, pool: BackendPool) -> None:
         """There is a place for it."""
@@ -223,13 +225,11 @@ class Exchange(Staying):
         if pool.guard.limiter is not None:
             self._asked_s = self._around.time()
         if self._collected:
-            self._uploaded = True
-            connection.send(chunk(self._collected, last=True) if block.chunked else self._collected)
-            self._collected = b""
+            kept, self._collected = self._collected, b""
+            self.upload(kept, last=self._side.received_whole)
         elif block.chunked and self._side.received_whole:
             connection.send(chunk(b"", last=True))
-        else:
-            self._side.pull()
+        self._side.pull()
 
     # the response's way to the client
 

@@ -1,7 +1,7 @@
 """An exchange's place at its backend: taken, waited for, given back.
 
 Laws. An exchange has at most one place, and gives it back once, at its end or when it begins to do nothing but stream
-(guard.py). While it waits, nothing of its body is read and nothing is sent: whoever is turned away has asked for
+(guard.py). While it waits, little of its body is read and nothing is sent: whoever is turned away has asked for
 nothing. A backend that is reached without a wait costs a comparison and a count.
 """
 
@@ -15,6 +15,9 @@ from waitroom.proxy.limiters import Limiter
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.rules import CLIENT_LEFT
 from waitroom.proxy.sides import ClientSide, Surroundings
+
+KEPT_BYTES = 64 * 1024
+"""Of a body, read while its request waits: a form or an autosave is there as a whole. One read more may come on top."""
 
 PATIENCE_S = 1.0
 """A client that leaves before this has changed its mind; later, it may be tired of waiting."""
@@ -79,6 +82,8 @@ class Staying(Incoming):
     _pool: BackendPool | None = None
     """Where it has a place, or had until it began to stream."""
     _wait: Wait | None = None
+    _collected = b""
+    """Of the body, what came before it had somewhere to go."""
     _uploaded = False
     """Something of the body has been sent to the backend."""
     _failing = False
@@ -93,6 +98,17 @@ class Staying(Incoming):
     def _body_is_here(self) -> bool:
         """Whether there is a body and nobody has seen a byte of it: a request that was not whole was not acted upon."""
         return self.has_body and not self._uploaded
+
+    @property
+    def queued(self) -> bool:
+        """Whether it waits for a place. A client that ends its half now has left: a browser's Stop or reload looks so,
+        and who half-closes and reads on is no browser (HAProxy's abortonclose, for queues alone)."""
+        return self._wait is not None
+
+    @property
+    def _keeps_body(self) -> bool:
+        """Whether more of the body is kept while its request waits. Unread, it would hide that its client leaves."""
+        return self._wait is not None and len(self._collected) < KEPT_BYTES
 
     def _stream(self) -> None:
         """From here on it does nothing but stream."""
