@@ -184,7 +184,7 @@ class Exchange(Staying):
             self._failed(BackendError(f"no backend {relay.target}", kind="unreachable"))
             return
         guard = pool.guard
-        if guard.held < guard.limit:
+        if guard.held < guard.limit and not guard.waiting:
             guard.held += 1
             self._enter(pool)
         else:
@@ -384,6 +384,7 @@ class Exchange(Staying):
             self._depart(pool.guard, status, now_s, complete=complete)
         elif self._wait is not None:
             self._wait.give_up()
+            self._wait = None
         if relay is None:
             observer.own_done(status)
         else:

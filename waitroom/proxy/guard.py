@@ -68,7 +68,8 @@ class Level(NamedTuple):
 
 
 class Guard:
-    """The places of one backend in one worker. `held < limit` is for the caller to look at; see `Exchange`."""
+    """The places of one backend in one worker. Whether there is one is for the caller to look at, and to count: a call
+    for it would cost more than it does (`Exchange._forward`)."""
 
     __slots__ = (
         "_lines", "_passed", "_reached", "_serving", "held", "kinds", "limit", "limiter", "saturated", "streaming",

@@ -113,7 +113,7 @@ class BackendPool:
         guard.tick()
         if guard.limiter is not None:
             guard.limiter.adjust(int(now_s * 1000))
-            guard.resize(guard.limiter.limit)
+            guard.resize(max(1, guard.limiter.limit))
         if guard.waiting:
             self._turn_away(now_s - self.rules.inflight_wait_ms / 1000)
 
@@ -126,7 +126,7 @@ class BackendPool:
         guard, total = self.guard, self.rules.max_inflight.get(self.name)
         if total == "auto" and self.rules.new_limiter is not None:
             guard.limiter = guard.limiter or self.rules.new_limiter()
-            guard.resize(guard.limiter.limit)
+            guard.resize(max(1, guard.limiter.limit))
             return
         guard.limiter = None
         guard.resize(share_of(total, workers, rank, self.name) if isinstance(total, int) else UNLIMITED)

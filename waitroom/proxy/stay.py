@@ -67,7 +67,7 @@ class Wait:
         self._side.guarded(self._again, self._relay)
 
     def give_up(self) -> None:
-        """The client is gone."""
+        """The client is gone, and so is this wait."""
         self._given_up = True
         self._ended(End.LEFT)
         self._pool.guard.withdraw(self)

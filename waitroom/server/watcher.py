@@ -48,6 +48,9 @@ class Watcher:
     def renew(self, backends: Iterable[tuple[str, str]], *, access: bool) -> None:
         """New settings: know these backends (pool, backend), and log each request or not."""
         self.access = self._note if access else None
+        for gauge in (each for gauges in self._levels.values() for each in gauges):
+            gauge.set(0)  # a backend that leaves the file would keep its last level; others have theirs in a second
+        self._levels.clear()
         for pool, backend in backends:
             target = f"{pool}/{backend}"
             self._codes[target] = {
