@@ -121,6 +121,7 @@ def rules_arguments(rules: Rules) -> tuple[Argument, ...]:
         "max_ms": rules.max_duration_ms,
         "grace_ms": rules.absence_grace_ms,
         "held": int(rules.held),
+        "move": int(rules.move),
         "backends": [[one.name, one.max_sessions, int(one.open)] for one in rules.backends],
     }
     return rules.version, json.dumps(text, separators=(",", ":"))
@@ -134,7 +135,7 @@ def names(found: list[bytes]) -> list[str]:
 def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
     """The reply of `wr_snapshot`."""
     now_ms, held, rate_milli, tokens_milli, absent = (_whole(value) for value in reply[1:6])
-    waiting, lobby, sessions, flow, totals, notices = (_parts(value) for value in reply[6:12])
+    waiting, lobby, sessions, flow, totals, notices, returns, live = (_parts(value) for value in reply[6:14])
     total = _counts(totals, 2, 1)
     return Snapshot(
         now_ms=now_ms,
@@ -154,6 +155,9 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
             _word(notices[at]): Notice(announced(_word(notices[at + 2])).texts, _whole(notices[at + 1]))
             for at in range(0, len(notices), 3)
         },
+        live={_word(live[at]): _word(live[at + 1]) for at in range(0, len(live), 2)},
+        returning=_counts(returns, 3, 1),
+        missed=_counts(returns, 3, 2),
     )
 
 
