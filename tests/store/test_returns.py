@@ -1,13 +1,15 @@
 """Coming back to a backend that was down (law 7): nobody while it is down, then in order at the ramp's rate."""
 
+from typing import Any
+
 from tests.store.driver import Line, rules
 from waitroom.admission.line import Standing, State
 from waitroom.admission.recovery import Outcome, Phase, Return
 
 
-def inside(line: Line, count: int, **more: object) -> list[Standing]:
+def inside(line: Line, count: int, **more: Any) -> list[Standing]:
     """Students with a session, who have used it."""
-    line.write(rules(1_000, **more))  # type: ignore[arg-type]
+    line.write(rules(1_000, **more))
     found = [line.one(f"v{number:03}") for number in range(count)]
     for each in found:
         line.use(each)
