@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.store.driver import Line, rules
-from waitroom.admission.line import Standing, State
+from waitroom.admission.line import Standing, State, Touch
 from waitroom.admission.recovery import Outcome, Phase, Return
 
 
@@ -208,3 +208,18 @@ def test_workers_hear_of_each_other(line: Line) -> None:
     assert line.report("w2", "two words") == {"w1": "one", "w2": "two words"}
     line.now_ms += 2_500
     assert line.report("w2", "again") == {"w2": "again"}
+
+
+def test_who_has_saved_something_is_in_an_attempt(line: Line) -> None:
+    """The store remembers it with the session, whoever asks later, and through the recovery before."""
+    students = inside(line, 3)
+    line.touch(Touch(students[2].visitor, "b1", students[2].admitted_ms, saved=True))
+    for _ in range(2):
+        line.now_ms += 1_000
+        line.course("b1", Phase.DOWN)
+        line.come_back(*map(back, students))
+        line.now_ms += 1_000
+        line.course("b1", Phase.RECOVERING, 1_000)
+        outcomes = [answer.outcome for answer in line.come_back(*map(back, students))]
+        assert outcomes == [Outcome.WAITS, Outcome.WAITS, Outcome.BACK]
+        line.use(students[2])

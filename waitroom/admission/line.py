@@ -89,6 +89,8 @@ class Touch:
     backend: str
     admitted_ms: int
     keep_until_ms: int = 0
+    saved: bool = False
+    """Its holder has saved something: they are in an attempt, and come back first after an outage."""
 
 
 class Life(StrEnum):

@@ -31,8 +31,8 @@ What the keys hold:
   lobby:   zset: present ticket of an exam that is not open yet -> order key
   lobbydue: zset: the same as due for tickets in a lobby
   sess:    zset: visitor -> ms when the session lapses
-  passes   hash: visitor with a session -> "admitted_ms keep_until_ms backend cleared_ms"; cleared: the `since_ms` of
-           the recovery in which its holder was let back in, 0: none
+  passes   hash: visitor with a session -> "admitted_ms keep_until_ms backend cleared_ms attempt"; cleared: the
+           `since_ms` of the recovery in which its holder was let back in, 0: none; attempt 1: they have saved something
   left     zset: visitor whose session has ended -> ms of the end, positive: lapsed, negative: released
   notices  hash: exam, or "" for the whole pool -> "at_ms until_ms text": what staff say on its pages; until 0: for good
   waits    list: how waits ended, oldest first: "visitor arrival_us ended_ms lane place backend exam"; place on arrival,
@@ -87,6 +87,7 @@ local RAMP_SECONDS = 1           -- what a ramp saves up at most
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN = 0, 1, 2, 3, 4, 5
 local LIVE, LAPSED, RELEASED = 0, 1, 2
+local SAVED = 65536
 local STAYS, BACK, LOST, ENDED = 0, 1, 2, 3
 local TOLD_BEFORE, AS_IT_CAME = 16, 32
 
@@ -433,13 +434,17 @@ end
 
 local function pass_of(text)
   if not text then return nil end
-  local admitted, keep, backend, cleared = string.match(text, '^(%d+) (%d+) (%S+) ?(%d*)$')
-  return {admitted = tonumber(admitted), keep = tonumber(keep), backend = backend, cleared = tonumber(cleared) or 0}
+  local admitted, keep, backend, cleared, attempt = string.match(text, '^(%d+) (%d+) (%S+) ?(%d*) ?(%d*)$')
+  return {
+    admitted = tonumber(admitted), keep = tonumber(keep), backend = backend, cleared = tonumber(cleared) or 0,
+    attempt = tonumber(attempt) or 0,
+  }
 end
 
 local function write_pass(pool, visitor, pass)
-  local cleared = (pass.cleared or 0) > 0 and string.format(' %.0f', pass.cleared) or ''
-  local text = string.format('%.0f %.0f %s%s', pass.admitted, pass.keep, pass.backend, cleared)
+  local cleared, attempt = pass.cleared or 0, pass.attempt or 0
+  local more = (cleared > 0 or attempt > 0) and string.format(' %.0f %d', cleared, attempt) or ''
+  local text = string.format('%.0f %.0f %s%s', pass.admitted, pass.keep, pass.backend, more)
   redis.call('HSET', pool.passes, visitor, text)
 end
 
@@ -807,8 +812,10 @@ local function resume(pool, touch, expires)
   forget_place(pool, touch.visitor)
   redis.call('ZREM', pool.left, touch.visitor)
   redis.call('ZADD', touch.backend.key, expires, touch.visitor)
-  local pass = {admitted = touch.admitted, keep = touch.keep, backend = touch.backend.name, cleared = touch.cleared}
-  write_pass(pool, touch.visitor, pass)
+  write_pass(pool, touch.visitor, {
+    admitted = touch.admitted, keep = touch.keep, backend = touch.backend.name, cleared = touch.cleared,
+    attempt = touch.attempt,
+  })
   if touch.backend.used then touch.backend.used = touch.backend.used + 1 end
   return LIVE, expires
 end
@@ -834,8 +841,8 @@ local function touch_live(pool, touch, pass)
     return LAPSED, 0
   end
   redis.call('ZADD', touch.backend.key, expires, touch.visitor)
-  if pass.keep ~= touch.keep then
-    pass.keep = touch.keep
+  if pass.keep ~= touch.keep or pass.attempt < touch.attempt then
+    pass.keep, pass.attempt = touch.keep, max(pass.attempt, touch.attempt)
     write_pass(pool, touch.visitor, pass)
   end
   return LIVE, expires
@@ -860,7 +867,8 @@ end
 
 --[[ wr_touch: a batch of passes was used: their sessions live on, end, or start again.
 KEYS   the pool's
-ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV, admitted_ms, keep_until_ms
+ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV (+ 65536: its holder has saved
+       something), admitted_ms, keep_until_ms
 Reply  0, now_ms, then of each pass: life (0 live, 1 lapsed, 2 released), expires_ms ]]
 local function wr_touch(keys, args)
   local pool = pool_of(keys, args)
@@ -870,9 +878,10 @@ local function wr_touch(keys, args)
   expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_PASSING)
   local reply, n = {0, pool.now}, 2
   for at = pool.first, #args, 4 do
+    local position = tonumber(args[at + 1])
     local touch = {
-      visitor = args[at], backend = pool.backends[tonumber(args[at + 1])], admitted = tonumber(args[at + 2]),
-      keep = tonumber(args[at + 3]),
+      visitor = args[at], backend = pool.backends[position % SAVED], admitted = tonumber(args[at + 2]),
+      keep = tonumber(args[at + 3]), attempt = position >= SAVED and 1 or 0,
     }
     local pass = pass_of(redis.call('HGET', pool.passes, touch.visitor))
     local life, expires
@@ -970,6 +979,7 @@ local function return_one(pool, return_)
     return_.backend = own
     return BACK, 0, POLL_MIN_MS
   end
+  return_.attempt = max(return_.attempt, pass and pass.attempt or 0)
   local target = way_back(pool, return_.backend)
   return_.waits_at = target
   local inside = pass and pass.backend == target.name and not target.down
