@@ -12,8 +12,12 @@ the limit is known to be near. Trouble counts once in `SETTLE_MS`: what was let 
 served, and must not halve it again.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from math import log
 from typing import NamedTuple
+
+from waitroom.admission.estimate import Eta, Unknown
 
 
 class Phase(StrEnum):
@@ -92,6 +96,17 @@ class Course(NamedTuple):
             return cls()
 
 
+UP = Course()
+
+
+def course_of(live: Mapping[str, str], backend: str) -> Course:
+    """A backend's course in what the store keeps; one that staff hold is down, whatever its own health."""
+    course = Course.read(live.get(f"phase:{backend}", ""))
+    if live.get(f"staff:{backend}") == "held" and course.phase is not Phase.DOWN:
+        return course._replace(phase=Phase.DOWN, rate_milli=0)
+    return course if course.phase is not Phase.UP else UP
+
+
 class Signs(NamedTuple):
     """What is known of a backend now."""
 
@@ -123,6 +138,9 @@ LEAST_RATE_MILLI = 100
 RECALL_MS = 15 * 60_000
 """A failure so soon after the last is another one of the same trouble."""
 
+POLL_SLACK_S = 5
+"""A turn is noticed at the next poll."""
+
 CALM_MS = 30_000
 """A ramp that nobody has waited at for so long, without trouble, is over once nearly all are back. Until then it stays,
 which costs nobody anything: the rest may still come all at once, when staff have told them."""
@@ -145,6 +163,14 @@ def ease(course: Course, initial_milli: int, now_ms: int) -> Course:
     if course.phase is not Phase.UP:
         return course
     return Course(Phase.EASING, _later(course, now_ms), initial_milli, course.failures, now_ms)
+
+
+def eta(course: Course, ahead: int) -> Eta | Unknown:
+    """The wait of somebody with `ahead` before them at a ramp: it may grow all the while, and it may halve."""
+    if course.rate_milli <= 0:
+        return Unknown.NO_DATA
+    rate, growth = course.rate_milli / 1_000, log(GROWTH)
+    return Eta(int(log(1 + ahead * growth / rate) / growth), int(2 * (ahead + 1) / rate) + POLL_SLACK_S + 1)
 
 
 def _later(course: Course, now_ms: int) -> int:
