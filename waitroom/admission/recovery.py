@@ -80,6 +80,11 @@ class Course(NamedTuple):
     """There has been trouble on this ramp."""
 
     @property
+    def ramps(self) -> bool:
+        """Whether who comes is let in at a rate."""
+        return self.phase in (Phase.RECOVERING, Phase.EASING)
+
+    @property
     def text(self) -> str:
         """What the store keeps."""
         phase, since_ms, rate_milli, failures, changed_ms, troubled = self
@@ -150,6 +155,8 @@ def step(course: Course, signs: Signs, initial_milli: int, now_ms: int) -> Cours
     """A backend's course after one more look at it."""
     if course.phase is Phase.DOWN:
         return course if not signs.answers or signs.held else _comes_back(course, initial_milli, now_ms)
+    if signs.held:  # no failure of its own
+        return Course(Phase.DOWN, _later(course, now_ms), 0, max(1, course.failures), now_ms)
     if signs.failed:
         again = course.failures and now_ms - course.changed_ms <= RECALL_MS
         return Course(Phase.DOWN, _later(course, now_ms), 0, course.failures + 1 if again else 1, now_ms)

@@ -13,6 +13,7 @@ from waitroom.logs import AccessLog
 from waitroom.metrics.catalogue import CODES, KINDS
 from waitroom.metrics.counters import Counter, Counters, Gauge, Histogram
 from waitroom.proxy.decisions import Request
+from waitroom.server.reports import Reports, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -27,9 +28,13 @@ AccessNote = Callable[[Request, int, int, float, str | None], None]
 class Watcher:
     """The listener's observer."""
 
-    def __init__(self, counters: Counters, backends: Iterable[tuple[str, str]], *, access: bool) -> None:
+    def __init__(
+        self, counters: Counters, backends: Iterable[tuple[str, str]], reports: Reports, *, access: bool
+    ) -> None:
         self._own = {code: counters.counter("requests_total", "", "", code) for code in CODES}
         self._counters = counters
+        self._reports = reports
+        self._tallies: dict[str, Tally] = {}
         self._codes: dict[str, dict[str, Counter]] = {}
         self._failed: dict[str, dict[str, Counter]] = {}
         self._durations: dict[str, Histogram] = {}
@@ -45,6 +50,7 @@ class Watcher:
         self.access = self._note if access else None
         for pool, backend in backends:
             target = f"{pool}/{backend}"
+            self._tallies[target] = self._reports.tally(target)
             self._codes[target] = {
                 code: self._counters.counter("requests_total", pool, backend, code) for code in CODES
             }
@@ -60,6 +66,7 @@ class Watcher:
         if codes is not None:
             codes[_CLASS_OF.get(status, "5xx")].inc()
             self._durations[target].observe(seconds)
+            self._tallies[target].ended(status, seconds)
 
     def own_done(self, status: int) -> None:
         """An answer of our own has been given."""
@@ -70,6 +77,7 @@ class Watcher:
         counts = self._failed.get(target)
         if counts is not None:
             counts[kind].inc()
+            self._tallies[target].failed(kind)
         self._failures[target, kind] = self._failures.get((target, kind), 0) + 1
         self.flush_failures()
 
