@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import aiohttp
+from yarl import URL
 
 from waitroom.proxy.dialler import tls_context
 from waitroom.settings.addresses import BackendUrl
@@ -118,7 +119,7 @@ async def check(patient: Patient, health: Health, tls: ssl.SSLContext | None) ->
     headers = AGENT | ({"Host": patient.host} if patient.host else {})
     connector = aiohttp.UnixConnector(url.unix) if url.unix else aiohttp.TCPConnector(force_close=True)
     host = f"[{url.host}]" if ":" in url.host else url.host or "localhost"
-    address = f"{'https' if tls else 'http'}://{host}:{url.port or 80}{health.path}"
+    address = URL(f"{'https' if tls else 'http'}://{host}:{url.port or 80}{health.path}", encoded=True)
     timeout = aiohttp.ClientTimeout(total=health.timeout_ms / 1000)
     bound = 400 if patient.health is not None else 500
     try:
