@@ -1,9 +1,9 @@
 """`python -m tests.bench` (`make bench`): what the product costs beside others, measured here and now in one run.
 
 nginx, the product and, for comparison, HAProxy, Caddy and a plain aiohttp proxy stand with one worker each before the
-same nginx backend. nginx and we take turns, so that a machine that slows down slows both, and a bar is held against the
-median of the turns' ratios. CPU is the kernel's accounting of every process of a contestant: supervisor, worker and
-embedded store; master and worker. A bar that is missed is said to be missed; the exit code is 1 only with `--strict`.
+same nginx backend. nginx and we take turns, so that a machine that slows down slows both. CPU is the kernel's
+accounting of every process of a contestant: supervisor, worker and embedded store; master and worker. bars.py says how
+turns become a number. A bar that is missed is said to be missed; the exit code is 1 only with `--strict`.
 
 Contestants are bound to one core, load and backend to the others; `--float` binds nobody. Bound is the steadier: the
 ratio of CPU per admitted request, twice twelve pairs of turns while neighbours came and went, had a standard deviation

@@ -86,10 +86,17 @@ def test_contestants_and_load_share_no_core() -> None:
 
 def test_a_bar_is_held_against_the_median_of_ratios() -> None:
     """Not the ratio of medians: a slow moment of the machine falls on one pair of turns."""
-    row = Row(CPU, "us", {YARDSTICK: [10, 40, 10], OURS: [15, 60, 20], "caddy": [130, 150]})
+    row = Row("latency p99 at half load", "us", {YARDSTICK: [10, 40, 10], OURS: [15, 60, 20], "caddy": [130, 150]})
     assert row.ratio == median([1.5, 1.5, 2.0])
     assert row.numbers == {YARDSTICK: 10, OURS: 20, "caddy": 140}
     assert row.good
+
+
+def test_a_cost_is_the_least_of_the_turns() -> None:
+    """What disturbs a turn only adds to what a request costs."""
+    row = Row(CPU, "us", {YARDSTICK: [10, 40, 11], OURS: [21, 60, 15], "caddy": [150, 130]})
+    assert row.numbers == {YARDSTICK: 10, OURS: 15, "caddy": 130}
+    assert row.ratio == 1.5
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,8 @@ class Touch:
     backend: str
     admitted_ms: int
     keep_until_ms: int = 0
+    saved: bool = False
+    """Its holder has saved something: they are in an attempt, and come back first after an outage."""
 
 
 class Life(StrEnum):
@@ -132,6 +134,8 @@ class Rules:
     absence_grace_ms: int
     backends: tuple[BackendRules, ...]
     held: bool = False
+    move: bool = False
+    """Sessions of a backend that is down move to a sibling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +186,9 @@ class Snapshot:
     departures_total: dict[str, int]
     notices: dict[str, Notice] = field(default_factory=dict)
     """By exam; "" is the whole pool."""
+    live: dict[str, str] = field(default_factory=dict)
+    """What lies over the rules while it runs; see the key `live` of the library."""
+    returning: dict[str, int] = field(default_factory=dict)
+    """By backend, who waits to come back to it."""
+    missed: dict[str, int] = field(default_factory=dict)
+    """By backend that recovers, who had a session there and has not come back."""

@@ -7,19 +7,21 @@ its callback.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from waitroom.admission.line import Life, State, Touched
+from waitroom.admission.recovery import Course
 from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
 from waitroom.errors import BackendError, BusyError, StoreError
+from waitroom.gate.comeback import SAVES, Caller, Comeback
 from waitroom.gate.entrance import Entrance
-from waitroom.gate.jar import Credential, Jar, Jars
+from waitroom.gate.jar import NEVER, Credential, Jar, Jars
 from waitroom.gate.kinds import Kind, content_length, is_foreign, kind_of
 from waitroom.gate.line import Line, TouchAnswer
-from waitroom.gate.own import OwnEndpoints
+from waitroom.gate.own import Otherwise, OwnEndpoints
 from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond, Resume
 from waitroom.settings.model import Settings
@@ -72,7 +74,11 @@ class Gate:
         self._jars = jars
         self._line = line
         self._screens = screens
-        self._own = OwnEndpoints(rules.prefix, entrances, line, screens)
+        self._bars: dict[str, Course] = {}
+        for entrance in entrances.values():
+            entrance.bars = self._bars
+        self._comeback = Comeback(line, screens, rules.form_bytes)
+        self._own = OwnEndpoints(rules.prefix, entrances, line, screens, self.status_at_bar)
         self._find_exam = rules.routes.find
         self._releases = rules.release.fits
         self._tick = 0
@@ -146,7 +152,11 @@ class Gate:
     def _with_pass(self, request: Request, held: Credential, exam: str | None) -> Decision:
         assert held.touch is not None
         assert held.relay is not None
+        if self._bars and (bar := self._bars.get(held.relay.target)) and held.back_since_ms != bar.since_ms:
+            return self._comeback.decide(self._at_bar(request, held, bar, exam))
         tick = self._tick
+        if request.method != b"GET" and held.saves < SAVES:
+            self._note_save(held)
         if held.touched_tick != tick:
             held.touched_tick = tick
             self._line.touch(held)
@@ -154,6 +164,28 @@ class Gate:
         if tick <= held.good_until or not self._line.up:
             return relay
         return Later(lambda resume: self._verify(request, held, relay, exam, resume))
+
+    def _note_save(self, held: Credential) -> None:
+        """A request that may save something. After a few its holder is in an attempt, and the store is told."""
+        assert held.touch is not None
+        held.saves += 1
+        if held.saves == SAVES:
+            held.touch, held.touched_tick = replace(held.touch, saved=True), NEVER
+
+    def _at_bar(self, request: Request, held: Credential, bar: Course, exam: str | None) -> Caller:
+        def otherwise(ticket: Ticket | None) -> Decision:
+            return self._without_pass(request, Jar(), held.pool, ticket, exam)
+
+        return Caller(request, held, self._entrances[held.pool], bar, otherwise, self._tick)
+
+    def status_at_bar(self, request: Request, held: Credential, otherwise: Otherwise) -> Decision | None:
+        """The answer to a status poll of somebody whose backend is barred; None where it is not."""
+        assert held.relay is not None
+        bar = self._bars.get(held.relay.target)
+        if bar is None or held.back_since_ms == bar.since_ms:
+            return None
+        caller = Caller(request, held, self._entrances[held.pool], bar, otherwise, self._tick)
+        return self._comeback.status(caller)
 
     def _verify(
         self,

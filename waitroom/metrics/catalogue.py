@@ -22,6 +22,12 @@ REASONS = ("released", "left", "lapsed", "absent")
 KINDS = BackendError.KINDS
 """Ways in which a backend fails; the error says what each means."""
 
+BUSY = "busy"
+"""The one in which it did nothing wrong: a request was not sent, since it has as many as it may."""
+
+CONNECT_KINDS = BackendError.UNSENT - {BUSY}
+"""Those by which it did not even take the request."""
+
 OUTCOMES = ("direct", "waited", "refused")
 
 ENDS = ("served", "late", "crowded", "left")
@@ -108,7 +114,9 @@ _METRICS = (
     _counter("requests_total", ("pool", "backend", "code"), "Answers; backend is empty for our own."),
     _histogram("request_duration_seconds", _BACKEND, REQUEST_BUCKETS_S, "From request head to the answer's last byte."),
     _counter("backend_failures_total", (*_BACKEND, "kind"), "Requests that a backend failed, by the way it failed."),
-    _gauge("backend_up", _BACKEND, "1 while the backend's health check passes.", Source.LATER),
+    _gauge("backend_up", _BACKEND, "0 while the backend is down, or held by staff.", Source.STORE),
+    _gauge("returning", _BACKEND, "Students with a session who wait to come back to it.", Source.STORE),
+    _gauge("return_rate", _BACKEND, "How many a second may come back to it; +Inf without a ramp.", Source.STORE),
     _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome.", Source.LATER),
     _counter("cookies_refused_total", _POOL, "Cookies of our name that did not verify."),
     _histogram("store_call_seconds", (), STORE_BUCKETS_S, "One batch to the store and back."),

@@ -385,12 +385,12 @@ class Exchange(Staying):
         elif self._wait is not None:
             self._wait.give_up()
             self._wait = None
-        if relay is None:
+        if relay is None or pool is None:
             observer.own_done(status)
         else:
             observer.request_done(relay.target, status, seconds)
-            if relay.finished is not None:
-                relay.finished(status if complete and not self._failing else 0)
+        if relay is not None and relay.finished is not None:
+            relay.finished(status if complete and not self._failing else 0)
         if observer.access is not None:
             observer.access(self, status, self.sent_bytes, seconds, relay.target if relay else None)
         if complete:

@@ -180,9 +180,14 @@ class BackendPools:
             pool.retire()
 
     def share(self, workers: int, rank: int) -> None:
-        """So many workers are alive on all machines, of which this is number `rank`, counted from 0."""
+        """So many workers are alive on all machines, of which this is number `rank`, counted from 0.
+
+        Fewer than this machine has: the others are about to come, and find their shares.
+        """
+        if workers < self._rules.workers:
+            workers, rank = self._rules.workers, NOT_KNOWN
         if (workers, rank) != (self._workers, self._rank):
-            self._workers, self._rank = max(1, workers), rank
+            self._workers, self._rank = workers, rank
             self._share_out()
 
     def _share_out(self) -> None:

@@ -11,11 +11,12 @@ import structlog
 
 from waitroom import clock
 from waitroom.logs import AccessLog
-from waitroom.metrics.catalogue import CODES, ENDS, KINDS
+from waitroom.metrics.catalogue import BUSY, CODES, ENDS, KINDS
 from waitroom.metrics.counters import Counter, Counters, Gauge, Histogram
 from waitroom.proxy.decisions import Request
 from waitroom.proxy.guard import Level
 from waitroom.proxy.limiters import UNLIMITED
+from waitroom.server.reports import Reports, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -30,9 +31,13 @@ AccessNote = Callable[[Request, int, int, float, str | None], None]
 class Watcher:
     """The listener's observer."""
 
-    def __init__(self, counters: Counters, backends: Iterable[tuple[str, str]], *, access: bool) -> None:
+    def __init__(
+        self, counters: Counters, backends: Iterable[tuple[str, str]], reports: Reports, *, access: bool
+    ) -> None:
         self._own = {code: counters.counter("requests_total", "", "", code) for code in CODES}
         self._counters = counters
+        self._reports = reports
+        self._tallies: dict[str, Tally] = {}
         self._codes: dict[str, dict[str, Counter]] = {}
         self._failed: dict[str, dict[str, Counter]] = {}
         self._durations: dict[str, Histogram] = {}
@@ -53,6 +58,7 @@ class Watcher:
         self._levels.clear()
         for pool, backend in backends:
             target = f"{pool}/{backend}"
+            self._tallies[target] = self._reports.tally(target)
             self._codes[target] = {
                 code: self._counters.counter("requests_total", pool, backend, code) for code in CODES
             }
@@ -76,6 +82,7 @@ class Watcher:
         if codes is not None:
             codes[_CLASS_OF.get(status, "5xx")].inc()
             self._durations[target].observe(seconds)
+            self._tallies[target].ended(status, seconds)
 
     def own_done(self, status: int) -> None:
         """An answer of our own has been given."""
@@ -86,6 +93,8 @@ class Watcher:
         counts = self._failed.get(target)
         if counts is not None:
             counts[kind].inc()
+            if kind != BUSY:  # it was not asked
+                self._tallies[target].failed(kind)
         self._failures[target, kind] = self._failures.get((target, kind), 0) + 1
         self.flush_failures()
 

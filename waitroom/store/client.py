@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import structlog
 
 from waitroom.admission.line import Announced, Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.recovery import Return
 from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
+from waitroom.store.returning import ReturnDone, Returns, reports
 from waitroom.store.talker import Talker, rules_command
 from waitroom.store.wire import Reply, parse_url
 from waitroom.store.work import (
@@ -77,6 +79,7 @@ class _Pool:
     rules: Rules | None = None
     presents: deque[tuple[Presence, PresentDone]] = field(default_factory=deque)
     checks: deque[tuple[Touch, CheckDone]] = field(default_factory=deque)
+    returns: deque[tuple[Return, ReturnDone]] = field(default_factory=deque)
     used: dict[str, Touch] = field(default_factory=dict)
     flushing: list[Touch] = field(default_factory=list)
     releases: deque[tuple[str, ...]] = field(default_factory=deque)
@@ -169,6 +172,13 @@ class LineStore:
             self._waiting += 1
             self._gather()
 
+    def come_back(self, pool: str, return_: Return, done: ReturnDone) -> None:
+        """The holder of a pass wants its session, whose backend is down or comes back; `done` as with `present`."""
+        if self._accepts(done):
+            self._pools[pool].returns.append((return_, done))
+            self._waiting += 1
+            self._gather()
+
     def where(self, pool: str, visitor: str, exam: str, done: WhereDone) -> None:
         """Ask where a ticket stands, which is no heartbeat; `done` as with `present`."""
         if not self.up or len(self._jobs) >= QUEUE_INQUIRIES:
@@ -207,6 +217,14 @@ class LineStore:
     async def sweep(self, pool: str) -> dict[str, int]:
         """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
         return codec.departures(await self._pool_job(pool, "wr_sweep"))
+
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> None:
+        """Set what lies over the rules of a pool; an empty value takes it away."""
+        await self._pool_job(pool, "wr_live", tuple(word for pair in fields.items() for word in pair))
+
+    async def report(self, pool: str, worker: str, text: str) -> dict[str, str]:
+        """Tell what a worker saw of the backends; gives what all that live have told."""
+        return reports(await self._pool_job(pool, "wr_report", (worker, text)))
 
     async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
         """Say something on the pages of a pool, or of one exam; None: nothing any more. Gives what was said before."""
@@ -293,10 +311,11 @@ class LineStore:
             self._fail_pool(pool, error)
 
     def _fail_pool(self, pool: _Pool, error: StoreError) -> None:
-        asked = [done for _, done in pool.presents] + [done for _, done in pool.checks]
+        asked = [done for queue in (pool.presents, pool.checks, pool.returns) for _, done in queue]
         self._waiting -= len(asked)
         pool.presents.clear()
         pool.checks.clear()
+        pool.returns.clear()
         for done in asked:
             tell(done, error)
 
@@ -320,6 +339,10 @@ class LineStore:
             yield _endings(pool.scope, "wr_release", pool.releases)
         if pool.checks:
             yield self._checks(pool)
+        if pool.returns:
+            come = _take_left(pool.returns, BATCH_TOUCH)
+            self._waiting -= len(come)
+            yield Returns(pool.scope, [return_ for return_, _ in come], [done for _, done in come])
         if pool.flushing:
             yield self._touches(pool)
         if pool.presents:
