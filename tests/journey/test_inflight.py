@@ -1,6 +1,8 @@
 """The in-flight guard in the real product: two workers, one backend, never more requests at it than it may have."""
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlencode
@@ -148,3 +150,23 @@ def _calm(answer: Answer) -> None:
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.headers["Cache-Control"] == "no-store"
     assert b"The exam server is busy; you are in" in answer.body
+
+
+def test_the_workers_shares_are_the_whole_whoever_dies(tmp_path: Path) -> None:
+    """Ten among three; after one was killed and replaced, ten again."""
+
+    async def main() -> None:
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, "--workers", "3", config=_config(backend.url, most=10)) as product,
+        ):
+
+            async def whole(restarts: int) -> bool:
+                seen = await product.metrics()
+                return seen[_series("inflight_limit")] == 10 and seen["waitroom_worker_restarts_total"] == restarts
+
+            await until(lambda: whole(0), what="ten")
+            os.kill(product.children("waitroom.server.worker")[0], signal.SIGKILL)
+            await until(lambda: whole(1), what="ten again")
+
+    run(main())

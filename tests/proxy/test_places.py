@@ -199,6 +199,8 @@ class Notes:
     """A limiter that writes down what it is told, and whose limit a test sets."""
 
     limit: int = 1
+    workers: int = 1
+    fellows: float | None = None
     told: list[tuple[int, float, int, bool]] = field(default_factory=list)
     adjusted: int = 0
 
@@ -217,6 +219,9 @@ def test_a_limit_that_is_found() -> None:
     async def main() -> None:
         rules = ProxyRules(max_inflight={TARGET: "auto"}, new_limiter=lambda: notes)
         async with slow_stage(rules) as (s, slow):
+            s.listener.pools.share(3, 1)
+            s.listener.pools.compare({TARGET: 2.5})
+            assert (notes.workers, notes.fellows) == (3, 2.5)
             one, two = await first(s, slow), await parked(s, post("/two"))
             slow.answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
             slow.let_go("/first")

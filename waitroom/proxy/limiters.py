@@ -16,12 +16,17 @@ matter, and each baseline takes memory and needs samples."""
 class Limiter(Protocol):
     """Finds how many requests a backend can take, from how long they take (admission/limits.py)."""
 
+    workers: int
+    """Workers that share the backend."""
+    fellows: float | None
+    """The mean limit of those others of them that are at theirs; None where nobody is, or it is not known."""
+
     @property
     def limit(self) -> int:
-        """Most requests at a time, as of now."""
+        """Most requests of this worker at a time, as of now."""
 
     def observe(self, request_class: int, seconds: float, inflight: int, ok: bool) -> None:
-        """A request has been answered, or has failed; with how many at the backend."""
+        """A request has been answered, or has failed; with how many at the backend, itself included."""
 
     def adjust(self, now_ms: int) -> None:
         """About a second has passed."""

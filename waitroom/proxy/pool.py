@@ -126,6 +126,7 @@ class BackendPool:
         guard, total = self.guard, self.rules.max_inflight.get(self.name)
         if total == "auto" and self.rules.new_limiter is not None:
             guard.limiter = guard.limiter or self.rules.new_limiter()
+            guard.limiter.workers = workers
             guard.resize(max(1, guard.limiter.limit))
             return
         guard.limiter = None
@@ -189,6 +190,12 @@ class BackendPools:
         if (workers, rank) != (self._workers, self._rank):
             self._workers, self._rank = workers, rank
             self._share_out()
+
+    def compare(self, fellows: Mapping[str, float]) -> None:
+        """By backend, the mean limit that other workers have found and are at."""
+        for name, pool in self._pools.items():
+            if pool.guard.limiter is not None:
+                pool.guard.limiter.fellows = fellows.get(name)
 
     def _share_out(self) -> None:
         for pool in self._pools.values():

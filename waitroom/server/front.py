@@ -163,6 +163,7 @@ class ExamFront:
         assert self._listener is not None
         self._brain.gate.tick()
         self._listener.pools.share(len(self._reports.workers), self._reports.rank)
+        self._listener.pools.compare(self._reports.fellows)
         self._watcher.levels(self._listener.pools.levels())
 
     async def _keep_learning(self) -> None:
