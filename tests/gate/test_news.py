@@ -36,7 +36,8 @@ class Desk:
         self.entrance = Entrance("main", SETTINGS.pools["main"], SETTINGS.exams, Seal("main", KEYS), Notary(KEYS))
         self.entrance.notices = {exam.removeprefix("all"): notice for exam, notice in notices.items()}
         line = cast("Line", Untouched())
-        self._own = OwnEndpoints(b"/_waitroom/", {"main": self.entrance}, line, WebScreens(SETTINGS))
+        entrances = {"main": self.entrance}
+        self._own = OwnEndpoints(b"/_waitroom/", entrances, line, WebScreens(SETTINGS), lambda *_: None)
 
     def ask(self, query: str, **headers: str) -> Respond:
         """The answer, which is there at once."""

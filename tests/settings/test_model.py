@@ -88,9 +88,6 @@ def test_keys_of_a_later_version_are_named_where_they_stand() -> None:
         listen={"public": [{"address": "0.0.0.0:443", "tls": {"cert": "a.pem", "key": "a.key"}}]},
     )
     assert [notice.partition(":")[0] for notice in settings.not_yet()] == [
-        "pools.main.health",
-        "pools.main.recovery",
-        "pools.main.on_backend_down",
         "pace",
     ]
     assert all(notice.endswith("not in force in this version") for notice in settings.not_yet())

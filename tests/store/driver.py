@@ -11,10 +11,12 @@ import redis
 
 from waitroom.admin.waits import every_wait
 from waitroom.admission.line import BackendRules, Presence, Rules, Snapshot, Standing, Touch, Touched
+from waitroom.admission.recovery import Course, Phase, Return, Returned
 from waitroom.admission.waits import Wait
 from waitroom.store import codec, library
 from waitroom.store.embedded import server_binary
 from waitroom.store.keys import AS_REMEMBERED, Argument, call
+from waitroom.store.returning import reports, return_arguments, returned
 
 T0_MS = 1_780_000_000_000
 """Where virtual time starts: a morning in 2026."""
@@ -55,10 +57,11 @@ def rules(
     grace_ms: int = 600_000,
     held: bool = False,
     percent: int = 50,
+    move: bool = False,
 ) -> Rules:
     """Rules of backends b1, b2, ... with so many slots."""
     parts = tuple(BackendRules(f"b{number}", slots) for number, slots in enumerate(backends, 1))
-    return Rules(version, rate_milli, burst, idle_ms, max_ms, grace_ms, parts, held, percent)
+    return Rules(version, rate_milli, burst, idle_ms, max_ms, grace_ms, parts, held, move, percent)
 
 
 class Line:
@@ -100,6 +103,22 @@ class Line:
 
     def use(self, admitted: Standing, keep_until_ms: int = 0) -> Touched:
         return self.touch(Touch(admitted.visitor, admitted.backend, admitted.admitted_ms, keep_until_ms))[0]
+
+    def come_back(self, *batch: Return) -> list[Returned]:
+        own = return_arguments(batch, self.backends)
+        return returned(self.backends, self.call("wr_return", own, {}, self.backends))
+
+    def live(self, **fields: str) -> None:
+        """Names as in `phase__b1`."""
+        words = [word for name, value in fields.items() for word in (name.replace("__", ":"), value)]
+        self.call("wr_live", words, {}, self.backends)
+
+    def course(self, backend: str, phase: Phase, rate_milli: int = 0) -> None:
+        course = Course(phase, self.now_ms, rate_milli)
+        self.call("wr_live", (f"phase:{backend}", course.text), {}, self.backends)
+
+    def report(self, worker: str, text: str) -> dict[str, str]:
+        return reports(self.call("wr_report", (worker, text), {}, self.backends))
 
     def release(self, visitor: str, reason: str = "released") -> int:
         return int(self.call("wr_release", (visitor, reason), {}, self.backends)[2])

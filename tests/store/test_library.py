@@ -61,7 +61,7 @@ def test_the_fixed_keys_are_those_of_the_library() -> None:
 
 def test_the_last_keys_are_those_of_the_library() -> None:
     """What a version added stands behind all that a worker of before names."""
-    stated = re.search(r"of each exam named in ARGV, then ([a-z ]+), then back", library.source())
+    stated = re.search(r"of each exam named in ARGV, then ([a-z ]+), then\s+back", library.source())
     assert stated is not None
     assert tuple(stated[1].split()) == LAST
 

@@ -29,6 +29,8 @@ class State(StrEnum):
     ADMITTED = "admitted"
     PACED = "paced"
     """Only a page's: its visitor is in, and the request that it keeps is smoothed."""
+    BUSY = "busy"
+    """Only a page's: its visitor is in, and the exam server has as many requests as it may have at a time."""
 
     __hash__ = str.__hash__
     """An enum's own is written in Python, and members are looked up for every visitor."""
@@ -110,6 +112,8 @@ class Touch:
     backend: str
     admitted_ms: int
     keep_until_ms: int = 0
+    saved: bool = False
+    """Its holder has saved something: they are in an attempt, and come back first after an outage."""
 
 
 class Life(StrEnum):
@@ -151,6 +155,8 @@ class Rules:
     absence_grace_ms: int
     backends: tuple[BackendRules, ...]
     held: bool = False
+    move: bool = False
+    """Sessions of a backend that is down move to a sibling."""
     priority_percent: int = 50
     """Of admissions, for the priority lane, while standard waits too."""
 
@@ -203,3 +209,9 @@ class Snapshot:
     departures_total: dict[str, int]
     notices: dict[str, Notice] = field(default_factory=dict)
     """By exam; "" is the whole pool."""
+    live: dict[str, str] = field(default_factory=dict)
+    """What lies over the rules while it runs; see the key `live` of the library."""
+    returning: dict[str, int] = field(default_factory=dict)
+    """By backend, who waits to come back to it."""
+    missed: dict[str, int] = field(default_factory=dict)
+    """By backend that recovers, who had a session there and has not come back."""

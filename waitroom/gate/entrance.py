@@ -11,6 +11,7 @@ from waitroom.admission.estimate import Eta, Regime, Unknown, regime
 from waitroom.admission.identity import Known
 from waitroom.admission.line import Lane, Notice, Snapshot, State, Touch, Whereabouts
 from waitroom.admission.receipts import Notary, Receipt, Wait
+from waitroom.admission.recovery import UP, Course, Phase, course_of
 from waitroom.admission.tickets import Seal, Ticket, set_cookie
 from waitroom.admission.view import News, View, ticket_code
 from waitroom.gate.jar import Credential
@@ -53,6 +54,10 @@ class Entrance:
     """What staff say now, by exam; "" is the whole pool. The last that was known stays while the store is away."""
     away_admissions: dict[str, int] = field(default_factory=dict)
     """Newcomers let in by this worker while the store was away (`on_store_loss: admit`), by backend."""
+    courses: Mapping[str, Course] = field(default_factory=dict)
+    """Of the backends that are not simply up, as the store says; staff who hold one count as its being down."""
+    bars: dict[str, Course] = field(default_factory=dict)
+    """By target, the backends that are barred even to those who have a pass. All entrances of a gate share it."""
     roster: frozenset[str] = frozenset()
     """Digests of the students who go before others."""
     proposals: Mapping[str, Lot] = field(default_factory=dict)
@@ -179,6 +184,17 @@ class Entrance:
         self.snapshot, self.regime = snapshot, regime(snapshot)
         self.notices = snapshot.notices
         self.away_admissions.clear()
+        self.courses = {name: found for name in self.pool.backends if (found := course_of(snapshot.live, name)) != UP}
+        for name in self.pool.backends:
+            course = self.course(name)
+            if course.phase in (Phase.DOWN, Phase.RECOVERING):
+                self.bars[self.target(name)] = course
+            else:
+                self.bars.pop(self.target(name), None)
+
+    def course(self, backend: str) -> Course:
+        """How a backend is."""
+        return self.courses.get(backend, UP)
 
     def notice(self, exam: str) -> Notice | None:
         """What staff say to those who come for `exam`."""
@@ -209,7 +225,8 @@ class Entrance:
             used = sessions.get(name, 0) + self.away_admissions.get(name, 0)
             return used / (self.pool.backends[name].max_sessions or 1_000_000)
 
-        return min(self.pool.backends, key=share)
+        takers = [name for name in self.pool.backends if self.course(name).phase is not Phase.DOWN]
+        return min(takers or self.pool.backends, key=share)
 
     def admit_away(self) -> str:
         """A backend for a newcomer while the store is away; counted, so that such newcomers spread."""

@@ -7,21 +7,25 @@ its callback.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from waitroom.admission.identity import Known
 from waitroom.admission.line import Life, State, Touched
+from waitroom.admission.recovery import Course
 from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
-from waitroom.errors import StoreError
+from waitroom.errors import BackendError, BusyError, StoreError
+from waitroom.gate.claims import Claimant, Claims
+from waitroom.gate.comeback import SAVES, Caller, Comeback
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.identity import Identities, own
-from waitroom.gate.jar import Credential, Jar, Jars
+from waitroom.gate.jar import NEVER, Credential, Jar, Jars
 from waitroom.gate.kinds import Kind, content_length, is_foreign, kind_of
 from waitroom.gate.line import Line, TouchAnswer
-from waitroom.gate.own import OwnEndpoints
+from waitroom.gate.own import Otherwise, OwnEndpoints
 from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond, Resume
 from waitroom.settings.model import Settings
@@ -77,7 +81,12 @@ class Gate:
         self._jars = jars
         self._line = line
         self._screens = screens
-        self._own = OwnEndpoints(rules.prefix, entrances, line, screens)
+        self._bars: dict[str, Course] = {}
+        for entrance in entrances.values():
+            entrance.bars = self._bars
+        self._comeback = Comeback(line, screens, rules.form_bytes)
+        self._claimed = Claims(line, screens)
+        self._own = OwnEndpoints(rules.prefix, entrances, line, screens, self.status_at_bar)
         self._find_exam = rules.routes.find
         self._releases = rules.release.fits
         self._tick = 0
@@ -103,21 +112,24 @@ class Gate:
         exam = self._find_exam(request)
         held = self._held(exam, jar)
         if held is not None and held.relay is not None and not held.dead:
-            if known is not None and not held.owner and self._may_claim(request):
-                return Later(lambda resume: self._claim(request, held, exam, known, resume))
+            if known is not None and self._claims(request, held):
+                return self._claim(request, held, exam, known)
             return self._with_pass(request, held, exam)
         ticket = held.ticket.place() if held is not None and not held.dead else None
         return self._without_pass(request, jar, self._pool(exam, held), ticket, exam, known=known)
 
-    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
-        """The answer to somebody whose backend failed before its answer. The place is kept: a newcomer has the pass."""
+    def backend_failed(self, request: Request, relay: Relay, error: BackendError) -> Respond | Collect:
+        """The answer to somebody whose backend failed before its answer. The place is kept: a newcomer has the pass.
+
+        So is a form that was not sent.
+        """
         jar = self._jars.read(request.every(b"cookie"))
         exam = self._find_exam(request)
         held = self._held(exam, jar)
         entrance = self._entrances[self._pool(exam, held)]
         ticket = held.ticket if held else None
         view = View(
-            State.DOWN,
+            State.BUSY if isinstance(error, BusyError) else State.DOWN,
             entrance.name,
             exam or (ticket.exam if ticket else ""),
             visitor=ticket.visitor if ticket else "",
@@ -125,6 +137,9 @@ class Gate:
             notice=entrance.notice(exam or (ticket.exam if ticket else "")),
             cookies=(relay.cookie,) if relay.cookie and relay.cookie_below > DOWN_STATUS else (),
         )
+        bound = self._rules.form_bytes
+        if error.unsent and kind_of(request) is Kind.FORM and content_length(request) <= bound:
+            return Collect(bound, lambda body: self._screens.form_page(request, view, body))
         return self._screens.unavailable(request, view, error)
 
     def _held(self, exam: str | None, jar: Jar) -> Credential | None:
@@ -149,7 +164,11 @@ class Gate:
     def _with_pass(self, request: Request, held: Credential, exam: str | None) -> Decision:
         assert held.touch is not None
         assert held.relay is not None
+        if self._bars and (bar := self._bars.get(held.relay.target)) and held.back_since_ms != bar.since_ms:
+            return self._comeback.decide(self._at_bar(request, held, bar, exam))
         tick = self._tick
+        if request.method != b"GET" and held.saves < SAVES:
+            self._note_save(held)
         if held.touched_tick != tick:
             held.touched_tick = tick
             self._line.touch(held)
@@ -157,6 +176,28 @@ class Gate:
         if tick <= held.good_until or not self._line.up:
             return relay
         return Later(lambda resume: self._verify(request, held, relay, exam, resume))
+
+    def _note_save(self, held: Credential) -> None:
+        """A request that may save something. After a few its holder is in an attempt, and the store is told."""
+        assert held.touch is not None
+        held.saves += 1
+        if held.saves == SAVES:
+            held.touch, held.touched_tick = replace(held.touch, saved=True), NEVER
+
+    def _at_bar(self, request: Request, held: Credential, bar: Course, exam: str | None) -> Caller:
+        def otherwise(ticket: Ticket | None) -> Decision:
+            return self._without_pass(request, Jar(), held.pool, ticket, exam)
+
+        return Caller(request, held, self._entrances[held.pool], bar, otherwise, self._tick)
+
+    def status_at_bar(self, request: Request, held: Credential, otherwise: Otherwise) -> Decision | None:
+        """The answer to a status poll of somebody whose backend is barred; None where it is not."""
+        assert held.relay is not None
+        bar = self._bars.get(held.relay.target)
+        if bar is None or held.back_since_ms == bar.since_ms:
+            return None
+        caller = Caller(request, held, self._entrances[held.pool], bar, otherwise, self._tick)
+        return self._comeback.status(caller)
 
     def _verify(
         self,
@@ -195,41 +236,20 @@ class Gate:
         farewell = entrance.farewell(secure=request.scheme == b"https")
         return Relay(held.relay.target, cookie=farewell, finished=finished, cookie_below=500)
 
-    def _may_claim(self, request: Request) -> bool:
-        """Whether a pass of nobody becomes its student's with this request: a page, which may as well come from another
-        backend if they are in elsewhere already. An answer that is being saved goes where it was going.
-        """
-        return kind_of(request) is Kind.PAGE and not self._releases(request)
+    def _claims(self, request: Request, held: Credential) -> bool:
+        """Whether this request may make a pass of nobody its student's."""
+        assert held.relay is not None
+        barred = held.relay.target in self._bars
+        return not (held.owner or barred or self._releases(request)) and kind_of(request) is Kind.PAGE
 
-    def _claim(self, request: Request, held: Credential, exam: str | None, known: Known, resume: Resume) -> None:
-        """The first page of somebody who signed on after they were let in: their pass has their name from now on."""
+    def _claim(self, request: Request, held: Credential, exam: str | None, known: Known) -> Decision:
+        def otherwise(life: Life) -> Decision:
+            held.dead = life is Life.RELEASED
+            return self._without_pass(request, Jar(), held.pool, self._returning(held), exam, known=known)
+
         entrance = self._entrances[held.pool]
-
-        def admitted(mine: Ticket, cookie: bytes) -> None:
-            held.claimed = known.hashes[0]
-            resume(Relay(entrance.target(mine.backend), cookie=cookie))
-
-        def answered(answer: TouchAnswer) -> None:
-            if isinstance(answer, StoreError):
-                resume(self._with_pass(request, held, exam))
-                return
-            self._line.judge(held, answer, self._tick)
-            if answer.life is not Life.LIVE:
-                returning = self._returning(held)
-                resume(self._without_pass(request, Jar(), held.pool, returning, exam, known=known))
-                return
-            self._line.present(
-                entrance,
-                held.ticket.place(),
-                exam=held.ticket.exam,
-                secure=request.scheme == b"https",
-                page=True,
-                known=known,
-                admitted=admitted,
-                waits=lambda view: resume(self._screens.page(request, view)),
-            )
-
-        self._line.check(held, answered)
+        as_it_is = partial(self._with_pass, request, held, exam)
+        return self._claimed.decide(Claimant(request, held, entrance, known, as_it_is, otherwise))
 
     def _without_pass(
         self,

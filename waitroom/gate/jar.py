@@ -40,6 +40,10 @@ class Credential:
     good_until: int = NEVER
     """Last second for which the store's word that the session lives is taken without asking again."""
     touched_tick: int = NEVER
+    back_since_ms: int = 0
+    """The recovery of its backend in which its holder was let back in."""
+    saves: int = 0
+    """Requests of its holder that save something, as far as this worker has seen them."""
     dead: bool = False
     """The store said that the session was ended by its holder or by staff: this pass will never count again."""
     claimed: str = ""

@@ -14,6 +14,7 @@ from waitroom.admission.estimate import Unknown
 from waitroom.admission.identity import Known
 from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch, Touched, Whereabouts
 from waitroom.admission.order import order_key
+from waitroom.admission.recovery import Return, Returned
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
 from waitroom.admission.view import View
 from waitroom.errors import StoreError
@@ -40,6 +41,7 @@ IDS_DRAWN = 64
 StandingAnswer = Standing | StoreError
 TouchAnswer = Touched | StoreError
 WhereAnswer = Whereabouts | StoreError
+ReturnAnswer = Returned | StoreError
 
 Admitted = Callable[[Ticket, bytes], None]
 Waits = Callable[[View], None]
@@ -57,6 +59,9 @@ class Store(Protocol):
 
     def check(self, pool: str, touch: Touch, done: Callable[[TouchAnswer], None]) -> None:
         """Ask for a session now."""
+
+    def come_back(self, pool: str, return_: Return, done: Callable[[ReturnAnswer], None]) -> None:
+        """The holder of a pass wants the session on a backend that is down or comes back."""
 
     def where(self, pool: str, visitor: str, exam: str, order: int, done: Callable[[WhereAnswer], None]) -> None:
         """Ask where a ticket stands; changes nothing."""
@@ -127,6 +132,10 @@ class Line:
         """Ask whether a pass's session lives."""
         assert held.touch is not None
         self._store.check(held.pool, held.touch, done)
+
+    def come_back(self, pool: str, return_: Return, done: Callable[[ReturnAnswer], None]) -> None:
+        """Ask for a session whose backend is down or comes back."""
+        self._store.come_back(pool, return_, done)
 
     def where(self, entrance: Entrance, ticket: Ticket, done: Callable[[WhereAnswer], None]) -> None:
         """Ask where a ticket stands, which is no heartbeat and changes nothing in the line."""

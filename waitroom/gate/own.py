@@ -40,16 +40,26 @@ class Errand(NamedTuple):
 
 
 Answer = Callable[[Request, Jar, Errand, Known | None], Decision]
+Otherwise = Callable[[Ticket | None], Decision]
+"""What follows for the holder of a pass without a session: with the ticket to stand in line with, if any."""
 
 
 class OwnEndpoints:
     """Answers `{prefix}status`, `news`, `refresh`, `language`, `receipt`, `draw` and `leave`."""
 
-    def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
+    def __init__(
+        self,
+        prefix: bytes,
+        entrances: Mapping[str, Entrance],
+        line: Line,
+        screens: Screens,
+        status_at_bar: Callable[[Request, Credential, Otherwise], Decision | None],
+    ) -> None:
         self._prefix = prefix
         self._entrances = entrances
         self._line = line
         self._screens = screens
+        self._status_at_bar = status_at_bar
         self._errands: dict[bytes, Errand] = {}
         self._endpoints: dict[bytes, tuple[tuple[bytes, ...], Answer]] = {
             b"status": (LOOKED_AT, self._status),
@@ -140,6 +150,15 @@ class OwnEndpoints:
 
     def _status_of_pass(self, request: Request, held: Credential, entrance: Entrance) -> Decision:
         """The cookie is a pass already (another tab was admitted): `admitted` while its session lives."""
+
+        def over(ticket: Ticket | None) -> Decision:
+            if ticket is None:
+                return self._screens.no_ticket(request)
+            return self._status_of_ticket(request, ticket, entrance, hidden=False)
+
+        barred = self._status_at_bar(request, held, over)
+        if barred is not None:
+            return barred
 
         def start(resume: Resume) -> None:
             def answered(answer: TouchAnswer) -> None:

@@ -7,6 +7,8 @@ from waitroom.proxy.decisions import Header
 from waitroom.proxy.origin import Spoken
 from waitroom.proxy.requesthead import Block
 
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
+
 
 class Incoming:
     """The head of a request; the exchange that answers it is one."""
@@ -46,3 +48,8 @@ class Incoming:
     def upgrade(self) -> bytes | None:
         """The protocol a `Connection: upgrade` request asks for, or None."""
         return self._block.upgrade
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent twice: an idempotent method without a body."""
+        return self.method in IDEMPOTENT and not self._block.chunked and self._block.length == 0

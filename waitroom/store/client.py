@@ -15,10 +15,12 @@ import structlog
 
 from waitroom.admission.draw import Lot
 from waitroom.admission.line import Announced, Lane, Moved, Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.recovery import Return
 from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
+from waitroom.store.returning import ReturnDone, Returns, reports
 from waitroom.store.talker import Talker, rules_command
 from waitroom.store.wire import Reply, parse_url
 from waitroom.store.work import (
@@ -78,6 +80,7 @@ class _Pool:
     rules: Rules | None = None
     presents: deque[tuple[Presence, PresentDone]] = field(default_factory=deque)
     checks: deque[tuple[Touch, CheckDone]] = field(default_factory=deque)
+    returns: deque[tuple[Return, ReturnDone]] = field(default_factory=deque)
     used: dict[str, Touch] = field(default_factory=dict)
     flushing: list[Touch] = field(default_factory=list)
     releases: deque[tuple[str, ...]] = field(default_factory=deque)
@@ -170,6 +173,13 @@ class LineStore:
             self._waiting += 1
             self._gather()
 
+    def come_back(self, pool: str, return_: Return, done: ReturnDone) -> None:
+        """The holder of a pass wants its session, whose backend is down or comes back; `done` as with `present`."""
+        if self._accepts(done):
+            self._pools[pool].returns.append((return_, done))
+            self._waiting += 1
+            self._gather()
+
     def where(self, pool: str, visitor: str, exam: str, order: int, done: WhereDone) -> None:
         """Ask where a ticket of this order key stands, which is no heartbeat; `done` as with `present`."""
         if not self.up or len(self._jobs) >= QUEUE_INQUIRIES:
@@ -209,6 +219,14 @@ class LineStore:
         """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
         return codec.departures(await self._pool_job(pool, "wr_sweep"))
 
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> None:
+        """Set what lies over the rules of a pool; an empty value takes it away."""
+        await self._pool_job(pool, "wr_live", tuple(word for pair in fields.items() for word in pair))
+
+    async def report(self, pool: str, worker: str, text: str) -> dict[str, str]:
+        """Tell what a worker saw of the backends; gives what all that live have told."""
+        return reports(await self._pool_job(pool, "wr_report", (worker, text)))
+
     async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
         """Say something on the pages of a pool, or of one exam; None: nothing any more. Gives what was said before."""
         own = (exam, for_ms, codec.announcement(said) if said else "")
@@ -228,9 +246,7 @@ class LineStore:
     async def write_rules(self, pool: str, rules: Rules) -> int:
         """Put rules in force, now and whenever the store has lost them; returns the version that is in force."""
         self._pools[pool].rules = rules
-        reply = await self._ask(self._pools[pool].scope, lambda scope: rules_command(scope, rules))
-        version: int = reply[2]
-        return version
+        return int((await self._ask(self._pools[pool].scope, lambda scope: rules_command(scope, rules)))[2])
 
     async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
         """Take or renew a lease; whether `owner` has it now."""
@@ -302,10 +318,11 @@ class LineStore:
             self._fail_pool(pool, error)
 
     def _fail_pool(self, pool: _Pool, error: StoreError) -> None:
-        asked = [done for _, done in pool.presents] + [done for _, done in pool.checks]
+        asked = [done for queue in (pool.presents, pool.checks, pool.returns) for _, done in queue]
         self._waiting -= len(asked)
         pool.presents.clear()
         pool.checks.clear()
+        pool.returns.clear()
         for done in asked:
             tell(done, error)
 
@@ -329,6 +346,10 @@ class LineStore:
             yield _endings(pool.scope, "wr_release", pool.releases)
         if pool.checks:
             yield self._checks(pool)
+        if pool.returns:
+            come = _take_left(pool.returns, BATCH_TOUCH)
+            self._waiting -= len(come)
+            yield Returns(pool.scope, [return_ for return_, _ in come], [done for _, done in come])
         if pool.flushing:
             yield self._touches(pool)
         if pool.presents:

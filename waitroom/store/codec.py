@@ -35,6 +35,7 @@ OK, NO_RULES, NAME_THESE = 0, 1, 2
 _CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
 _TOLD_BEFORE, _AS_IT_CAME, _IN_LANE = 16, 32, 64
 _KNOWN = 6
+_SAVED = 65_536
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
 _STANDS = (None, State.WAITING, State.LOBBY, State.ADMITTED)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
@@ -111,7 +112,7 @@ def touch_arguments(batch: Iterable[Touch]) -> tuple[tuple[str, ...], list[Argum
     own: list[Argument] = []
     for one in batch:
         position = positions.setdefault(one.backend, len(positions) + 1)
-        own += (one.visitor, position, one.admitted_ms, one.keep_until_ms)
+        own += (one.visitor, position + one.saved * _SAVED, one.admitted_ms, one.keep_until_ms)
     return tuple(positions), own
 
 
@@ -138,6 +139,7 @@ def rules_arguments(rules: Rules) -> tuple[Argument, ...]:
         "grace_ms": rules.absence_grace_ms,
         "held": int(rules.held),
         "share": rules.priority_percent,
+        "move": int(rules.move),
         "backends": [[one.name, one.max_sessions, int(one.open)] for one in rules.backends],
     }
     return rules.version, json.dumps(text, separators=(",", ":"))
@@ -156,7 +158,7 @@ def names(found: list[bytes]) -> list[str]:
 def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
     """The reply of `wr_snapshot`."""
     now_ms, held, rate_milli, tokens_milli, absent = (_whole(value) for value in reply[1:6])
-    waiting, lobby, sessions, flow, totals, notices = (_parts(value) for value in reply[6:12])
+    waiting, lobby, sessions, flow, totals, notices, returns, live = (_parts(value) for value in reply[6:14])
     total = _counts(totals, 2, 1)
     return Snapshot(
         now_ms=now_ms,
@@ -176,6 +178,9 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
             _word(notices[at]): Notice(announced(_word(notices[at + 2])).texts, _whole(notices[at + 1]))
             for at in range(0, len(notices), 3)
         },
+        live={_word(live[at]): _word(live[at + 1]) for at in range(0, len(live), 2)},
+        returning=_counts(returns, 3, 1),
+        missed=_counts(returns, 3, 2),
     )
 
 

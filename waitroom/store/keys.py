@@ -12,7 +12,7 @@ Argument = str | int
 FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "passes")
 """The keys that every call names first, in the order of the library."""
 
-LAST = ("notices", "waits", "live", "who")
+LAST = ("notices", "waits", "live", "who", "traffic")
 """The keys that every call names behind the exams', followed by `back:` and `backdue:` of each backend. A key that a
 version adds goes here, at the end: a library newer than the worker must find the worker's keys where they were."""
 

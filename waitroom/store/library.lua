@@ -4,8 +4,8 @@
 Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
 
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
-        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who, then back:<backend>
-        and backdue:<backend> of each backend. All share the hash tag {pool}. What a version adds stands last: a worker
+        lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who traffic, then
+        back:<backend> and backdue:<backend> of each backend. All share the hash tag {pool}. What a version adds stands last: a worker
         of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
@@ -21,7 +21,8 @@ What the keys hold:
            open:<exam> (opening ms of an exam with a lobby), exam:<exam> (its number in deadlines), exams (the last
            number given), seed:<exam> ("opens_ms seed" of its draw), opened (ms when a lobby last went in), owed (to
            priority, see `ahead_of`), whose (where the last look through who ended)
-  bucket   hash: tokens (millionths of an admission), at (ms)
+  bucket   hash: tokens (millionths of an admission), at (ms), ramp:<backend> -> "since_ms tokens at_ms came": the same
+           for a backend that comes back, and how many have come to it since
   flow     hash: a:<slot>, e:<slot>, d:<slot> (people admitted, sessions ended, ms those had lasted, in a slot of 10 s),
            t:<total>
   line     zset: confirmed ticket -> lane * 3e15 + arrival us; in the lobby, present or absent
@@ -31,12 +32,19 @@ What the keys hold:
   lobby:   zset: present ticket of an exam that is not open yet -> order key
   lobbydue: zset: the same as due for tickets in a lobby
   sess:    zset: visitor -> ms when the session lapses
-  passes   hash: visitor with a session -> "admitted_ms keep_until_ms backend"
+  passes   hash: visitor with a session -> "admitted_ms keep_until_ms backend cleared_ms attempt"; cleared: the
+           `since_ms` of the recovery in which its holder was let back in, 0: none; attempt 1: they have saved something
   left     zset: visitor whose session has ended -> ms of the end, positive: lapsed, negative: released
   notices  hash: exam, or "" for the whole pool -> "at_ms until_ms text": what staff say on its pages; until 0: for good
   waits    list: how waits ended, oldest first: "visitor arrival_us ended_ms lane place backend exam"; place on arrival,
            0: not known; backend "-": left without having been let in; exam last since it may be ""
+  live     hash: what is set while it runs, beside the rules: rate (milli; the adaptive rate), held (1), staff:<backend>
+           (held or draining), phase:<backend> -> "phase since_ms rate_milli ...": down, recovering (who had a session
+           comes back at the rate, ahead of newcomers), easing (only others come at the rate), up
   who      hash: a student's keyed hash -> the visitor they are here; lane:<visitor> -> the lane that staff chose
+  traffic  hash: worker -> "at_ms text": what it saw of the backends in its last second
+  back:    zset: holder of a session of before who is present and waits for this backend -> order key
+  backdue: zset: the same -> deadline ms of its next heartbeat
 
 An order key is lane * 3e15 + us: of the arrival, or of the place that was drawn. Doubles are exact up to 2^53 =
 9.007e15, which lane 2 reaches in the year 2065 (us of 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is
@@ -80,9 +88,14 @@ local LOOKED_AT = 1000           -- names of students that a sweep looks at, or 
 local EXAMS_MAX = 2047           -- exams of a pool whose number stands in deadlines: 11 bits
 local EXAM_SHARE = 1 / (EXAMS_MAX + 1)
 local DECODED = 64               -- rules texts remembered
+local REPORT_MS = 3000           -- a worker that has reported nothing for so long is gone
+local REPORTS_MAX = 1024         -- workers whose reports are kept
+local RAMP_SECONDS = 1           -- what a ramp saves up at most
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN, KNOWN = 0, 1, 2, 3, 4, 5, 6
 local LIVE, LAPSED, RELEASED = 0, 1, 2
+local SAVED = 65536
+local STAYS, BACK, LOST, ENDED = 0, 1, 2, 3
 local TOLD_BEFORE, AS_IT_CAME, IN_LANE = 16, 32, 64
 
 -- Taken at the first call: while a library loads, Valkey 9 shows it no standard functions.
@@ -139,10 +152,36 @@ local function pool_of(keys, args)
     key, at = key + 2, at + 2
   end
   pool.notices, pool.waits, pool.live, pool.who, pool.first = keys[key], keys[key + 1], keys[key + 2], keys[key + 3], at
+  pool.traffic = keys[key + 4]
   for index, backend in ipairs(pool.backends) do
-    backend.back, backend.back_due = keys[key + 2 + 2 * index], keys[key + 3 + 2 * index]
+    backend.back, backend.back_due = keys[key + 3 + 2 * index], keys[key + 4 + 2 * index]
   end
   return pool
+end
+
+-- What is set while it runs lies over the rules. A rate never goes above theirs.
+local function load_live(pool)
+  local fields = pool.live and redis.call('HGETALL', pool.live) or {} -- a worker of before names no such key
+  for at = 1, #fields, 2 do
+    local field, value = fields[at], fields[at + 1]
+    local about, name = string.match(field, '^(%a+):(.*)$')
+    local backend = name and pool.backend[name]
+    if field == 'rate' then
+      pool.rate_milli = pool.rate_milli > 0 and min(pool.rate_milli, tonumber(value)) or tonumber(value)
+    elseif field == 'held' then
+      pool.held = value == '1'
+    elseif backend and about == 'staff' then
+      backend.open, backend.staff = false, value
+    elseif backend and about == 'phase' then
+      local phase, since, rate = string.match(value, '^(%a+) (%d+) (%d+)')
+      backend.phase, backend.since, backend.ramp_milli = phase, tonumber(since), tonumber(rate)
+      if phase == 'down' then backend.open = false end
+    end
+  end
+  for _, backend in ipairs(pool.backends) do
+    backend.down = backend.phase == 'down' or backend.staff == 'held'
+    backend.ramps = not backend.down and (backend.phase == 'recovering' or backend.phase == 'easing')
+  end
 end
 
 local function load_rules(pool)
@@ -150,10 +189,12 @@ local function load_rules(pool)
   if not found[1] then return false end
   pool.rules = decode(found[1])
   pool.retired = words(found[2])
+  pool.rate_milli, pool.held = pool.rules.rate_milli, pool.rules.held == 1
   for _, backend in ipairs(pool.backends) do
     local rule = pool.rules.by_name[backend.name]
     if rule then backend.limit, backend.open = rule.limit, rule.open end
   end
+  load_live(pool)
   return true
 end
 
@@ -227,7 +268,7 @@ end
 -- Admissions in 1,000 s, and how many millionths of one may gather; 0: any number. Where no rate is configured an
 -- opening has one all the same, so that its first second is no stampede either.
 local function pace_of(pool)
-  local rate, since = pool.rules.rate_milli, pool.opened and pool.now - pool.opened
+  local rate, since = pool.rate_milli, pool.opened and pool.now - pool.opened
   if rate == 0 and since and since >= 0 and since < OPENING_MS then return OPENING_MILLI, OPENING_MILLI * 1000 end
   return rate, pool.rules.burst * ONE_TOKEN
 end
@@ -244,8 +285,31 @@ local function fill_bucket(pool)
   pool.tokens = tokens and min(cap, tokens + max(0, pool.now - at) * rate) or cap
 end
 
+-- The same for a backend that comes back: what its ramp lets through now. A ramp saves up for a second at most.
+local function fill_ramp(pool, backend)
+  if not backend.ramps or backend.ramp_tokens then return end
+  local saved = redis.call('HGET', pool.bucket, 'ramp:' .. backend.name)
+  local since, tokens, at, came = string.match(saved or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  local cap = max(ONE_TOKEN, backend.ramp_milli * 1000 * RAMP_SECONDS)
+  if tonumber(since) ~= backend.since then tokens, at, came = ONE_TOKEN, pool.now, 0 end
+  backend.came = tonumber(came)
+  backend.ramp_tokens = min(cap, tonumber(tokens) + max(0, pool.now - tonumber(at)) * backend.ramp_milli)
+end
+
+local function take_from_ramp(backend)
+  if not backend.ramps then return end
+  backend.ramp_tokens, backend.came, backend.ramp_used = backend.ramp_tokens - ONE_TOKEN, backend.came + 1, true
+end
+
 local function save_bucket(pool)
   if pace_of(pool) ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
+  for _, backend in ipairs(pool.backends) do
+    if backend.ramp_used then
+      local text = string.format(
+        '%.0f %.0f %.0f %.0f', backend.since, max(0, backend.ramp_tokens), pool.now, backend.came)
+      redis.call('HSET', pool.bucket, 'ramp:' .. backend.name, text)
+    end
+  end
 end
 
 -- A deadline with the number of its exam behind the point. Whole ms take 41 bits of a double's 53 until 2039 and 42
@@ -418,20 +482,27 @@ end
 
 local function pass_of(text)
   if not text then return nil end
-  local admitted, keep, backend = string.match(text, '^(%d+) (%d+) (.*)$')
-  return {admitted = tonumber(admitted), keep = tonumber(keep), backend = backend}
+  local admitted, keep, backend, cleared, attempt = string.match(text, '^(%d+) (%d+) (%S+) ?(%d*) ?(%d*)$')
+  return {
+    admitted = tonumber(admitted), keep = tonumber(keep), backend = backend, cleared = tonumber(cleared) or 0,
+    attempt = tonumber(attempt) or 0,
+  }
 end
 
 local function write_pass(pool, visitor, pass)
-  redis.call('HSET', pool.passes, visitor, string.format('%.0f %.0f %s', pass.admitted, pass.keep, pass.backend))
+  local cleared, attempt = pass.cleared or 0, pass.attempt or 0
+  local more = (cleared > 0 or attempt > 0) and string.format(' %.0f %d', cleared, attempt) or ''
+  local text = string.format('%.0f %.0f %s%s', pass.admitted, pass.keep, pass.backend, more)
+  redis.call('HSET', pool.passes, visitor, text)
 end
 
--- Sessions whose time is over end. An entry whose visitor has moved to another backend since just goes.
+-- Sessions whose time is over end; not those of a backend that is down, since nobody can use them. An entry whose visitor
+-- has moved to another backend since just goes.
 local function expire_sessions(pool, bound)
   if pool.now < pool.mercy then return end
   local ended, held_ms = 0, 0
   for _, backend in ipairs(pool.backends) do
-    local late = redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
+    local late = backend.down and {} or redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
     if #late > 0 then
       redis.call('ZREM', backend.key, unpack(late))
       local passes = redis.call('HMGET', pool.passes, unpack(late))
@@ -448,15 +519,24 @@ local function expire_sessions(pool, bound)
   count_ends(pool, 'lapsed', ended, held_ms)
 end
 
+-- How many newcomers a backend takes now: as many as it has free slots; while it comes back, as many as its ramp lets
+-- through once nobody is left who was there before (law 7).
+local function room_of(pool, backend)
+  local room = max(0, backend.limit - backend.used)
+  if not backend.ramps then return room end
+  fill_ramp(pool, backend)
+  if redis.call('EXISTS', backend.back) == 1 then return 0 end
+  return min(room, floor(backend.ramp_tokens / ONE_TOKEN))
+end
+
 -- Free slots of the backends that this call may send somebody to.
 local function count_free(pool)
   local free, open = 0, false
   for _, backend in ipairs(pool.backends) do
     if backend.limit then
       backend.used = redis.call('ZCARD', backend.key)
-      if backend.open then
-        open, free = true, free + max(0, backend.limit - backend.used)
-      end
+      backend.room = backend.open and room_of(pool, backend) or 0
+      open, free = open or backend.open, free + backend.room
     end
   end
   pool.free, pool.open = free, open
@@ -464,14 +544,14 @@ end
 
 -- How many may enter now: the smaller of free slots and tokens; nobody during a hold or a restore.
 local function may_enter(pool)
-  if pool.rules.held == 1 or pool.now < pool.freeze then return 0 end
+  if pool.held or pool.now < pool.freeze then return 0 end
   return min(pool.free, floor(pool.tokens / ONE_TOKEN))
 end
 
 local function quietest(pool)
   local best, best_share
   for _, backend in ipairs(pool.backends) do
-    if backend.limit and backend.open and backend.used < backend.limit then
+    if backend.limit and backend.room > 0 then
       local share = (backend.limit - backend.used) / backend.limit
       if not best or share > best_share then best, best_share = backend, share end
     end
@@ -488,8 +568,8 @@ end
 -- When to ask again: a part of the time until the turn may come, 2 s at the head to 30 s far back.
 local function poll_ms(pool, ahead, visitor)
   local ms, milli = POLL_MIN_MS + ahead * POLL_PLACE_MS, pool.flow_milli
-  if pool.free > ahead then milli = max(milli, pool.rules.rate_milli) end
-  if milli > 0 and pool.rules.held ~= 1 then ms = min(ms, (ahead + 1) * 1e6 / milli * POLL_PART) end
+  if pool.free > ahead then milli = max(milli, pool.rate_milli) end
+  if milli > 0 and not pool.held then ms = min(ms, (ahead + 1) * 1e6 / milli * POLL_PART) end
   return floor(max(POLL_MIN_MS / 0.8, min(POLL_MAX_MS, ms)) * (0.8 + 0.2 * jitter(visitor)))
 end
 
@@ -497,7 +577,7 @@ end
 local function lobby_poll_ms(pool, exam, ahead, visitor)
   local left = exam.opens - pool.now
   if left > POLL_MAX_MS then return floor(POLL_MAX_MS * (0.8 + 0.2 * jitter(visitor))) end
-  local rate = pool.rules.rate_milli
+  local rate = pool.rate_milli
   if rate == 0 then rate = OPENING_MILLI end
   return floor(left + min(POLL_MAX_MS, ahead * 1e6 / rate) + 1000 * jitter(visitor))
 end
@@ -577,12 +657,13 @@ end
 local function admit(pool, ticket, way)
   local backend, visitor, kind = quietest(pool), ticket.visitor, ticket.kind
   redis.call('ZADD', backend.key, pool.now + PROVISIONAL_MS, visitor)
-  write_pass(pool, visitor, {admitted = pool.now, keep = 0, backend = backend.name})
+  write_pass(pool, visitor, {admitted = pool.now, keep = 0, backend = backend.name, cleared = backend.since})
   if ticket.awake_key or ticket.line_key then forget_place(pool, visitor) end
   stand_at(pool, ticket, nil)
   take_turn(pool, kind.lane)
   redis.call('ZREM', pool.left, visitor)
-  backend.used, pool.free = backend.used + 1, pool.free - 1
+  backend.used, backend.room, pool.free = backend.used + 1, backend.room - 1, pool.free - 1
+  take_from_ramp(backend)
   pool.tokens = pool.tokens - ONE_TOKEN
   pool.room = may_enter(pool)
   count_admission(pool, way)
@@ -683,12 +764,12 @@ local function wait_in_lobby(pool, ticket)
   exam.lanes = lanes
   local poll, deadline = heartbeat(pool, visitor, ticket.kind, lobby_poll_ms(pool, exam, ahead, visitor))
   redis.call('ZADD', exam.due, deadline, visitor)
-  local state = pool.rules.held == 1 and HELD or LOBBY
+  local state = pool.held and HELD or LOBBY
   return {state = state, ahead = ahead, waiting = lanes[0] + lanes[1] + lanes[2], poll = poll}
 end
 
 local function waiting_word(pool, kind)
-  if pool.rules.held == 1 then return HELD end
+  if pool.held then return HELD end
   if not pool.open then return DOWN end
   return kind.lane == 0 and RETURNING or WAITING
 end
@@ -768,8 +849,11 @@ local function leave(pool, visitor)
   end
   local pass = pass_of(redis.call('HGET', pool.passes, visitor))
   if pass and pool.backend[pass.backend] then
-    end_session(pool, visitor, pool.backend[pass.backend], -pool.now)
+    local backend = pool.backend[pass.backend]
+    end_session(pool, visitor, backend, -pool.now)
     count_ends(pool, 'left', 1, max(0, pool.now - pass.admitted))
+    if backend.back then redis.call('ZREM', backend.back, visitor) end
+    if backend.back then redis.call('ZREM', backend.back_due, visitor) end
   elseif stood > 0 then
     count(pool, 't:departures:left', 1)
     if key then leave_line(pool, visitor, key, deadline) end
@@ -996,13 +1080,16 @@ local function resume(pool, touch, expires)
   forget_place(pool, touch.visitor)
   redis.call('ZREM', pool.left, touch.visitor)
   redis.call('ZADD', touch.backend.key, expires, touch.visitor)
-  write_pass(pool, touch.visitor, {admitted = touch.admitted, keep = touch.keep, backend = touch.backend.name})
+  write_pass(pool, touch.visitor, {
+    admitted = touch.admitted, keep = touch.keep, backend = touch.backend.name, cleared = touch.cleared,
+    attempt = touch.attempt,
+  })
   if touch.backend.used then touch.backend.used = touch.backend.used + 1 end
   return LIVE, expires
 end
 
 local function has_room(pool, backend)
-  if not (backend.limit and backend.open) or pool.rules.held == 1 or pool.now < pool.freeze then return false end
+  if not (backend.limit and backend.open) or backend.ramps or pool.held or pool.now < pool.freeze then return false end
   backend.used = backend.used or redis.call('ZCARD', backend.key)
   return backend.used < backend.limit and redis.call('ZCARD', pool.awake) == 0
 end
@@ -1015,8 +1102,8 @@ local function touch_live(pool, touch, pass)
     return LAPSED, 0
   end
   redis.call('ZADD', touch.backend.key, expires, touch.visitor)
-  if pass.keep ~= touch.keep then
-    pass.keep = touch.keep
+  if pass.keep ~= touch.keep or pass.attempt < touch.attempt then
+    pass.keep, pass.attempt = touch.keep, max(pass.attempt, touch.attempt)
     write_pass(pool, touch.visitor, pass)
   end
   return LIVE, expires
@@ -1041,7 +1128,8 @@ end
 
 --[[ wr_touch: a batch of passes was used: their sessions live on, end, or start again.
 KEYS   the pool's
-ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV, admitted_ms, keep_until_ms
+ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV (+ 65536: its holder has saved
+       something), admitted_ms, keep_until_ms
 Reply  0, now_ms, then of each pass: life (0 live, 1 lapsed, 2 released), expires_ms ]]
 local function wr_touch(keys, args)
   local pool = pool_of(keys, args)
@@ -1051,9 +1139,10 @@ local function wr_touch(keys, args)
   expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_PASSING)
   local reply, n = {0, pool.now}, 2
   for at = pool.first, #args, 4 do
+    local position = tonumber(args[at + 1])
     local touch = {
-      visitor = args[at], backend = pool.backends[tonumber(args[at + 1])], admitted = tonumber(args[at + 2]),
-      keep = tonumber(args[at + 3]),
+      visitor = args[at], backend = pool.backends[position % SAVED], admitted = tonumber(args[at + 2]),
+      keep = tonumber(args[at + 3]), attempt = position >= SAVED and 1 or 0,
     }
     local pass = pass_of(redis.call('HGET', pool.passes, touch.visitor))
     local life, expires
@@ -1068,6 +1157,192 @@ local function wr_touch(keys, args)
     n = n + 2
   end
   save(pool)
+  return reply
+end
+
+-- Who waits to come back stands among those who had a session before: in an open attempt first, then who was in first.
+local function back_key(return_) return (1 - return_.attempt) * LANE_WIDTH + return_.admitted * 1000 end
+
+-- The backend whose ramp somebody waits at: their own; a sibling where that is down for good.
+local function way_back(pool, backend)
+  if not backend.down or pool.rules.move ~= 1 then return backend end
+  local best, best_share
+  for _, sibling in ipairs(pool.backends) do
+    if sibling.limit and sibling.open then
+      sibling.used = sibling.used or redis.call('ZCARD', sibling.key)
+      local share = (sibling.limit - sibling.used) / sibling.limit
+      if not best or share > best_share then best, best_share = sibling, share end
+    end
+  end
+  return best or backend
+end
+
+local function leave_ramps(pool, visitor)
+  for _, backend in ipairs(pool.backends) do
+    redis.call('ZREM', backend.back, visitor)
+    redis.call('ZREM', backend.back_due, visitor)
+  end
+end
+
+-- Who has not been heard of in time waits no more; they stand where they stood as soon as they are.
+local function expire_returns(pool, bound)
+  if pool.now < pool.mercy then return end
+  for _, backend in ipairs(pool.live and pool.backends or {}) do -- a worker of before names no such keys
+    local late = redis.call('ZRANGEBYSCORE', backend.back_due, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
+    if #late > 0 then
+      redis.call('ZREM', backend.back, unpack(late))
+      redis.call('ZREM', backend.back_due, unpack(late))
+    end
+  end
+end
+
+-- Lets a holder of a session of before back in, on their backend or on the sibling that takes them.
+local function let_back(pool, return_, target, pass)
+  leave_ramps(pool, return_.visitor)
+  if pass and pass.backend ~= target.name and pool.backend[pass.backend] then
+    redis.call('ZREM', pool.backend[pass.backend].key, return_.visitor)
+  end
+  take_from_ramp(target)
+  if target.ramps then return_.cleared = target.since end
+  return_.backend = target
+  resume(pool, return_, lapse_ms(pool, return_.admitted, return_.keep))
+  return BACK, 0, POLL_MIN_MS
+end
+
+local function wait_to_come_back(pool, return_, target)
+  local visitor, key = return_.visitor, back_key(return_)
+  redis.call('ZADD', target.back, key, visitor)
+  local ahead = redis.call('ZRANK', target.back, visitor)
+  if target.ramps then
+    fill_ramp(pool, target)
+    if ahead < floor(target.ramp_tokens / ONE_TOKEN) then return nil end
+  end
+  local ms, rate = POLL_MIN_MS + ahead * POLL_PLACE_MS, target.ramps and target.ramp_milli or 0
+  if rate > 0 then ms = min(ms, (ahead + 1) * 1e6 / rate * POLL_PART) end
+  ms = floor(max(POLL_MIN_MS, min(POLL_MAX_MS, ms)) * (0.8 + 0.2 * jitter(visitor)))
+  redis.call('ZADD', target.back_due, pool.now + ms + max(SLACK_MS, ms) + (return_.page and PAGE_MS or 0), visitor)
+  return STAYS, ahead, ms
+end
+
+-- What becomes of the holder of a pass whose backend is down or comes back.
+local function return_one(pool, return_)
+  local pass = pass_of(redis.call('HGET', pool.passes, return_.visitor))
+  local ended = not pass and tonumber(redis.call('ZSCORE', pool.left, return_.visitor)) or 0
+  local known = ended ~= 0 and (ended < 0 and -ended or ended) >= return_.admitted
+  if known and ended < 0 then return ENDED, 0, 0 end
+  if lapse_ms(pool, return_.admitted, return_.keep) <= pool.now then return LOST, 0, 0 end
+  if known and return_.keep <= pool.now then return LOST, 0, 0 end
+  local own = pass and pool.backend[pass.backend] or return_.backend
+  if own ~= return_.backend and own.limit and not own.down then -- moved meanwhile, by another tab's request
+    return_.backend = own
+    return BACK, 0, POLL_MIN_MS
+  end
+  return_.attempt = max(return_.attempt, pass and pass.attempt or 0)
+  local target = way_back(pool, return_.backend)
+  return_.waits_at = target
+  local inside = pass and pass.backend == target.name and not target.down
+  if inside and (target.phase ~= 'recovering' or pass.cleared == target.since) then
+    leave_ramps(pool, return_.visitor)
+    return BACK, 0, POLL_MIN_MS
+  end
+  if target == return_.backend and not target.down and not target.ramps then
+    return let_back(pool, return_, target, pass)
+  end
+  local state, ahead, ms = wait_to_come_back(pool, return_, target)
+  if state then return state, ahead, ms end
+  return let_back(pool, return_, target, pass)
+end
+
+--[[ wr_return: holders of passes whose backend is down or comes back ask for their sessions (law 7): they wait, or go on.
+KEYS   the pool's
+ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV, admitted_ms, keep_until_ms, mix (1 in an
+       open attempt + 2 page)
+Reply  0, now_ms, then of each pass: state (0 waits, 1 goes on, 2 lapsed, 3 released), ahead, waiting, next_poll_ms,
+       position of the backend it goes on with, of the one it waits for, or of its own ]]
+local function wr_return(keys, args)
+  local pool = pool_of(keys, args)
+  if not load_rules(pool) then return {1} end
+  read_state(pool)
+  expire_returns(pool, EXPIRED_IN_PASSING)
+  local reply, n = {0, pool.now}, 2
+  for at = pool.first, #args, 5 do
+    local mix = tonumber(args[at + 4])
+    local return_ = {
+      visitor = args[at], backend = pool.backends[tonumber(args[at + 1])], admitted = tonumber(args[at + 2]),
+      keep = tonumber(args[at + 3]), attempt = mix % 2, page = mix >= 2,
+    }
+    local state, ahead, ms = return_one(pool, return_)
+    local where = state == STAYS and return_.waits_at or return_.backend
+    reply[n + 1], reply[n + 2], reply[n + 3] = state, ahead, redis.call('ZCARD', where.back)
+    reply[n + 4], reply[n + 5] = ms, where.index
+    n = n + 5
+  end
+  save_bucket(pool)
+  save(pool)
+  return reply
+end
+
+-- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use.
+local function prolong(pool, backend)
+  local until_ms = pool.now + pool.rules.idle_ms
+  for _, visitor in ipairs(redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. until_ms)) do
+    local pass = pass_of(redis.call('HGET', pool.passes, visitor))
+    if pass then redis.call('ZADD', backend.key, lapse_ms(pool, pass.admitted, pass.keep), visitor) end
+  end
+end
+
+--[[ wr_live: sets what lies over the rules while it runs: phases of backends, the adaptive rate, what staff want.
+KEYS   the pool's
+ARGV   the pool's, then of each field: name, value (empty: no more of it)
+Reply  0, now_ms, then of each field: the value of before or an empty one ]]
+local function wr_live(keys, args)
+  local pool, reply = pool_of(keys, args), {}
+  if not load_rules(pool) then return {1} end
+  reply[1], reply[2] = 0, pool.now
+  read_state(pool)
+  fill_bucket(pool) -- what was earned so far was earned at the rate of before
+  for _, backend in ipairs(pool.backends) do
+    fill_ramp(pool, backend)
+    backend.ramp_used = backend.ramps
+  end
+  save_bucket(pool)
+  for at = pool.first, #args, 2 do
+    local field, value = args[at], args[at + 1]
+    reply[#reply + 1] = redis.call('HGET', pool.live, field) or ''
+    if value == '' then
+      redis.call('HDEL', pool.live, field)
+    else
+      redis.call('HSET', pool.live, field, value)
+    end
+  end
+  local down_before = {}
+  for _, backend in ipairs(pool.backends) do down_before[backend.name] = backend.down end
+  load_live(pool)
+  for _, backend in ipairs(pool.backends) do
+    if down_before[backend.name] and not backend.down then prolong(pool, backend) end
+  end
+  save(pool)
+  return reply
+end
+
+--[[ wr_report: a worker tells what it saw of the backends, and hears what all have seen.
+KEYS   the pool's
+ARGV   the pool's, then worker, text
+Reply  0, now_ms, then of each worker that lives: worker, text ]]
+local function wr_report(keys, args)
+  local pool, reply, gone = pool_of(keys, args), {}, {}
+  reply[1], reply[2] = 0, pool.now
+  redis.call('HSET', pool.traffic, args[pool.first], string.format('%.0f %s', pool.now, args[pool.first + 1]))
+  local fields = redis.call('HGETALL', pool.traffic)
+  for at = 1, #fields, 2 do
+    local said, text = string.match(fields[at + 1], '^(%d+) (.*)$')
+    if math.abs(pool.now - tonumber(said)) <= REPORT_MS and #reply < 2 * REPORTS_MAX then
+      reply[#reply + 1], reply[#reply + 2] = fields[at], text
+    else
+      gone[#gone + 1] = fields[at]
+    end
+  end
+  if #gone > 0 then redis.call('HDEL', pool.traffic, unpack(gone)) end
   return reply
 end
 
@@ -1346,6 +1621,7 @@ local function wr_sweep(keys, args)
   if redis.call('HGET', pool.state, 'pull') == '1' then pull_in_all(pool) end
   expire_sessions(pool, EXPIRED_IN_SWEEP)
   expire_presence(pool, pool.due, pool.awake, EXPIRED_IN_SWEEP)
+  expire_returns(pool, EXPIRED_IN_SWEEP)
   forget_absent(pool, pool.due)
   for _, exam in ipairs(pool.exams) do
     expire_presence(pool, exam.due, exam.lobby, EXPIRED_IN_SWEEP)
@@ -1411,15 +1687,16 @@ KEYS   the pool's
 ARGV   the pool's, nothing more
 Reply  0, now_ms, held, rate_milli, thousandths of tokens, absent, then arrays: waiting in lanes 0 1 2; exam, present in
        its lobby, ...; backend, sessions, max_sessions or 0 while closed, ...; slot's start ms, admitted, ended, ms that
-       those had lasted, ...; total, value, ...; exam, ms since when, text of what staff say, ... ]]
+       those had lasted, ...; total, value, ...; exam, ms since when, text of what staff say, ...; backend, who waits to
+       come back to it, who had a session and has not come back, ...; the fields of live with their values ]]
 local function wr_snapshot(keys, args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
   local backends, exams = unnamed(pool)
   if #backends + #exams > 0 then return {2, backends, exams} end
   fill_bucket(pool)
-  local tokens = pool.rules.rate_milli == 0 and pool.rules.burst * 1000 or floor(pool.tokens / 1000)
-  local waiting, lobby, sessions = {}, {}, {}
+  local tokens = pool.rate_milli == 0 and pool.rules.burst * 1000 or floor(pool.tokens / 1000)
+  local waiting, lobby, sessions, returns = {}, {}, {}, {}
   for lane = 0, 2 do
     local from, to = lane * LANE_WIDTH, (lane + 1) * LANE_WIDTH
     waiting[lane + 1] = redis.call('ZCOUNT', pool.awake, from, string.format('(%.0f', to))
@@ -1432,11 +1709,17 @@ local function wr_snapshot(keys, args)
   for _, backend in ipairs(pool.backends) do
     sessions[#sessions + 1], sessions[#sessions + 2] = backend.name, redis.call('ZCARD', backend.key)
     sessions[#sessions + 1] = backend.open and backend.limit or 0
+    if backend.back then
+      fill_ramp(pool, backend)
+      local absent = backend.phase == 'recovering' and max(0, sessions[#sessions - 1] - backend.came) or 0
+      returns[#returns + 1], returns[#returns + 2] = backend.name, redis.call('ZCARD', backend.back)
+      returns[#returns + 1] = absent
+    end
   end
   local slots, totals = flow_of(pool)
   return {
-    0, pool.now, pool.rules.held, pool.rules.rate_milli, tokens, absent, waiting, lobby, sessions, slots, totals,
-    (notices_of(pool)),
+    0, pool.now, pool.held and 1 or 0, pool.rate_milli, tokens, absent, waiting, lobby, sessions, slots, totals,
+    (notices_of(pool)), returns, pool.live and redis.call('HGETALL', pool.live) or {},
   }
 end
 
@@ -1561,6 +1844,9 @@ end
 
 redis.register_function('wr_present', wr_present)
 redis.register_function('wr_touch', wr_touch)
+redis.register_function('wr_return', wr_return)
+redis.register_function('wr_live', wr_live)
+redis.register_function('wr_report', wr_report)
 redis.register_function('wr_release', wr_release)
 redis.register_function('wr_leave', wr_leave)
 redis.register_function('wr_rules', wr_rules)
