@@ -48,8 +48,8 @@ class Store(Protocol):
     async def snapshot(self, pool: str) -> Snapshot:
         """The pool as it is."""
 
-    async def set_live(self, pool: str, fields: Mapping[str, str]) -> None:
-        """Set what lies over the rules."""
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Set what lies over the rules; gives what was there before."""
 
 
 class Regulator:
@@ -109,6 +109,7 @@ class Regulator:
             answers=self._checks.answers(target),
             trouble=is_troubled(traffic, slow_ms),
             p95_ms=p95_ms(traffic),
+            inflight=traffic.inflight,
             waiting=waiting,
             absent=snapshot.missed.get(backend, 0),
             held=snapshot.live.get(f"staff:{backend}") == "held",
