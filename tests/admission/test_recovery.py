@@ -27,7 +27,14 @@ BUSY = Signs(waiting=50, absent=50)
 DEAD = Signs(failed=True, answers=False)
 
 signs = st.builds(
-    Signs, st.booleans(), st.booleans(), st.booleans(), st.integers(0, 1_000), st.integers(0, 1_000), st.booleans()
+    Signs,
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+    st.none() | st.integers(1, 60_000),
+    st.integers(0, 1_000),
+    st.integers(0, 1_000),
+    st.booleans(),
 )
 jumps_ms = st.one_of(st.just(1_000), st.integers(-100_000, 100_000))
 
@@ -47,11 +54,11 @@ def down_and_back(course: Course, now_ms: int) -> tuple[Course, int]:
 
 
 def test_the_ramp_begins_at_the_initial_rate_and_grows() -> None:
-    """A tenth a second while somebody waits and nothing is wrong: fifteen-fold in half a minute."""
+    """A twentieth a second while somebody waits and nothing is wrong: nearly twenty-fold in a minute."""
     course, now_ms = down_and_back(UP, T0_MS)
     assert (course.phase, course.rate_milli) == (Phase.RECOVERING, INITIAL)
-    course, _ = after(course, BUSY, 30, now_ms)
-    assert 25_000 < course.rate_milli < 36_000
+    course, _ = after(course, BUSY, 60, now_ms)
+    assert 30_000 < course.rate_milli < 40_000
 
 
 def test_a_ramp_that_is_not_used_does_not_grow() -> None:
@@ -64,7 +71,7 @@ def test_a_ramp_that_is_not_used_does_not_grow() -> None:
 def test_trouble_halves_it_once_in_a_while() -> None:
     """What was let in before the halving is still on its way."""
     course, now_ms = down_and_back(UP, T0_MS)
-    course, now_ms = after(course, BUSY, 20, now_ms)
+    course, now_ms = after(course, BUSY, 30, now_ms)
     rate = course.rate_milli
     course, now_ms = after(course, BUSY._replace(trouble=True), SETTLE_MS // 1_000, now_ms)
     assert course.rate_milli == rate // 2
@@ -72,6 +79,19 @@ def test_trouble_halves_it_once_in_a_while() -> None:
     assert course.rate_milli == LEAST_RATE_MILLI
     slow, _ = after(course, BUSY, 30, now_ms)
     assert slow.rate_milli < 2 * course.rate_milli, "near its limit it grows slowly"
+
+
+def test_a_strained_server_is_not_asked_for_more() -> None:
+    """Answers that take half as long again as a little before stop its growth; three times as long is trouble."""
+    course, now_ms = down_and_back(UP, T0_MS)
+    course, now_ms = after(course, BUSY._replace(p95_ms=200), 20, now_ms)
+    rate = course.rate_milli
+    course, now_ms = after(course, BUSY._replace(p95_ms=400), 4, now_ms)
+    assert course.rate_milli == rate
+    course, now_ms = after(course, BUSY._replace(p95_ms=1_000), 1, now_ms)
+    assert course.rate_milli == rate // 2
+    course, now_ms = after(course, BUSY._replace(p95_ms=400), 60, now_ms)
+    assert rate // 2 < course.rate_milli < rate * 2
 
 
 def test_each_failure_soon_after_begins_lower() -> None:
@@ -132,7 +152,7 @@ def test_whatever_comes(story: list[tuple[Signs, int]], initial: int) -> None:
             assert course.rate_milli == 0
 
 
-@pytest.mark.parametrize("text", ["", "up", "down x", "asleep 1 2 3 4 5", "down 1 2 3 4 5 6", "down 1 2"])
+@pytest.mark.parametrize("text", ["", "up", "down x", "asleep 1 2 3 4 5 6", "down 1 2 3 4 5 6 7", "down 1 2"])
 def test_what_is_no_course_is_up(text: str) -> None:
     """The text of another version stops nobody."""
     assert Course.read(text) == UP

@@ -6,15 +6,17 @@ fails again soon begins lower. Nothing here reads a clock: the conductor steps e
 must remember is the text of a `Course`, which the store keeps, so that any other conductor goes on from there.
 
 The numbers. A server that has just started is cold: the sample's first requests take five times as long, and the
-sign-on that everybody needs is among the dearest pages. Then it goes TCP's way (RFC 5681): fast growth as long as
-nothing has gone wrong, by a tenth each second, 2/s to 30/s in half a minute; slow growth after the first trouble, since
-the limit is known to be near. Trouble counts once in `SETTLE_MS`: what was let in before a halving is still being
-served, and must not halve it again.
+sign-on that everybody needs is among the dearest pages. Then it goes TCP's way (RFC 5681): growth as long as nothing
+has gone wrong, by a twentieth each second, 2/s to 37/s in a minute: who is let in is felt in full only some five
+seconds later, and by then no more than a quarter more may have followed. Slower growth after the first trouble, since
+the limit is known to be near. Before trouble comes strain (as TCP Vegas and Netflix's gradient have it): answers become
+slower than they were a little before, and the ramp stays as it is. Trouble counts once in `SETTLE_MS`: what was let in
+before a halving is still being served, and must not halve it again.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
-from math import log
+from math import ceil, floor, log
 from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta, Unknown
@@ -78,6 +80,8 @@ class Course(NamedTuple):
     """When the rate was last changed."""
     troubled: bool = False
     """There has been trouble on this ramp."""
+    usual_ms: int = 0
+    """The usual p95 of answer times on this ramp, see `USUAL_S`. 0: not known."""
 
     @property
     def ramps(self) -> bool:
@@ -87,16 +91,16 @@ class Course(NamedTuple):
     @property
     def text(self) -> str:
         """What the store keeps."""
-        phase, since_ms, rate_milli, failures, changed_ms, troubled = self
-        return f"{phase} {since_ms} {rate_milli} {failures} {changed_ms} {int(troubled)}"
+        phase, since_ms, rate_milli, failures, changed_ms, troubled, usual_ms = self
+        return f"{phase} {since_ms} {rate_milli} {failures} {changed_ms} {int(troubled)} {usual_ms}"
 
     @classmethod
     def read(cls, text: str) -> "Course":
         """The course in such a text; a text that is none (of another version) is a backend that is up."""
         try:
             phase, *numbers = text.split()
-            since_ms, rate_milli, failures, changed_ms, troubled = map(int, numbers)
-            return cls(Phase(phase), since_ms, rate_milli, failures, changed_ms, bool(troubled))
+            since_ms, rate_milli, failures, changed_ms, troubled, usual_ms = map(int, numbers)
+            return cls(Phase(phase), since_ms, rate_milli, failures, changed_ms, bool(troubled), usual_ms)
         except ValueError:
             return cls()
 
@@ -120,7 +124,9 @@ class Signs(NamedTuple):
     answers: bool = True
     """It has answered checks, as many as were asked for."""
     trouble: bool = False
-    """It answers slowly, or with errors."""
+    """It answers with errors, or slower than anybody should have to wait."""
+    p95_ms: int | None = None
+    """Its answer times lately."""
     waiting: int = 0
     """Who waits to come back to it."""
     absent: int = 0
@@ -130,7 +136,19 @@ class Signs(NamedTuple):
 
 
 GROWTH_MS = 1_000
-GROWTH, GROWTH_AFTER_TROUBLE = 1.1, 1.03
+GROWTH, GROWTH_AFTER_TROUBLE = 1.05, 1.03
+
+STRAINED, STRAINED_MS = 1.5, 100
+"""An answer time so many times the usual one (and that many ms at least): the server's cores have become fewer than its
+requests. The ramp grows no further; whoever was let in a few seconds ago is still to be felt."""
+
+OVERDONE, OVERDONE_MS = 3, 300
+"""So many times: requests queue, which is trouble."""
+
+USUAL_S = 10
+"""The usual answer time follows the present one so slowly: a ramp that has grown by half since then is compared with
+what was before, and a server that warms up is not compared with its first pages."""
+
 SETTLE_MS = 4_000
 """Between two halvings: a page that takes longer than this is trouble by itself."""
 
@@ -194,7 +212,9 @@ def _ramp(course: Course, signs: Signs, initial_milli: int, now_ms: int) -> Cour
     since_change_ms = now_ms - course.changed_ms
     if since_change_ms < 0:  # the clock went back
         return course._replace(changed_ms=now_ms)
-    if signs.trouble:
+    p95_ms, usual_ms = signs.p95_ms or 0, course.usual_ms
+    course = course._replace(usual_ms=_follow(usual_ms, p95_ms))
+    if signs.trouble or (usual_ms and p95_ms > max(OVERDONE_MS, OVERDONE * usual_ms)):
         if since_change_ms < SETTLE_MS and course.troubled:
             return course
         rate = max(min(LEAST_RATE_MILLI, initial_milli), course.rate_milli // 2)
@@ -202,8 +222,17 @@ def _ramp(course: Course, signs: Signs, initial_milli: int, now_ms: int) -> Cour
     if signs.waiting == 0:
         over = since_change_ms >= CALM_MS and signs.absent * 1_000 <= max(initial_milli, 1_000)
         return Course(Phase.UP, course.since_ms, 0, course.failures, now_ms) if over else course
-    if since_change_ms < (SETTLE_MS if course.troubled else GROWTH_MS):
+    strained = usual_ms and p95_ms > max(STRAINED_MS, STRAINED * usual_ms)
+    if strained or since_change_ms < (SETTLE_MS if course.troubled else GROWTH_MS):
         return course
     growth = GROWTH_AFTER_TROUBLE if course.troubled else GROWTH
     rate = min(MAX_RATE_MILLI, max(course.rate_milli + 1, int(course.rate_milli * growth)))
     return course._replace(rate_milli=rate, changed_ms=now_ms)
+
+
+def _follow(usual_ms: int, p95_ms: int) -> int:
+    """The usual answer time a second later."""
+    if not usual_ms or not p95_ms:
+        return usual_ms or p95_ms
+    part = (p95_ms - usual_ms) / USUAL_S
+    return usual_ms + (ceil(part) if part > 0 else floor(part))
