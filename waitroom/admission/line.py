@@ -85,12 +85,14 @@ class Whereabouts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One pass seen by a worker: keeps its session alive. `keep_until_ms`: an exam's end the slot is held for, or 0."""
+    """One pass seen by a worker: keeps its session alive. `keep_until_ms`: the end of the exam, or 0."""
 
     visitor: str
     backend: str
     admitted_ms: int
     keep_until_ms: int = 0
+    lapses: bool = False
+    """Its slot is not kept until then; its holder is let in again all the same (law 6)."""
     saved: bool = False
     """Its holder has saved something: they are in an attempt, and come back first after an outage."""
 

@@ -31,7 +31,7 @@ OK, NO_RULES, NAME_THESE = 0, 1, 2
 
 _CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
 _TOLD_BEFORE, _AS_IT_CAME = 16, 32
-_SAVED = 65_536
+_SAVED, _LAPSES = 65_536, 131_072
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
 _STANDS = (None, State.WAITING, State.LOBBY, State.ADMITTED)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
@@ -96,7 +96,8 @@ def touch_arguments(batch: Iterable[Touch]) -> tuple[tuple[str, ...], list[Argum
     own: list[Argument] = []
     for one in batch:
         position = positions.setdefault(one.backend, len(positions) + 1)
-        own += (one.visitor, position + one.saved * _SAVED, one.admitted_ms, one.keep_until_ms)
+        marked = position + one.saved * _SAVED + one.lapses * _LAPSES
+        own += (one.visitor, marked, one.admitted_ms, one.keep_until_ms)
     return tuple(positions), own
 
 

@@ -87,7 +87,7 @@ local RAMP_SECONDS = 1           -- what a ramp saves up at most
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN = 0, 1, 2, 3, 4, 5
 local LIVE, LAPSED, RELEASED = 0, 1, 2
-local SAVED = 65536
+local SAVED, LAPSES = 65536, 131072
 local STAYS, BACK, LOST, ENDED = 0, 1, 2, 3
 local TOLD_BEFORE, AS_IT_CAME = 16, 32
 
@@ -807,6 +807,12 @@ local function lapse_ms(pool, admitted, keep)
   return max(min(pool.now + pool.rules.idle_ms, admitted + pool.rules.max_ms), keep)
 end
 
+-- The same for who has just shown a pass: while their exam runs they are in, whatever has passed (law 6).
+local function session_ms(pool, admitted, touch)
+  local expires = lapse_ms(pool, admitted, touch.keep)
+  return touch.over > pool.now and max(expires, pool.now + pool.rules.idle_ms) or expires
+end
+
 -- Starts (again) the session that a pass speaks of.
 local function resume(pool, touch, expires)
   forget_place(pool, touch.visitor)
@@ -834,7 +840,7 @@ local function end_session(pool, visitor, backend, ended)
 end
 
 local function touch_live(pool, touch, pass)
-  local expires = lapse_ms(pool, pass.admitted, touch.keep)
+  local expires = session_ms(pool, pass.admitted, touch)
   if expires <= pool.now then
     end_session(pool, touch.visitor, touch.backend, pool.now)
     count_ends(pool, 'lapsed', 1, max(0, pool.now - pass.admitted))
@@ -850,7 +856,7 @@ end
 
 -- A pass without a session: over, to be revived (law 6), or unknown because the store was lost (law 9).
 local function touch_dead(pool, touch, ended)
-  local expires = lapse_ms(pool, touch.admitted, touch.keep)
+  local expires = session_ms(pool, touch.admitted, touch)
   local known = ended and (ended < 0 and -ended or ended) >= touch.admitted
   if known and ended < 0 then return RELEASED, 0 end
   if expires <= pool.now then return LAPSED, 0 end
@@ -858,7 +864,7 @@ local function touch_dead(pool, touch, ended)
     if touch.admitted < pool.born then prove_loss(pool) end
     return resume(pool, touch, expires)
   end
-  if touch.keep > pool.now or has_room(pool, touch.backend) then
+  if touch.over > pool.now or has_room(pool, touch.backend) then
     count_admission(pool, 'return')
     return resume(pool, touch, expires)
   end
@@ -868,7 +874,7 @@ end
 --[[ wr_touch: a batch of passes was used: their sessions live on, end, or start again.
 KEYS   the pool's
 ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV (+ 65536: its holder has saved
-       something), admitted_ms, keep_until_ms
+       something; + 131072: its slot is not kept until then), admitted_ms, end of its exam (ms) or 0
 Reply  0, now_ms, then of each pass: life (0 live, 1 lapsed, 2 released), expires_ms ]]
 local function wr_touch(keys, args)
   local pool = pool_of(keys, args)
@@ -881,8 +887,9 @@ local function wr_touch(keys, args)
     local position = tonumber(args[at + 1])
     local touch = {
       visitor = args[at], backend = pool.backends[position % SAVED], admitted = tonumber(args[at + 2]),
-      keep = tonumber(args[at + 3]), attempt = position >= SAVED and 1 or 0,
+      over = tonumber(args[at + 3]), attempt = floor(position / SAVED) % 2,
     }
+    touch.keep = position < LAPSES and touch.over or 0
     local pass = pass_of(redis.call('HGET', pool.passes, touch.visitor))
     local life, expires
     if pass and pass.backend == touch.backend.name then
