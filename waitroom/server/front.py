@@ -111,6 +111,7 @@ class ExamFront:
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
         brain = build_brain(settings, secrets, self._store, self._counters)
+        patients = _patients(settings)
         rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
             if each.tls is not None and tls is not None:
@@ -119,12 +120,13 @@ class ExamFront:
         def commit() -> None:
             assert self._listener is not None
             self._store.set_pools(pool_keys(settings))
+            brain.remember(self._brain)
             self._brain = brain
             self._watcher.renew(_backends(settings), access=settings.logging.access)
             self._listener.adopt(proxy_rules, targets)
             self._switch.turn(brain)
             self._conductor.replace_rules(rules)
-            spawn(self._checks.adopt(_patients(settings)), name="checks")
+            self._checks.adopt(patients)
             for each, tls in zip(settings.listen.public, self._tls, strict=True):
                 if each.tls is not None and tls is not None:
                     tls.load_cert_chain(each.tls.cert, each.tls.key)
