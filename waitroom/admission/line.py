@@ -41,7 +41,8 @@ class Presence(NamedTuple):
 
     `arrival_us` 0 means newcomer: the store stamps the arrival. `order_us` is the place within the lane (order.py); 0
     means "the arrival". `opens_ms` 0 means the exam is open. `confirmed`: the browser has sent our cookie back.
-    `page`: a whole page was loaded, whose next heartbeat may be the next whole page.
+    `page`: a whole page was loaded, whose next heartbeat may be the next whole page. `identity`: the student's keyed
+    hashes, with commas, where it is known whose ticket this is (identity.py).
     """
 
     visitor: str
@@ -54,12 +55,14 @@ class Presence(NamedTuple):
     hidden: bool = False
     may_enter: bool = True
     page: bool = False
+    identity: str = ""
 
 
 class Standing(NamedTuple):
     """The store's answer to a Presence. `ahead` counts present tickets only; `backend` is named once admitted.
 
-    `repeated`: the visitor had been admitted before and is told so again.
+    `repeated`: the visitor had been admitted before and is told so again. `elsewhere`: this student is here already, as
+    `visitor` who arrived at `arrival_us` (0: not known); nothing was done for the one who asked.
     """
 
     state: State
@@ -73,6 +76,7 @@ class Standing(NamedTuple):
     next_poll_ms: int = 0
     lane: Lane = Lane.STANDARD
     repeated: bool = False
+    elsewhere: bool = False
 
 
 class Whereabouts(NamedTuple):
@@ -81,6 +85,23 @@ class Whereabouts(NamedTuple):
     state: State | None
     ahead: int = 0
     admitted_ms: int = 0
+
+
+class Move(StrEnum):
+    """What became of a ticket that was to go to another lane; in the order of the library."""
+
+    NOWHERE = "nowhere"
+    DONE = "done"
+    RETURNS = "returns"
+    """It was in before, and goes ahead of both lanes."""
+    ADMITTED = "admitted"
+
+
+class Moved(NamedTuple):
+    """The answer to a move; `before` is the lane that the ticket came from."""
+
+    move: Move
+    before: Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +159,8 @@ class Rules:
     held: bool = False
     move: bool = False
     """Sessions of a backend that is down move to a sibling."""
+    priority_percent: int = 50
+    """Of admissions, for the priority lane, while standard waits too."""
 
 
 @dataclass(frozen=True, slots=True)

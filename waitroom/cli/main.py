@@ -16,7 +16,7 @@ COMMANDS = {
     "open": "End a hold.",
     "announce": "Say something on the pages of everyone who waits.",
     "waits": "Write how long everyone waited for an exam, as CSV.",
-    "ticket": "Check the record of a wait that a student shows.",
+    "ticket": "Move a student to another lane, check the record of a wait or a draw.",
     "demo": "Show what it does: a server that collapses, the waiting room, a crowd.",
 }
 """Name and one line of help. The command `x` is the function `x` in `waitroom/cli/x.py`, but for `ELSEWHERE`."""

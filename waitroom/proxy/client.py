@@ -96,7 +96,7 @@ class ClientConnection(asyncio.Protocol):
         scheme = b"https" if transport.get_extra_info("sslcontext") else b"http"
         rules = self._home.rules
         peer = self._peer or transport.get_extra_info("peername")
-        self._origin = Origin.of_peer(peer, scheme, rules.trusted_proxies, rules.forward_as)
+        self._origin = Origin.of_peer(peer, scheme, rules.trusted_proxies, rules.forward_as, rules.signed_on)
         if not self._home.admit(self):
             self._refuse(problem(503, "this server has as many connections as it can carry", (b"Retry-After", b"5")))
 

@@ -84,6 +84,10 @@ class Request(Protocol):
         """Values of all headers called `name` (given in lower case), in order."""
 
     @property
+    def trusted(self) -> bool:
+        """Whether it comes from a proxy that may speak for others."""
+
+    @property
     def id(self) -> str:
         """A name for this request in logs; says nothing about who sent it."""
 

@@ -4,6 +4,7 @@ Law: nothing here changes; a head is read once (requesthead.py) and asked often.
 """
 
 from waitroom.proxy.decisions import Header
+from waitroom.proxy.origin import Spoken
 from waitroom.proxy.requesthead import Block
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
@@ -17,6 +18,7 @@ class Incoming:
     client: str
     scheme: bytes
     _block: Block
+    _spoken: Spoken
 
     @property
     def headers(self) -> tuple[Header, ...]:
@@ -31,6 +33,11 @@ class Incoming:
     def every(self, name: bytes) -> list[bytes]:
         """Values of all headers called `name` (given in lower case), in order."""
         return self._block.by_name.get(name, [])
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it comes from a proxy that may speak for others."""
+        return self._spoken.trusted
 
     @property
     def has_body(self) -> bool:

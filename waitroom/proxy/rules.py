@@ -54,6 +54,8 @@ class ProxyRules:
 
     trusted_proxies: tuple[Network, ...] = ()
     forward_as: ForwardAs = "x-forwarded"
+    signed_on: frozenset[bytes] = frozenset()
+    """Fields (in lower case) in which a trusted proxy says who has signed on; nobody else's reach a backend."""
     own_cookies: re.Pattern[bytes] = OWN_COOKIES
     header_bytes: int = 32 * 1024
     """A message's head, request or response."""

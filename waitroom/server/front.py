@@ -8,6 +8,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from waitroom.proxy.dialler import tls_context
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import MaxInflight, ProxyRules
-from waitroom.server.brain import Brain, build_brain, line_rules
+from waitroom.server.brain import Brain, Lots, build_brain, line_rules
 from waitroom.server.checks import Checks, Patient
 from waitroom.server.conductor import Conductor
 from waitroom.server.duty import Front, Grace, worker_count
@@ -74,7 +75,8 @@ class ExamFront:
             on_touched=self._touched,
             observe_call=counters.histogram("store_call_seconds").observe,
         )
-        self._brain = build_brain(settings, secrets, self._store, counters)
+        self._lots: Lots = {}
+        self._brain = build_brain(settings, secrets, self._store, counters, self._lots)
         self._reports = Reports()
         self._checks = Checks(_patients(settings))
         self._regulator = Regulator(self._store, self._reports, self._checks)
@@ -110,7 +112,7 @@ class ExamFront:
 
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
-        brain = build_brain(settings, secrets, self._store, self._counters)
+        brain = build_brain(settings, secrets, self._store, self._counters, self._lots)
         patients = _patients(settings)
         rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
@@ -191,6 +193,9 @@ class ExamFront:
                 continue  # the client says when the store goes and comes back; estimates grow older meanwhile
             entrance.learn(snapshot)
             brain.line.heard(snapshot.now_ms)
+            if lots := entrance.undrawn(snapshot.now_ms):
+                with suppress(StoreError):  # as above
+                    entrance.lots.update(await self._store.draw(pool, lots))
 
 
 async def _drained(listener: Listener, grace: Grace) -> None:
@@ -250,6 +255,7 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
     return ProxyRules(
         trusted_proxies=tuple(settings.trusted_proxies),
         forward_as=settings.forward_as,
+        signed_on=_signed_on(settings),
         header_bytes=limits.header_bytes,
         body_bytes=limits.body_bytes,
         connections=limits.connections,
@@ -266,6 +272,12 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
         inflight_wait_ms=timeouts.inflight_wait_ms,
         workers=worker_count(settings),
     )
+
+
+def _signed_on(settings: Settings) -> frozenset[bytes]:
+    """The header by which a sign-on's proxy names students, if that is how they are known."""
+    header = settings.identity.header if settings.identity else None
+    return frozenset({header.lower().encode()}) if header else frozenset()
 
 
 def _max_inflight(settings: Settings) -> dict[str, MaxInflight]:

@@ -7,7 +7,7 @@ start: passes, pages and readiness do not wait for it.
 from collections.abc import Mapping
 from typing import Protocol
 
-from waitroom.admission.line import Announced, Snapshot
+from waitroom.admission.line import Announced, Lane, Moved, Snapshot
 from waitroom.admission.waits import Wait
 from waitroom.settings.model import Settings
 from waitroom.store.client import LineStore
@@ -99,6 +99,10 @@ class LineReader:
     async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
         """Set what lies over a pool's rules; gives what was there before. Raises StoreError."""
         return await self._store.set_live(pool, fields)
+
+    async def move(self, pool: str, visitor: str, lane: Lane) -> Moved:
+        """Move a ticket to another lane. Raises StoreError."""
+        return await self._store.move(pool, visitor, lane)
 
     async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
         """Say something on a pool's pages; gives what was said before. Raises StoreError."""

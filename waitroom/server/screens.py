@@ -3,6 +3,7 @@
 Law: the status follows from the state, the form of the answer from the request; a program never gets HTML or a 2xx.
 """
 
+from waitroom.admission.draw import Lot
 from waitroom.admission.line import State
 from waitroom.admission.receipts import Receipt
 from waitroom.admission.view import News, View
@@ -11,6 +12,7 @@ from waitroom.errors import BackendError
 from waitroom.gate.kinds import Kind, kind_of
 from waitroom.proxy.decisions import Request, Respond
 from waitroom.settings.model import Settings
+from waitroom.web.draw import draw_response
 from waitroom.web.encodings import choose_encoding
 from waitroom.web.forms import KeptForm
 from waitroom.web.languages import choose
@@ -79,6 +81,11 @@ class WebScreens:
         """The record of a wait, as a page or as a file to keep."""
         asked = Asked.of(query, request.first(b"referer"), request.first(b"host"))
         return self._receipts.receipt(receipt, line, asked, self._look(request, receipt.exam))
+
+    def draw(self, request: Request, pool: str, exam: str, lot: Lot, *, is_open: bool) -> Respond:
+        """What anybody may know of a draw."""
+        del request
+        return draw_response(pool, exam, lot, is_open=is_open)
 
     def no_receipt(self, request: Request) -> Respond:
         """401, in the words of whoever asks: a person or a program."""

@@ -27,6 +27,9 @@ def cross_check(data: Data) -> Iterator[Finding]:
     yield from _fewer_than_workers(data.get("workers"), pools)
     for name, pool in pools.items():
         yield from _pool(_mapping(pool), ("pools", name))
+        if _mapping(_mapping(pool).get("priority")).get("roster") is not None and data.get("identity") is None:
+            wrong = "names students, and without identity nobody is known by name"
+            yield Finding(("pools", name, "priority", "roster"), wrong, "identity beside pools", at_key=True)
     for name, exam in _mapping(data.get("exams")).items():
         yield from _exam(_mapping(exam), ("exams", name), pools)
     yield from _same_rules(_mapping(data.get("exams")))
@@ -54,6 +57,8 @@ def _exam(exam: Data, path: Path, pools: Data) -> Iterator[Finding]:
     opens, closes = (_read(units.parse_instant, exam.get(key)) for key in ("opens", "closes"))
     if opens is not None and closes is not None and closes <= opens:
         yield Finding((*path, "closes"), "is not after opens", f"a time after {exam['opens']}")
+    if exam.get("order") == "draw" and exam.get("opens") is None:
+        yield Finding((*path, "order"), "has no effect without an opening", "opens beside it", at_key=True)
 
 
 def _same_backends(pools: Data) -> Iterator[Finding]:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from waitroom.admission.line import Announced, Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.draw import Lot
+from waitroom.admission.line import Announced, Lane, Moved, Presence, Rules, Snapshot, Touch, Touched
 from waitroom.admission.recovery import Return
 from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
@@ -179,12 +180,12 @@ class LineStore:
             self._waiting += 1
             self._gather()
 
-    def where(self, pool: str, visitor: str, exam: str, done: WhereDone) -> None:
-        """Ask where a ticket stands, which is no heartbeat; `done` as with `present`."""
+    def where(self, pool: str, visitor: str, exam: str, order: int, done: WhereDone) -> None:
+        """Ask where a ticket of this order key stands, which is no heartbeat; `done` as with `present`."""
         if not self.up or len(self._jobs) >= QUEUE_INQUIRIES:
             self._loop.call_soon(done, self._refusal())
             return
-        self._jobs.append(Inquiry(self._pools[pool].scope, visitor, exam, done))
+        self._jobs.append(Inquiry(self._pools[pool].scope, visitor, exam, order, done))
         self._gather()
 
     def touch(self, pool: str, touch: Touch) -> None:
@@ -235,12 +236,18 @@ class LineStore:
         )
         return codec.announced(reply[2].decode()) if reply[2] else None
 
+    async def draw(self, pool: str, proposed: Mapping[str, Lot]) -> dict[str, Lot]:
+        """Propose seeds for the openings of exams; gives those that count."""
+        return codec.lots(proposed, await self._pool_job(pool, "wr_draw", tuple(codec.draw_arguments(proposed))))
+
+    async def move(self, pool: str, visitor: str, lane: Lane) -> Moved:
+        """Move a ticket to another lane."""
+        return codec.moved(await self._pool_job(pool, "wr_lane", (visitor, int(lane))))
+
     async def write_rules(self, pool: str, rules: Rules) -> int:
         """Put rules in force, now and whenever the store has lost them; returns the version that is in force."""
         self._pools[pool].rules = rules
-        reply = await self._ask(self._pools[pool].scope, lambda scope: rules_command(scope, rules))
-        version: int = reply[2]
-        return version
+        return int((await self._ask(self._pools[pool].scope, lambda scope: rules_command(scope, rules)))[2])
 
     async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
         """Take or renew a lease; whether `owner` has it now."""

@@ -159,12 +159,13 @@ class Inquiry:
     scope: Scope
     visitor: str
     exam: str
+    order: int
     done: WhereDone
 
     def command(self) -> list[Argument]:
         """Of the exams only the ticket's own matters."""
         exams = [(self.exam, AS_REMEMBERED)] if self.exam else []
-        return call(self.scope.pool, "wr_where", (), exams, (self.visitor,))
+        return call(self.scope.pool, "wr_where", (), exams, (self.visitor, self.order))
 
     def reply(self, reply: Reply) -> None:
         """Tell where."""
