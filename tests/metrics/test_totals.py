@@ -138,6 +138,7 @@ def test_catalogue_rules(metric: Metric) -> None:
         "name",
         "outcome",
         "kind",
+        "cause",
         "version",
     }
     assert metric.source in Source

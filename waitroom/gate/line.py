@@ -18,8 +18,9 @@ from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import NEVER, Credential
 from waitroom.gate.meters import GateMeters
 
-AWAY_POLL_MS = 5_000
-"""When to ask again while the store is away."""
+AWAY_POLL_MS = 3_000
+"""When to ask again while the store is away: within the library's SETTLE_MS, so that those stamped meanwhile enter in
+order. 10,000 who wait are then 3,300 polls a second, answered from memory."""
 
 TRUSTED_S = 5
 """How long a worker relays a pass on the store's word without asking again. A session ended elsewhere meanwhile (by
@@ -164,6 +165,7 @@ class Line:
             hidden,
             may_enter,
             page,
+            mine.first > 0,  # as a place stamped here, without the store, never is
         )
 
         def answered(answer: StandingAnswer) -> None:

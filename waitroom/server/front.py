@@ -70,6 +70,7 @@ class ExamFront:
             pool_keys(settings),
             on_touched=self._touched,
             observe_call=counters.histogram("store_call_seconds").observe,
+            on_failure=lambda cause: counters.counter("store_failures_total", cause).inc(),
         )
         self._brain = build_brain(settings, secrets, self._store, counters)
         self._conductor = Conductor(self._store, line_rules(settings, taken_ms), self._departed)
