@@ -33,8 +33,9 @@ class Valkey:
 
     @property
     def client(self) -> "redis.Redis[bytes]":
-        """A connection for one question."""
-        return redis.Redis(port=self.port, single_connection_client=True, socket_timeout=5)
+        """A connection for one question, which is asked once."""
+        once = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
+        return redis.Redis(port=self.port, single_connection_client=True, socket_timeout=5, retry=once)
 
     def ask(self, *command: str | int) -> Any:
         """One command."""
@@ -158,17 +159,18 @@ def _sees_all(sentinel: Valkey) -> bool:
 async def cluster(folder: Path, nodes: int = 3) -> AsyncIterator[list[Valkey]]:
     """A cluster of primaries that share the slots out evenly."""
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-require-full-coverage", "no")
-    everyone = [Valkey(folder / f"node{n}", settings=options) for n in range(nodes)]
+    buses = [free_port() for _ in range(nodes)]
+    everyone = [Valkey(folder / f"node{n}", settings=(*options, "--cluster-port", str(buses[n]))) for n in range(nodes)]
     try:
         for at, each in enumerate(everyone):
             await each.start()
             each.ask("CLUSTER", "ADDSLOTSRANGE", at * 16384 // nodes, (at + 1) * 16384 // nodes - 1)
             each.ask("CLUSTER", "SET-CONFIG-EPOCH", at + 1)
-            each.ask("CLUSTER", "MEET", "127.0.0.1", everyone[0].port)
+            each.ask("CLUSTER", "MEET", "127.0.0.1", everyone[0].port, buses[0])
 
         async def whole() -> bool:
             infos = [each.ask("CLUSTER", "INFO") for each in everyone]
-            return all(info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(nodes) for info in infos)
+            return all(b"state:ok" in info and f"known_nodes:{nodes}\r".encode() in info for info in infos)
 
         await until(whole, what="the cluster")
         yield everyone
