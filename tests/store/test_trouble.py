@@ -195,12 +195,12 @@ def test_a_partition_is_noticed_and_over_within_seconds(server: Server, fault: F
 
 
 def test_an_idle_client_notices_too(server: Server) -> None:
-    """Nobody asks anything, and yet it is known within two seconds or so that the store is gone."""
+    """Nobody asks anything, and yet it is known within three seconds or so that the store is gone."""
 
     async def main() -> None:
         async with through_faults(server, 5) as (network, it):
             await network.become(Faults(silent=True))
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(CALL_S + 3):
                 await it.until(lambda: it.ups[-1] is False)
             assert it.failures == ["silent"]
 

@@ -25,6 +25,8 @@ at most 2 s."""
 SENTINEL_PORT = 26379
 SLOTS = 16_384
 NODES_REMEMBERED = 1_000
+ASKED = 5
+"""Of all who can be asked so many are, one after another, before the next attempt."""
 
 
 class Place(Protocol):
@@ -56,7 +58,8 @@ class Known:
         """The first answer that names an address; each question begins with another of those known."""
         self.turn += 1
         problem = ""
-        asked = [self.addresses[(self.turn + at) % len(self.addresses)] for at in range(len(self.addresses))]
+        count = len(self.addresses)
+        asked = [self.addresses[(self.turn + at) % count] for at in range(min(ASKED, count))]
         for address in asked:
             try:
                 found = read(address, await _answer(address, command))

@@ -98,6 +98,8 @@ class PoolQueues:
     """Somebody was answered without the store since it went."""
     stamped: bool = False
     """A newcomer was."""
+    lost: int = 0
+    """Releases and leaves that had no room."""
     shown_ms: int = 0
     """What had been heard a second ago."""
 
@@ -118,7 +120,9 @@ class PoolQueues:
         """A session or a place has ended."""
         if len(queue) >= QUEUE_ENDINGS:
             queue.popleft()
-            log.error("store_endings_lost", count=1, error="too many wait")
+            self.lost += 1
+            if self.lost % QUEUE_ENDINGS == 1:
+                log.error("store_endings_lost", count=self.lost, error="too many wait")
         queue.append(ending)
 
     def flush(self) -> None:

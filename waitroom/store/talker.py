@@ -23,8 +23,8 @@ from waitroom.store.work import Work
 
 log = structlog.get_logger(__name__)
 
-CALL_S = 1.0
-"""A store that does not answer within this is away."""
+CALL_S = 2.0
+"""A store that does not answer within this is away: five times what one takes that is 200 ms off."""
 
 PROMPT_S = 0.25
 """A store whose last answer took longer, or whose next has not come for longer, is not waited for by who may go on
@@ -32,6 +32,9 @@ without it. In health a round takes a few ms."""
 
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 1.0
+
+REPORT_S = 30.0
+"""How often an outage that lasts is logged again."""
 
 RETRIES = 4
 """A call that was told to name more, to write rules or to load the library is sent again so often."""
@@ -75,6 +78,7 @@ class Talker:
         self._idle = asyncio.Event()
         self._came_up = asyncio.Event()
         self._backoff_s = BACKOFF_MIN_S
+        self._reported = ("", 0.0)
         self._spoke = False
         self._began_s = self._took_s = 0.0
         self._away_since_s = self._loop.time()
@@ -124,12 +128,18 @@ class Talker:
             except StoreError as error:
                 kind = error.kind if isinstance(error, StoreAwayError) else "misread"
                 self._on_failure(kind)
-                if self.up or self._backoff_s >= BACKOFF_MAX_S:
-                    log.warning("store_away", error=str(error), kind=kind)
+                self._report(kind, str(error))
             finally:
                 self._set_up(up=False)
             await asyncio.sleep(self._backoff_s * (0.5 + secrets.randbelow(1000) / 1000))
             self._backoff_s = min(BACKOFF_MAX_S, self._backoff_s * 2)
+
+    def _report(self, kind: str, error: str) -> None:
+        """Log what is new, and from time to time that it is still so."""
+        now_s = self._loop.time()
+        if self.up or kind != self._reported[0] or now_s - self._reported[1] >= REPORT_S:
+            self._reported = (kind, now_s)
+            log.warning("store_away", error=error, cause=kind, away_s=round(self.away_s, 1))
 
     async def _connection(self) -> None:
         wire = await Wire.open(await self._place.find())
@@ -160,13 +170,14 @@ class Talker:
     def _set_up(self, *, up: bool) -> None:
         if up == self.up:
             return
-        self.up, self._took_s = up, 0.0
-        if not up:
-            self._away_since_s = self._loop.time()
         if up:
-            log.info("store_up")
+            log.info("store_up", away_s=round(self.away_s, 1))
+        self.up, self._took_s = up, 0.0
+        if up:
             self._came_up.set()
             self.wake()
+        else:
+            self._away_since_s = self._loop.time()
         self._on_up(up)
 
     def _begin(self, wire: Wire) -> None:
