@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from tests.store.driver import rules
+from tests.support.product import START_S
 from waitroom.admission.line import Presence, Standing, Touch, Touched
 from waitroom.errors import StoreError
 from waitroom.store.client import LineStore
@@ -45,7 +46,7 @@ class Desk:
         self.changed.set()
 
     async def until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(START_S):
             while not true():
                 await self.changed.wait()
                 self.changed.clear()

@@ -123,9 +123,8 @@ def test_a_store_that_hangs_fails_askers_in_bounded_time(own: Server) -> None:
             first, second = await it.one("a"), await it.one("b")
             own.client.connection_pool.disconnect()
             own._process.send_signal(19)
-            started = asyncio.get_running_loop().time()
-            assert isinstance(await it.ask("p", "c"), StoreAwayError)
-            assert asyncio.get_running_loop().time() - started < CALL_S + 1.5
+            async with asyncio.timeout(CALL_S + 5):
+                assert isinstance(await it.ask("p", "c"), StoreAwayError)
             assert isinstance(await it.ask("p", "d"), StoreAwayError)
             with pytest.raises(StoreAwayError):
                 await it.store.snapshot("p")

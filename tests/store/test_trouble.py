@@ -6,6 +6,7 @@ import secrets
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import redis
@@ -18,10 +19,15 @@ from tests.support.product import free_port, until
 from tests.support.stores import Valkey, valkey
 from waitroom.admission.line import Presence, Standing, State, Touch, Touched
 from waitroom.errors import StoreAwayError, StoreError
-from waitroom.store.talker import CALL_S, PROMPT_S
+from waitroom.store.talker import CALL_S
 
 BACK_S = 5.0
 """Law 9: recovery within 5 s of the store's return."""
+
+LATE_S = 5.0
+"""What a machine with too much to do may add to a bound."""
+
+T = TypeVar("T")
 
 Commands = list[tuple[str | int, ...]]
 
@@ -174,17 +180,13 @@ def test_a_partition_is_noticed_and_over_within_seconds(server: Server, fault: F
     """A connection that is open at one end only is found out by an answer that does not come, not by TCP in hours."""
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
         async with through_faults(server, 5) as (network, it):
             told = await it.one("a")
             await network.become(fault)
-            began_s = loop.time()
-            assert isinstance(await it.ask("p", "b"), StoreAwayError)
-            assert loop.time() - began_s < CALL_S + 0.5
+            async with asyncio.timeout(CALL_S + LATE_S):
+                assert isinstance(await it.ask("p", "b"), StoreAwayError)
             await it.until(lambda: it.ups[-1] is False)
-            began_s = loop.time()
-            assert isinstance(await it.ask("p", "c"), StoreAwayError)
-            assert loop.time() - began_s < 0.1
+            assert isinstance(await at_once(it.ask("p", "c")), StoreAwayError)
             if fault.silent:
                 await it.until(lambda: "connect_timeout" in it.failures or it.failures.count("silent") > 1)
             await network.become(Faults())
@@ -200,7 +202,7 @@ def test_an_idle_client_notices_too(server: Server) -> None:
     async def main() -> None:
         async with through_faults(server, 5) as (network, it):
             await network.become(Faults(silent=True))
-            async with asyncio.timeout(CALL_S + 3):
+            async with asyncio.timeout(CALL_S + LATE_S):
                 await it.until(lambda: it.ups[-1] is False)
             assert it.failures == ["silent"]
 
@@ -211,18 +213,15 @@ def test_a_slow_store_is_not_away_and_holds_nobody_up(server: Server) -> None:
     """200 ms each way: visitors get their answers, the connection lasts, and who has a pass does not wait for it."""
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
         async with through_faults(server, 5) as (network, it):
             told = await it.one("a")
             await network.become(Faults(latency_s=0.2))
-            began_s = loop.time()
+            asked = it.ask("p", "v0")  # in the same round as the check
             assert isinstance(await it.check(told), StoreError)
-            assert loop.time() - began_s < PROMPT_S + 0.15
-            for n in range(3):
-                assert isinstance(await it.ask("p", f"v{n}"), Standing)
-            began_s = loop.time()
-            assert isinstance(await it.check(told), StoreError)
-            assert loop.time() - began_s < 0.1
+            assert not asked.done(), "the pass waited for the store"
+            for one in (asked, it.ask("p", "v1"), it.ask("p", "v2")):
+                assert isinstance(await one, Standing)
+            assert isinstance(await at_once(asyncio.ensure_future(it.check(told))), StoreError)
             it.store.touch("p", Touch("a", told.backend, told.admitted_ms))
             await it.until(lambda: bool(it.heard))
             assert it.ups == [True]
@@ -230,6 +229,13 @@ def test_a_slow_store_is_not_away_and_holds_nobody_up(server: Server) -> None:
             await until(lambda: checked(it, told), within_s=BACK_S, what="the store's word on a pass")
 
     run(main())
+
+
+async def at_once(asked: "asyncio.Future[T]") -> T:
+    """The answer, for which nothing had to be waited for."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return asked.result()
 
 
 async def checked(it: Desk, told: Standing) -> bool:
@@ -300,3 +306,19 @@ def test_an_outage_under_load_takes_no_memory_and_loses_nothing_essential() -> N
         await it.store.close()
 
     run(main())
+
+
+def test_a_store_that_is_emptied_under_a_live_connection(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Somebody flushes it: nobody enters on slots that are taken, and operators read why."""
+
+    async def main() -> None:
+        async with through_faults(server, 2) as (_, it):
+            told = [await it.one(f"v{n}") for n in range(2)]
+            server.client.flushall()
+            assert (await it.one("new")).state is State.WAITING
+            await asyncio.gather(*map(it.check, told))
+            assert (await it.store.snapshot("p")).sessions["b1"] == 2
+            assert it.ups == [True]
+
+    run(main())
+    assert "admissions_frozen" in capsys.readouterr().out

@@ -110,7 +110,7 @@ class FaultProxy:
         self.connections += 1
         try:
             await self._join(reader, writer)
-        except (OSError, EOFError, asyncio.CancelledError):
+        except (OSError, EOFError, RuntimeError, asyncio.CancelledError):
             pass  # what a proxy's connections end with
         finally:
             writer.transport.abort()
@@ -127,8 +127,8 @@ class FaultProxy:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._carry(reader, forth, answers=False))
                 group.create_task(self._carry(back, writer, answers=True))
-        except* (OSError, EOFError):
-            pass
+        except* (OSError, EOFError, RuntimeError):
+            pass  # the last is uvloop's for a connection that is gone
         finally:
             forth.transport.abort()
             self._open.discard(forth)
@@ -141,6 +141,8 @@ class FaultProxy:
             await self._delay(len(data))
             for piece in self._pieces(data):
                 if answers and self.faults.limit and (left := left - len(piece)) < 0:
+                    raise EOFError
+                if writer.transport.is_closing():
                     raise EOFError
                 writer.write(piece)
                 await writer.drain()

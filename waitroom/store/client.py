@@ -14,8 +14,7 @@ from waitroom.admission.line import Announced, Presence, Rules, Snapshot, Touch,
 from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError
 from waitroom.store import codec
-from waitroom.store.keys import Argument, PoolKeys, call, lease_key, pool_key
-from waitroom.store.library import LOCK
+from waitroom.store.keys import Argument, PoolKeys, call, lease_key
 from waitroom.store.places import Places
 from waitroom.store.proof import rules_command
 from waitroom.store.queues import Patience, PoolQueues
@@ -222,7 +221,7 @@ class LineStore:
             on_up=lambda up: self._on_up(name, up),
             on_failure=self._on_failure,
             observe_call=self._observe_call,
-            lock=pool_key(name, "library") if name else LOCK,
+            serves=name,
         )
         if self._ticking is not None:
             self._tasks[name] = spawn(talker.run(), name=f"store {name}")
@@ -276,7 +275,7 @@ class LineStore:
             if self._talker(name).up:
                 pool.flush()
 
-    def _greetings(self, name: str, pool: str) -> list[list[Argument]]:
+    def _greetings(self, name: str, pool: str) -> list[Work]:
         away_ms = int(self._talkers[name].away_s * 1000)
         served = self._served(name)
         return [said for each in served if pool in ("", each.scope.pool) for said in each.greetings(away_ms)]

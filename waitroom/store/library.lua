@@ -1248,7 +1248,7 @@ there is something to write, but is refused where nothing could be written.
 KEYS   the pool's
 ARGV   the pool's, then the latest now_ms in a reply to that worker (0: none), for how many ms visitors could not be
        heard (0: nobody noticed), whether newcomers were stamped meanwhile (0 or 1)
-Reply  0, now_ms, the latest now_ms that this store remembers or was shown ]]
+Reply  0, now_ms, the latest now_ms that this store remembers or was shown, ms for which nobody is admitted ]]
 local function wr_prove(keys, args)
   local pool = pool_of(keys, args)
   local heard, cut_ms = tonumber(args[pool.first]), tonumber(args[pool.first + 1])
@@ -1259,7 +1259,7 @@ local function wr_prove(keys, args)
   end
   if heard > pool.latest then prove_older(pool, heard * 1000) end
   if #pool.changed > 0 then save(pool) end
-  return {0, pool.now, pool.latest}
+  return {0, pool.now, pool.latest, max(0, pool.freeze - pool.now)}
 end
 
 --[[ wr_version: the version of this library; a newer one understands all that an older one was asked.

@@ -14,8 +14,7 @@ import structlog
 
 from waitroom.admission.line import Presence, Touch, Touched
 from waitroom.errors import StoreAwayError, StoreError
-from waitroom.store.keys import Argument
-from waitroom.store.proof import Proof, proof_command, rules_command
+from waitroom.store.proof import Proof, Restated
 from waitroom.store.talker import PROMPT_S
 from waitroom.store.work import CheckDone, Endings, PresentDone, Presents, Scope, Touches, Work, tell
 
@@ -136,14 +135,14 @@ class PoolQueues:
         self.unheard = True
         self.stamped = self.stamped or not presence.arrival_us
 
-    def greetings(self, away_ms: int) -> list[list[Argument]]:
+    def greetings(self, away_ms: int) -> list[Work]:
         """What a store is told on a new connection, or when it has lost everything."""
-        commands = []
+        works: list[Work] = []
         if self.scope.keys.backends:  # a lease has no line
-            commands.append(proof_command(self.scope, away_ms if self.unheard else 0, stamped=self.stamped))
+            works.append(Proof(self.scope, away_ms if self.unheard else 0, self.stamped))
         if self.scope.rules is not None:
-            commands.append(rules_command(self.scope))
-        return commands
+            works.append(Restated(self.scope))
+        return works
 
     def greeted(self) -> None:
         """The store has been told."""

@@ -16,7 +16,7 @@ import structlog
 
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec, library
-from waitroom.store.keys import Argument
+from waitroom.store.keys import pool_key
 from waitroom.store.places import Place
 from waitroom.store.wire import Answer, Reply, Wire
 from waitroom.store.work import Work
@@ -52,19 +52,20 @@ class Talker:
         place: Place,
         *,
         take: Callable[[], list[Work]],
-        greetings: Callable[[str], list[list[Argument]]],
+        greetings: Callable[[str], list[Work]],
         on_up: Callable[[bool], None],
         on_failure: Callable[[str], None],
         observe_call: Callable[[float], None],
-        lock: str = library.LOCK,
+        serves: str = "",
     ) -> None:
-        """`greetings`: for the pool of this name, or for all ("")."""
+        """`greetings`: for the pool of this name, or for all (""). `serves`: the one pool or lease; "": all."""
         self._place = place
         self._take = take
         self._greetings = greetings
         self._on_up = on_up
         self._on_failure = on_failure
-        self._lock = lock
+        self._lock = pool_key(serves, "library") if serves else library.LOCK
+        self._log = log.bind(pool=serves) if serves else log
         self._observe_call = observe_call
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
@@ -139,7 +140,7 @@ class Talker:
         now_s = self._loop.time()
         if self.up or kind != self._reported[0] or now_s - self._reported[1] >= REPORT_S:
             self._reported = (kind, now_s)
-            log.warning("store_away", error=error, cause=kind, away_s=round(self.away_s, 1))
+            self._log.warning("store_away", error=error, cause=kind, away_s=round(self.away_s, 1))
 
     async def _connection(self) -> None:
         wire = await Wire.open(await self._place.find())
@@ -162,16 +163,19 @@ class Talker:
                 work.fail(StoreAwayError("the store is away"))
 
     async def _greet(self, wire: Wire, pool: str) -> None:
-        greetings = self._greetings(pool)
-        for reply in await wire.exchange(greetings, CALL_S) if greetings else ():
+        works = self._greetings(pool)
+        replies = await wire.exchange([work.command() for work in works], CALL_S) if works else ()
+        for work, reply in zip(works, replies, strict=True):
             if isinstance(reply, hiredis.ReplyError):
                 log.error("store_call_failed", error=str(reply))
+            else:
+                _finish(work, reply)
 
     def _set_up(self, *, up: bool) -> None:
         if up == self.up:
             return
         if up:
-            log.info("store_up", away_s=round(self.away_s, 1))
+            self._log.info("store_up", away_s=round(self.away_s, 1))
         self.up, self._took_s = up, 0.0
         if up:
             self._came_up.set()

@@ -38,6 +38,8 @@ class Scope:
     keys: PoolKeys
     rules: Rules | None = None
     heard_ms: int = 0
+    frozen_until_ms: int = 0
+    """Until when nobody is admitted, as far as operators have been told."""
     more_backends: dict[str, None] = field(default_factory=dict)
     more_exams: dict[str, None] = field(default_factory=dict)
 
