@@ -74,6 +74,7 @@ class ExamFront:
             pool_keys(settings),
             on_touched=self._touched,
             observe_call=counters.histogram("store_call_seconds").observe,
+            on_failure=lambda cause: counters.counter("store_failures_total", cause).inc(),
         )
         self._lots: Lots = {}
         self._brain = build_brain(settings, secrets, self._store, counters, self._lots)

@@ -46,7 +46,10 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
     exams: dict[str, int] = {}
     positions: dict[str, int] = {"": 0}
     own: list[Argument] = []
+    stamped_us = 0
     for one in batch:
+        if one.stamped and one.arrival_us > stamped_us and not one.order_us:
+            stamped_us = one.arrival_us
         position = positions.get(one.exam)
         if position is None:
             position = positions[one.exam] = len(positions)
@@ -62,7 +65,8 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
             + one.lane * _LANE
             + position * _EXAM,
         )
-    own.append("known" if any(one.identity for one in batch) else "lanes")
+    word = "known" if any(one.identity for one in batch) else "lanes"
+    own.append(f"{word}:{stamped_us}" if stamped_us else word)
     return exams, own
 
 

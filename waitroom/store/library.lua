@@ -15,7 +15,8 @@ Every function but wr_version and wr_lease works on one pool and begins with the
 What the keys hold:
 
   rules    hash: version, text (JSON of wr_rules), retired (backends of before that may still have sessions)
-  state    hash: seen (ms of the last call), mercy (nothing expires before), freeze (nobody is admitted before), born
+  state    hash: seen (ms of the last call), past (the latest ms of all calls where that is not seen: the clock went
+           back, or others proved it), mercy (nothing expires before), freeze (nobody is admitted before), born
            (ms of the first call), told:<reason> (departures that a sweep has told), arrival (us of the last arrival),
            flow (admissions in 1,000 s), opens (earliest pending opening), pull (1: deadlines lie too far ahead),
            open:<exam> (opening ms of an exam with a lobby), exam:<exam> (its number in deadlines), exams (the last
@@ -74,6 +75,8 @@ local GAP_MS = 15000             -- silence that means an outage: the conductor 
 local MERCY_MS = 60000
 local BACK_MS = 1000             -- a clock that goes back by more has jumped
 local RESTORE_MS = 60000         -- law 9: two poll intervals
+local CUT_MERCY_MS = 15000       -- after a short cut: who could not be heard asks again within 3 s, a page alone in 12 s
+local SETTLE_MS = 4000           -- after a cut newcomers stamped meanwhile ask again within this, and enter in their order
 local SLOT_MS = 10000
 local SLOTS = 60                 -- ten minutes of flow are kept
 local FLOW_SLOTS = 6             -- flow for polls is measured over a minute
@@ -228,16 +231,28 @@ local function save(pool)
   redis.call('HSET', pool.state, unpack(pool.changed))
 end
 
+local function be_merciful(pool, ms)
+  pool.mercy = max(pool.mercy, pool.now + ms)
+  change(pool, 'mercy', pool.mercy)
+end
+
+local function freeze_for(pool, ms)
+  pool.freeze = max(pool.freeze, pool.now + ms)
+  change(pool, 'freeze', pool.freeze)
+end
+
 -- Reads the state and judges the clock: silence means an outage, after which nothing expires for a while; a clock
 -- that went back leaves deadlines too far ahead, which the next sweeps pull in.
 local function read_state(pool)
   local found = redis.call(
-    'HMGET', pool.state, 'seen', 'mercy', 'freeze', 'born', 'arrival', 'flow', 'opens', 'opened', 'owed')
+    'HMGET', pool.state, 'seen', 'mercy', 'freeze', 'born', 'arrival', 'flow', 'opens', 'opened', 'owed', 'past')
   local now, seen = pool.now, tonumber(found[1])
   pool.mercy, pool.freeze = tonumber(found[2]) or 0, tonumber(found[3]) or 0
   pool.born, pool.arrival = tonumber(found[4]), tonumber(found[5]) or 0
   pool.flow_milli, pool.opens = tonumber(found[6]) or 0, tonumber(found[7]) or 0
   pool.opened, pool.owed = tonumber(found[8]), tonumber(found[9]) or 0
+  pool.latest = max(seen or 0, tonumber(found[10]) or 0)
+  if seen and now < seen then change(pool, 'past', pool.latest) end
   if not pool.born then
     pool.born = now
     change(pool, 'born', now)
@@ -253,6 +268,18 @@ local function read_state(pool)
     change(pool, 'born', pool.born)
     change(pool, 'pull', 1)
   end
+end
+
+-- Law 9: somebody proved that this store has forgotten the last that it said, up to `known_us`: a replica that was behind
+-- took over, or a file lost its end. Admissions wait until the line is whole again; newcomers come behind all who may
+-- have been forgotten; and one loss is proved once.
+local function prove_older(pool, known_us)
+  pool.arrival = max(pool.arrival, known_us, pool.now_us)
+  pool.latest = max(pool.latest, floor(known_us / 1000))
+  change(pool, 'arrival', pool.arrival)
+  change(pool, 'past', pool.latest)
+  be_merciful(pool, MERCY_MS)
+  if pool.freeze - pool.now <= SETTLE_MS then freeze_for(pool, RESTORE_MS) end
 end
 
 -- Law 9: somebody proved that they were here before this store remembers anything. Admissions wait until the line is
@@ -1001,11 +1028,11 @@ end
 
 -- How a worker asks, by the word behind its last ticket. Takes the word away.
 local function take_word(args)
-  local word = args[#args]
+  local word, stamped_us = string.match(args[#args], '^(%a+):?(%d*)$')
   local asked = {brief = word == 'brief' or word == 'lanes' or word == 'known', known = word == 'known'}
   asked.lanes = asked.brief and word ~= 'brief'
   if asked.brief then args[#args] = nil end
-  return asked
+  return asked, stamped_us
 end
 
 --[[ wr_present: a batch of visitors shows up: newcomers join, tickets beat, whoever's turn it is enters.
@@ -1013,7 +1040,8 @@ KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us or 0, if there
        is one or what follows; then : and keyed hashes of whose ticket it is, with commas), mix (1 confirmed + 2 hidden
        + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in ARGV, 0 for none; behind the last ticket stands
-       how to reply: lanes, known where hashes are to be looked at, brief as workers of version 4 ask)
+       how to reply: lanes, known where hashes are to be looked at, brief as workers of version 4 ask; and, after a
+       colon, the latest arrival_us in these tickets that a store stamped)
 Reply  0, now_ms, then of each ticket: state (+ 16: told before), ahead, waiting, next_poll_ms; and, unless 32 is added
        to the state (it waits as it came), arrival_us, position of its backend in ARGV or 0, admitted_ms. If lanes, to
        the state is added 64 * (1 + lane) of a ticket that is in another lane than it says. If known, state 6 says: this
@@ -1021,10 +1049,12 @@ Reply  0, now_ms, then of each ticket: state (+ 16: told before), ahead, waiting
        If none of the three, as workers of version 1 ask: state, arrival_us, position of its backend, admitted_ms,
        ahead, waiting, next_poll_ms ]]
 local function wr_present(keys, args)
-  local asked = take_word(args)
+  local asked, stamped_us = take_word(args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
   read_state(pool)
+  stamped_us = tonumber(stamped_us)
+  if stamped_us and stamped_us > pool.arrival and stamped_us <= pool.now_us then prove_older(pool, stamped_us) end
   local missing = due_openings(pool)
   if #missing > 0 then return {2, {}, missing} end
   settle_openings(pool)
@@ -1831,6 +1861,26 @@ local function wr_draw(keys, args)
   return reply
 end
 
+--[[ wr_prove: a worker shows what this store has said to it, so that a store that forgot it (law 9) is found out before
+anybody enters, and says how long it could not reach it, which is not the fault of those who wait. Writes only if
+there is something to write, but is refused where nothing could be written.
+KEYS   the pool's
+ARGV   the pool's, then the latest now_ms in a reply to that worker (0: none), for how many ms visitors could not be
+       heard (0: nobody noticed), whether newcomers were stamped meanwhile (0 or 1)
+Reply  0, now_ms, the latest now_ms that this store remembers or was shown, ms for which nobody is admitted ]]
+local function wr_prove(keys, args)
+  local pool = pool_of(keys, args)
+  local heard, cut_ms = tonumber(args[pool.first]), tonumber(args[pool.first + 1])
+  read_state(pool)
+  if cut_ms > 0 and pool.now >= pool.mercy then -- once for all workers, and seldom where one flaps
+    be_merciful(pool, cut_ms > GAP_MS and MERCY_MS or CUT_MERCY_MS)
+    if args[pool.first + 2] == '1' then freeze_for(pool, SETTLE_MS) end
+  end
+  if heard > pool.latest then prove_older(pool, heard * 1000) end
+  if #pool.changed > 0 then save(pool) end
+  return {0, pool.now, pool.latest, max(0, pool.freeze - pool.now)}
+end
+
 --[[ wr_version: the version of this library; a newer one understands all that an older one was asked.
 KEYS   none
 ARGV   none
@@ -1864,5 +1914,6 @@ redis.register_function('wr_draw', wr_draw)
 redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_waits', callback = wr_waits, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_where', callback = wr_where, flags = {'no-writes'}}
+redis.register_function('wr_prove', wr_prove)
 redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
 redis.register_function('wr_lease', wr_lease)
