@@ -22,6 +22,7 @@ receipts = st.builds(
     admitted_ms=st.integers(0, 10**13),
     first=st.integers(0, 10**8),
     last=st.integers(0, 10**8),
+    drawn=st.just(0) | st.integers(1, 1_000_000),
 )
 ONE = Receipt("sciences", "MATH0001", "K7QF-2M9D", Wait.ADMITTED, 1_780_297_080_123_456, 1_780_297_900_000,
               1_780_297_800_000, 312, 1)  # fmt: skip

@@ -21,6 +21,7 @@ tickets = st.builds(
     admitted_ms=st.integers(0, 10**13),
     generation=st.integers(0, 10**9 - 1),
     first=st.integers(0, 10**9 - 1),
+    order_us=st.just(0) | st.integers(1, 3 * 10**15 - 1),
 )
 
 

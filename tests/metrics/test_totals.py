@@ -137,7 +137,9 @@ def test_catalogue_rules(metric: Metric) -> None:
         "reason",
         "name",
         "outcome",
+        "end",
         "kind",
+        "cause",
         "version",
     }
     assert metric.source in Source

@@ -9,7 +9,7 @@ from tests.support.aio import run
 from waitroom.proxy.decisions import Header
 from waitroom.proxy.origin import Origin
 from waitroom.proxy.requesthead import Block, RequestReader
-from waitroom.proxy.rules import OWN_COOKIES, ProxyRules
+from waitroom.proxy.rules import OWN_COOKIES, ForwardAs, ProxyRules
 
 
 def _said(*fields: Header) -> Block:
@@ -50,7 +50,7 @@ def test_the_peer_of_a_unix_socket_is_trusted() -> None:
     origin = Origin.of_peer("", b"http", ())
     said = _said((b"X-Forwarded-For", b"1.2.3.4"), (b"X-Forwarded-Proto", b"https"))
     lines = b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n\r\n"
-    assert origin.speak(said) == ("1.2.3.4", b"https", lines)
+    assert origin.speak(said) == ("1.2.3.4", b"https", lines, True)
 
 
 def test_a_trusted_proxy_is_passed_on() -> None:
@@ -80,3 +80,17 @@ def test_a_trusted_proxy_is_passed_on() -> None:
             client.close()
 
     run(main())
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.1", "203.0.113.9"])
+@pytest.mark.parametrize("forward_as", ["x-forwarded", "forwarded"])
+def test_who_has_signed_on_is_for_a_trusted_proxy_to_say(peer: str, forward_as: ForwardAs) -> None:
+    """Its word reaches the backend as it came; anybody else's does not, in no spelling that a backend may read so."""
+    names = frozenset({b"x-remote-user"})
+    origin = Origin.of_peer((peer, 1), b"http", NETWORKS, forward_as, names)
+    raw = b"Host: h\r\nX-Remote-User: ann\r\nX_Remote_User: bob\r\nX-Other: 1\r\n\r\n"
+    block = RequestReader(OWN_COOKIES, names).read(raw)
+    told = block.forward + block.spoken_by(origin).lines
+    assert told.count(b"X-Other: 1\r\n") == 1
+    assert told.count(b"X-Remote-User: ann\r\n") == (peer == "10.0.0.1")
+    assert b"bob" not in told

@@ -84,14 +84,11 @@ def test_keys_of_a_later_version_are_named_where_they_stand() -> None:
     """They never silently do nothing."""
     settings = _settings(
         {"health": {"path": "/"}, "on_backend_down": "move", "recovery": {"initial_rate": "5/s"}},
-        exams={"E1": {"pool": "main", "match": [{"path": "/x"}], "order": "draw"}},
+        pace=[{"name": "p", "match": {"path": "/x"}, "rate": "1/s"}],
         listen={"public": [{"address": "0.0.0.0:443", "tls": {"cert": "a.pem", "key": "a.key"}}]},
     )
     assert [notice.partition(":")[0] for notice in settings.not_yet()] == [
-        "pools.main.health",
-        "pools.main.recovery",
-        "pools.main.on_backend_down",
-        "exams.E1.order",
+        "pace",
     ]
     assert all(notice.endswith("not in force in this version") for notice in settings.not_yet())
 

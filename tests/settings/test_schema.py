@@ -20,13 +20,14 @@ BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
 OF_CONTENT = [file for file in BAD if file.name.startswith(("key_", "type_", "value_"))]
 
 SEEN_BY_THE_LOADER_ONLY = (
-    "value_data_dir", "value_host", "value_identity", "value_instant_no_such_day", "value_listen_ipv6",
+    "value_data_dir", "value_host", "value_identity", "value_instant_no_such_day", "value_jwt_key", "value_listen_ipv6",
     "value_listen_no_host", "value_listen_port.",
     "value_listen_relative", "value_match_empty",
-    "value_network", "value_pages_logo", "value_pages_style", "value_pages_texts",
+    "value_network", "value_pages_logo", "value_pages_style", "value_pages_texts", "value_roster",
     "value_queue_status_password", "value_store_keeps", "value_url_address", "value_url_ipv6",
     "value_url_path", "value_url_user", "value_duration_order", "value_duration_too_long", "value_rate_zero",
-    "value_size_small", "key_missing_default_pool", "key_missing_max_sessions",
+    "value_size_small", "value_store_sentinel", "value_store_cluster",
+    "key_missing_default_pool", "key_missing_max_sessions",
 )  # fmt: skip
 """What a pattern cannot say, or spans keys."""
 

@@ -1,1 +1,1 @@
-"""Mornings in virtual time: backends, crowds, and what is proved with them. One seed replays one morning."""
+"""Whole mornings in virtual time: models of exam servers and of crowds, with the real line between them."""

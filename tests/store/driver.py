@@ -56,11 +56,12 @@ def rules(
     max_ms: int = 3_600_000,
     grace_ms: int = 600_000,
     held: bool = False,
+    percent: int = 50,
     move: bool = False,
 ) -> Rules:
     """Rules of backends b1, b2, ... with so many slots."""
     parts = tuple(BackendRules(f"b{number}", slots) for number, slots in enumerate(backends, 1))
-    return Rules(version, rate_milli, burst, idle_ms, max_ms, grace_ms, parts, held, move)
+    return Rules(version, rate_milli, burst, idle_ms, max_ms, grace_ms, parts, held, move, percent)
 
 
 class Line:

@@ -7,9 +7,10 @@ word and derives presence from it.
 from dataclasses import dataclass, field
 
 from waitroom.admission.line import Lane, Presence, Rules, Standing, State, Touch, Touched
-from waitroom.admission.order import order_key
+from waitroom.admission.order import lane_of, order_key
 
 PROVISIONAL_MS, UNCONFIRMED_MS, SLACK_MS, HIDDEN_MS = 30_000, 15_000, 5_000, 90_000
+OPENING_MILLI, OPENING_MS = 200_000, 60_000
 
 
 @dataclass
@@ -44,6 +45,9 @@ class Model:
     exams: dict[str, str] = field(default_factory=dict)
     tokens: int = 0
     tokens_at_ms: int | None = None
+    opened_ms: int | None = None
+    owed: int = 0
+    """To the priority lane, in hundredths of a turn: it goes next if this is not negative."""
     totals: dict[str, int] = field(default_factory=dict)
 
     def count(self, what: str) -> None:
@@ -55,24 +59,57 @@ class Model:
     def free(self) -> int:
         return sum(max(0, one.max_sessions - self.used(one.name)) for one in self.rules.backends if one.open)
 
+    def pace(self, now_ms: int) -> tuple[int, int]:
+        """Admissions in 1,000 s (0: any number), and millionths of one that may gather."""
+        opening = self.opened_ms is not None and now_ms - self.opened_ms < OPENING_MS
+        if opening and not self.rules.rate_milli:
+            return OPENING_MILLI, OPENING_MILLI * 1_000
+        return self.rules.rate_milli, self.rules.burst * 1_000_000
+
     def fill(self, now_ms: int) -> None:
-        rate, cap = self.rules.rate_milli, self.rules.burst * 1_000_000
+        rate, cap = self.pace(now_ms)
         if not rate:
             return
         earned = rate * max(0, now_ms - (self.tokens_at_ms or 0))
         self.tokens = cap if self.tokens_at_ms is None else min(cap, self.tokens + earned)
         self.tokens_at_ms = now_ms
 
-    def may_enter(self) -> int:
+    def may_enter(self, now_ms: int) -> int:
         if self.rules.held:
             return 0
-        return min(self.free(), self.tokens // 1_000_000) if self.rules.rate_milli else self.free()
+        return min(self.free(), self.tokens // 1_000_000) if self.pace(now_ms)[0] else self.free()
+
+    # Turns
+
+    def ahead(self, tickets: dict[str, Ticket], visitor: str, key: int) -> int:
+        """How many go in before this one, by letting all go in, one after the other."""
+        keys = {name: ticket.key for name, ticket in tickets.items()} | {visitor: key}
+        lanes: list[list[str]] = [[], [], []]
+        for name, each in sorted(keys.items(), key=lambda pair: (pair[1], pair[0])):
+            lanes[lane_of(each)].append(name)
+        order, first, rest = lanes
+        owed, percent = self.owed, self.rules.priority_percent
+        while first and rest:
+            order.append(first.pop(0) if owed >= 0 else rest.pop(0))
+            owed += percent - 100 if owed >= 0 else percent
+        return [*order, *first, *rest].index(visitor)
+
+    def take_turn(self, lane: Lane) -> None:
+        """After an admission: a turn that nobody could take is owed to nobody."""
+        lanes = [lane_of(ticket.key) for ticket in self.awake.values()]
+        percent = self.rules.priority_percent
+        if lane is Lane.PRIORITY:
+            self.owed = max(self.owed + percent - 100, -percent * lanes.count(Lane.STANDARD))
+        elif lane is Lane.STANDARD:
+            self.owed = min(self.owed + percent, max(0, 100 * lanes.count(Lane.PRIORITY) + percent - 100))
 
     # Time
 
     def open_and_expire(self, now_ms: int, *, lobbies: bool = False) -> None:
         for exam, opens_ms in self.opens_ms.items():
             if opens_ms <= now_ms:
+                if self.lobby.get(exam):
+                    self.begin_slowly(now_ms)
                 self.awake |= self.lobby.pop(exam, {})
                 self.absent |= self.absent_lobby.pop(exam, {})
         self.expire_sessions(now_ms)
@@ -80,6 +117,11 @@ class Model:
         if lobbies:
             for exam, tickets in self.lobby.items():
                 self.expire_tickets(tickets, self.absent_lobby.setdefault(exam, {}), now_ms)
+
+    def begin_slowly(self, now_ms: int) -> None:
+        self.fill(now_ms)
+        self.tokens = min(self.tokens, 1_000_000) if self.pace(now_ms)[0] else 1_000_000
+        self.opened_ms = self.tokens_at_ms = now_ms
 
     def expire_sessions(self, now_ms: int, backends: frozenset[str] | None = None) -> None:
         for visitor, session in list(self.sessions.items()):
@@ -121,9 +163,9 @@ class Model:
         if presence.exam and self.opens_ms[presence.exam] > now_ms:
             self.wait_in_lobby(presence, told, key)
             return
-        ahead = sum(other.key < key for name, other in self.awake.items() if name != visitor)
+        ahead = self.ahead(self.awake, visitor, key)
         others = len(self.awake.keys() - {visitor})
-        room = self.may_enter()
+        room = self.may_enter(now_ms)
         enters = presence.may_enter and (others == 0 and room > 0 if newcomer else ahead < room)
         assert (told.state is State.ADMITTED) == enters, (presence, told, ahead, others, room)
         if enters:
@@ -154,7 +196,8 @@ class Model:
             self.used_places[presence.visitor] = told.arrival_us
         else:
             self.count("arrivals")
-        return order_key(presence.lane, told.arrival_us), True
+        in_lobby = self.opens_ms.get(presence.exam, 0) > told.now_ms
+        return order_key(presence.lane, presence.order_us if presence.order_us and in_lobby else told.arrival_us), True
 
     def ticket(self, presence: Presence, told: Standing, key: int) -> Ticket:
         if not presence.confirmed:
@@ -168,7 +211,7 @@ class Model:
         self.forget(presence.visitor)
         lobby = self.lobby.setdefault(presence.exam, {})
         lobby[presence.visitor] = self.ticket(presence, told, key)
-        assert told.ahead == sum(other.key < key for other in lobby.values())
+        assert told.ahead == self.ahead(lobby, presence.visitor, key)
         assert told.waiting == len(lobby)
 
     def admit(self, presence: Presence, told: Standing, *, newcomer: bool) -> None:
@@ -183,7 +226,8 @@ class Model:
             ended.pop(presence.visitor, None)
         self.ended[presence.visitor] = ("admitted", presence.exam)
         self.sessions[presence.visitor] = Session(told.backend, told.now_ms, told.now_ms + PROVISIONAL_MS)
-        self.tokens -= 1_000_000 if self.rules.rate_milli else 0
+        self.tokens -= 1_000_000 if self.pace(told.now_ms)[0] else 0
+        self.take_turn(presence.lane)
         way = "return" if presence.lane is Lane.RETURN else "direct" if newcomer else "line"
         self.count(way)
 

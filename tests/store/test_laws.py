@@ -1,5 +1,7 @@
 """The laws of admission, held against the real library: whatever happens, it does what the model says."""
 
+import hashlib
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -27,11 +29,17 @@ class Pool(RuleBasedStateMachine):
     server: Server
     told = Bundle("told")
 
-    @initialize(slots=st.tuples(st.integers(1, 3), st.integers(0, 2)), rate=st.sampled_from([0, 0, 300, 5_000]))
-    def begin(self, slots: tuple[int, int], rate: int) -> None:
+    @initialize(
+        slots=st.tuples(st.integers(1, 3), st.integers(0, 2)),
+        rate=st.sampled_from([0, 0, 300, 5_000]),
+        percent=st.sampled_from([50, 50, 20, 85]),
+        drawn=st.booleans(),
+    )
+    def begin(self, slots: tuple[int, int], rate: int, percent: int, drawn: bool) -> None:
         self.line = Line(self.server.client)
         self.line.exams = OPENS_MS
-        wanted = rules(*slots, rate_milli=rate, burst=2, grace_ms=120_000)
+        self.percent, self.drawn = percent, drawn
+        wanted = rules(*slots, rate_milli=rate, burst=2, grace_ms=120_000, percent=percent)
         self.line.write(wanted)
         self.model = Model(wanted, OPENS_MS)
         self.born = 0
@@ -50,7 +58,15 @@ class Pool(RuleBasedStateMachine):
 
     def newcomer(self, lane: Lane, exam: str) -> Presence:
         self.born += 1
-        return Presence(f"v{self.born:04d}", lane=lane, exam=exam, opens_ms=OPENS_MS.get(exam, 0))
+        visitor, opens_ms = f"v{self.born:04d}", OPENS_MS.get(exam, 0)
+        return Presence(visitor, 0, self.order_us(visitor, exam, self.line.now_ms * 1000), lane, exam, opens_ms)
+
+    def order_us(self, visitor: str, exam: str, arrival_us: int) -> int:
+        """The place that was drawn, of somebody who was there before the opening."""
+        opens_us = OPENS_MS.get(exam, 0) * 1000
+        if not self.drawn or arrival_us >= opens_us:
+            return 0
+        return opens_us - 1 - int(hashlib.sha256(visitor.encode()).hexdigest(), 16) % 1_000_000
 
     @rule(
         target=told,
@@ -76,7 +92,13 @@ class Pool(RuleBasedStateMachine):
     def poll(self, which: list[tuple[Presence, Standing]], hidden: bool, may_enter: bool) -> None:
         self.present(
             *[
-                presence._replace(arrival_us=standing.arrival_us, confirmed=True, hidden=hidden, may_enter=may_enter)
+                presence._replace(
+                    arrival_us=standing.arrival_us,
+                    order_us=self.order_us(presence.visitor, presence.exam, standing.arrival_us),
+                    confirmed=True,
+                    hidden=hidden,
+                    may_enter=may_enter,
+                )
                 for presence, standing in which
             ]
         )
@@ -126,7 +148,13 @@ class Pool(RuleBasedStateMachine):
     @rule(slots=st.tuples(st.integers(0, 3), st.integers(0, 3)), held=st.booleans(), rate=st.sampled_from([0, 400]))
     def reconfigure(self, slots: tuple[int, int], held: bool, rate: int) -> None:
         wanted = rules(
-            *slots, version=self.model.rules.version + 1, rate_milli=rate, burst=2, grace_ms=120_000, held=held
+            *slots,
+            version=self.model.rules.version + 1,
+            rate_milli=rate,
+            burst=2,
+            grace_ms=120_000,
+            held=held,
+            percent=self.percent,
         )
         self.model.fill(self.line.now_ms)
         assert self.line.write(wanted) == wanted.version

@@ -161,12 +161,12 @@ def test_a_full_and_a_closed_and_a_held_pool_say_so(line: Line) -> None:
 
 
 def test_lanes_are_served_in_their_order(line: Line) -> None:
-    """Return before priority before standard; inside a lane by arrival (law 2)."""
+    """Return before all; priority and standard in turns, priority first; inside a lane by arrival (law 2)."""
     opened(line, 1)
     fill(line, 1)
     lanes = [Lane.STANDARD, Lane.PRIORITY, Lane.RETURN, Lane.STANDARD, Lane.PRIORITY]
     told = [line.one(f"l{n}", lane=lane) for n, lane in enumerate(lanes)]
-    assert [line.again(one).ahead for one in told] == [3, 1, 0, 4, 2]
+    assert [line.again(one).ahead for one in told] == [2, 1, 0, 4, 3]
     assert line.again(told[2]).state is State.RETURNING
     assert line.snapshot().waiting == {Lane.RETURN: 1, Lane.PRIORITY: 2, Lane.STANDARD: 2}
 
@@ -229,7 +229,7 @@ def test_a_worker_of_version_1_is_answered_as_it_expects(line: Line) -> None:
         Presence("a", arrival_us=inside.arrival_us, confirmed=True),
     ]
     exams, own = codec.present_arguments(batch)
-    assert own.pop() == "brief"
+    assert own.pop() == "lanes"
     reply = line.call("wr_present", own, exams, line.backends)
     rows = [reply[at : at + 7] for at in range(2, len(reply), 7)]
     assert [row[:3] + row[4:6] for row in rows] == [

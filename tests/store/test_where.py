@@ -4,6 +4,7 @@ import pytest
 
 from tests.store.driver import T0_MS, Line, rules
 from waitroom.admission.line import Lane, State, Whereabouts
+from waitroom.admission.order import order_key
 from waitroom.store import codec
 
 OPENS_MS = T0_MS + 60_000
@@ -16,9 +17,9 @@ def pool(line: Line) -> Line:
     return line
 
 
-def where(pool: Line, visitor: str, exam: str = "") -> Whereabouts:
+def where(pool: Line, visitor: str, exam: str = "", order: int = T0_MS * 1000) -> Whereabouts:
     exams = {exam: -1} if exam else {}
-    return codec.whereabouts(pool.call("wr_where", (visitor,), exams, ()))
+    return codec.whereabouts(pool.call("wr_where", (visitor, order_key(Lane.STANDARD, order)), exams, ()))
 
 
 def everything(pool: Line) -> dict[bytes, bytes | None]:

@@ -16,6 +16,7 @@ class Asked:
     scheme: bytes = b"http"
     has_body: bool = False
     upgrade: bytes | None = None
+    trusted: bool = False
     id: str = "r1"
 
     def first(self, name: bytes) -> bytes | None:

@@ -29,6 +29,8 @@ class State(StrEnum):
     ADMITTED = "admitted"
     PACED = "paced"
     """Only a page's: its visitor is in, and the request that it keeps is smoothed."""
+    BUSY = "busy"
+    """Only a page's: its visitor is in, and the exam server has as many requests as it may have at a time."""
 
     __hash__ = str.__hash__
     """An enum's own is written in Python, and members are looked up for every visitor."""
@@ -39,7 +41,9 @@ class Presence(NamedTuple):
 
     `arrival_us` 0 means newcomer: the store stamps the arrival. `order_us` is the place within the lane (order.py); 0
     means "the arrival". `opens_ms` 0 means the exam is open. `confirmed`: the browser has sent our cookie back.
-    `page`: a whole page was loaded, whose next heartbeat may be the next whole page.
+    `page`: a whole page was loaded, whose next heartbeat may be the next whole page. `identity`: the student's keyed
+    hashes, with commas, where it is known whose ticket this is (identity.py). `stamped`: a store stamped the arrival,
+    so one that remembers no arrival as late has forgotten something (law 9).
     """
 
     visitor: str
@@ -52,12 +56,15 @@ class Presence(NamedTuple):
     hidden: bool = False
     may_enter: bool = True
     page: bool = False
+    identity: str = ""
+    stamped: bool = False
 
 
 class Standing(NamedTuple):
     """The store's answer to a Presence. `ahead` counts present tickets only; `backend` is named once admitted.
 
-    `repeated`: the visitor had been admitted before and is told so again.
+    `repeated`: the visitor had been admitted before and is told so again. `elsewhere`: this student is here already, as
+    `visitor` who arrived at `arrival_us` (0: not known); nothing was done for the one who asked.
     """
 
     state: State
@@ -71,6 +78,7 @@ class Standing(NamedTuple):
     next_poll_ms: int = 0
     lane: Lane = Lane.STANDARD
     repeated: bool = False
+    elsewhere: bool = False
 
 
 class Whereabouts(NamedTuple):
@@ -81,14 +89,33 @@ class Whereabouts(NamedTuple):
     admitted_ms: int = 0
 
 
+class Move(StrEnum):
+    """What became of a ticket that was to go to another lane; in the order of the library."""
+
+    NOWHERE = "nowhere"
+    DONE = "done"
+    RETURNS = "returns"
+    """It was in before, and goes ahead of both lanes."""
+    ADMITTED = "admitted"
+
+
+class Moved(NamedTuple):
+    """The answer to a move; `before` is the lane that the ticket came from."""
+
+    move: Move
+    before: Lane
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One pass seen by a worker: keeps its session alive. `keep_until_ms`: an exam's end the slot is held for, or 0."""
+    """One pass seen by a worker: keeps its session alive. `keep_until_ms`: the end of the exam, or 0."""
 
     visitor: str
     backend: str
     admitted_ms: int
     keep_until_ms: int = 0
+    lapses: bool = False
+    """Its slot is not kept until then; its holder is let in again all the same (law 6)."""
     saved: bool = False
     """Its holder has saved something: they are in an attempt, and come back first after an outage."""
 
@@ -134,6 +161,8 @@ class Rules:
     held: bool = False
     move: bool = False
     """Sessions of a backend that is down move to a sibling."""
+    priority_percent: int = 50
+    """Of admissions, for the priority lane, while standard waits too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Law: a receipt says no more than its ticket knows, and opens nothing: it names t
 signed under a key of its own. What does not verify proves nothing. The line reads `WR1.<key id>.<facts>.<mac>`; the
 facts are
 
-    pool~exam~code~state~arrival_us~issued_ms~admitted_ms~first~last
+    pool~exam~code~state~arrival_us~issued_ms~admitted_ms~first~last[~drawn]
 
 in Crockford's base 32, so that capitals, O for 0, I or L for 1, line breaks and quotation marks of a mail do no harm.
 """
@@ -40,7 +40,7 @@ _RECEIPT = re.compile(
 )
 _FACTS = re.compile(
     r"([a-z0-9_-]{1,32})~([A-Za-z0-9_.-]{0,64})~([0-9A-Z]{4}-[0-9A-Z]{4})~(admitted|waiting|lobby|returning)"
-    r"~(\d{1,16})~(\d{1,14})~(\d{1,14})~(\d{1,9})~(\d{1,9})",
+    r"~(\d{1,16})~(\d{1,14})~(\d{1,14})~(\d{1,9})~(\d{1,9})(?:~([1-9]\d{0,6}))?",
     re.ASCII,
 )
 
@@ -56,7 +56,10 @@ class Wait(StrEnum):
 
 
 class Receipt(NamedTuple):
-    """What is certified. `first` and `last` are positions on arrival and at issue, counted from 1; 0: not known."""
+    """What is certified. `first` and `last` are positions on arrival and at issue, counted from 1; 0: not known.
+
+    `drawn` is the number that the ticket drew at an opening (draw.py); 0: none, or not yet.
+    """
 
     pool: str
     exam: str
@@ -67,6 +70,7 @@ class Receipt(NamedTuple):
     admitted_ms: int = 0
     first: int = 0
     last: int = 0
+    drawn: int = 0
 
     @property
     def wait_s(self) -> int:
@@ -93,7 +97,7 @@ class Notary:
     def sign(self, receipt: Receipt) -> str:
         """The line that certifies `receipt`."""
         key_id, key = self._keys[0]
-        facts = "~".join(map(str, receipt))
+        facts = "~".join(map(str, receipt if receipt.drawn else receipt[:-1]))
         spelled = _spelled(facts.encode())
         return f"WR1.{key_id.upper()}.{spelled}.{_mac(key, receipt.pool, key_id, spelled)}"
 
@@ -142,4 +146,4 @@ def _receipt(spelled: str) -> Receipt | None:
     if match is None:
         return None
     pool, exam, code, state, *numbers = match.groups()
-    return Receipt(pool, exam, code, Wait(state), *map(int, numbers))
+    return Receipt(pool, exam, code, Wait(state), *(int(number or 0) for number in numbers))

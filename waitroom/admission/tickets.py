@@ -3,7 +3,7 @@
 Law: a ticket is enough to rebuild the place it stands for, nothing in it is personal, and a value that does not verify
 is worth nothing. The cookie reads `v1.<key id>.<payload>.<mac>` (DESIGN.md section 7), where the payload is
 
-    visitor~exam~arrival_us~lane~identity~backend~admitted_ms~generation[~first]
+    visitor~exam~arrival_us~lane~identity~backend~admitted_ms~generation[~first[~order_us]]
 
 in plain text: `~` stands in none of the names, and every character is allowed in a cookie value (RFC 6265 section
 4.1.1). The MAC is HMAC-SHA256 under a key derived for the pool, so that a ticket of one pool is noise in another, and
@@ -23,7 +23,7 @@ VISITOR_BYTES = 12
 """96 bits: a million visitors share an id with a chance of about 1 in 10^17."""
 
 MAX_COOKIE_BYTES = 400
-"""Longest value that is looked at; the longest that can be made is about 260."""
+"""Longest value that is looked at; the longest that can be made is about 280."""
 
 SECURE_PREFIX = "__Host-"
 
@@ -35,7 +35,7 @@ _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5
 
 _FIELDS = re.compile(
     r"([A-Za-z0-9_-]{16})~([A-Za-z0-9_.-]{0,64})~(\d{1,16})~([0-2])~([A-Za-z0-9_-]{0,43})"
-    r"~([a-z0-9_-]{0,32})~(\d{1,14})~(\d{1,9})(?:~([1-9]\d{0,8}))?",
+    r"~([a-z0-9_-]{0,32})~(\d{1,14})~(\d{1,9})(?:~(0|[1-9]\d{0,8})(?:~([1-9]\d{0,15}))?)?",
     re.ASCII,
 )
 
@@ -53,6 +53,8 @@ class Ticket(NamedTuple):
     generation: int = 0
     first: int = 0
     """The position in line on arrival, counted from 1; 0: not known. Tickets of before this was kept have none."""
+    order_us: int = 0
+    """The place that was drawn for it at an opening (draw.py), which it keeps whatever happens after; 0: none."""
 
     @property
     def is_pass(self) -> bool:
@@ -60,10 +62,17 @@ class Ticket(NamedTuple):
         return bool(self.backend)
 
     def stamped(self, arrival_us: int, first: int) -> "Ticket":
-        """The same with its arrival, and `first`. (`_replace` takes twice as long, and every newcomer is stamped.)"""
+        """The same with its arrival, and `first`. (`_replace` takes twice as long, and every newcomer is stamped.)
+
+        A ticket that is stamped anew has been used up, and what was drawn for it too.
+        """
         if self.arrival_us == arrival_us:
             return self
         return Ticket(self.visitor, self.exam, arrival_us, *self[3:8], first)
+
+    def drawn(self, order_us: int) -> "Ticket":
+        """The same with the place that was drawn."""
+        return self if self.order_us == order_us else self._replace(order_us=order_us)
 
     def admitted(self, backend: str, admitted_ms: int) -> "Ticket":
         """The pass that this ticket becomes."""
@@ -78,8 +87,8 @@ class Ticket(NamedTuple):
         return self.place()._replace(lane=Lane.RETURN)
 
     def for_exam(self, exam: str) -> "Ticket":
-        """The same place, asked for by another exam of the pool."""
-        return self if self.exam == exam else self._replace(exam=exam)
+        """The same place, asked for by another exam of the pool. A draw was for the exam of before."""
+        return self if self.exam == exam else self._replace(exam=exam, order_us=0)
 
 
 def visitor_id(chance: bytes) -> str:
@@ -155,17 +164,15 @@ class Mac:
 
 
 def _payload(ticket: Ticket) -> str:
-    visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation, first = ticket
-    return (
-        f"{visitor}~{exam}~{arrival_us}~{int(lane)}~{identity}~{backend}~{admitted_ms}~{generation}"
-        f"{f'~{first}' if first else ''}"
-    )
+    visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation, first, order_us = ticket
+    more = f"~{first}~{order_us}" if order_us else f"~{first}" if first else ""
+    return f"{visitor}~{exam}~{arrival_us}~{int(lane)}~{identity}~{backend}~{admitted_ms}~{generation}{more}"
 
 
 def _ticket(payload: str) -> Ticket | None:
     match = _FIELDS.fullmatch(payload)
     if match is None:
         return None
-    visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation, first = match.groups()
+    visitor, exam, arrival_us, lane, identity, backend, admitted_ms, generation, first, order_us = match.groups()
     whole = int(arrival_us), Lane(int(lane)), identity, backend, int(admitted_ms), int(generation), int(first or 0)
-    return Ticket(visitor, exam, *whole)
+    return Ticket(visitor, exam, *whole, int(order_us or 0))

@@ -45,6 +45,7 @@ def sayings(receipt: Receipt) -> tuple[Said, ...]:
         Said("wait_s", "Waited", receipt.wait_s, f"{receipt.wait_s} s"),
         _position("position_on_arrival", "Place on arrival", receipt.first),
         _position("position", "Place when it was made", receipt.last),
+        *((Said("drawn", "Number drawn", receipt.drawn, str(receipt.drawn)),) if receipt.drawn else ()),
         _instant("issued_at", "Made", receipt.issued_ms),
     )
 

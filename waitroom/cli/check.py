@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
+from waitroom.server.inspection import inspect
 from waitroom.settings.load import load
 from waitroom.settings.model import Settings
 from waitroom.settings.problems import BadSettingsError, UnreadableSettingsError
 from waitroom.settings.schema import json_schema
-from waitroom.web.inspection import inspect
 
 CLEAN, PROBLEMS, UNREADABLE = 0, 1, 2
 

@@ -15,12 +15,12 @@ import uvloop
 from waitroom import clock
 from waitroom.errors import WaitroomError
 from waitroom.logs import LogStyle, configure
+from waitroom.server.inspection import inspect
 from waitroom.server.supervisor import Plan, Supervisor
 from waitroom.settings.load import Flags, load
 from waitroom.settings.model import Backend, Settings
 from waitroom.settings.problems import BadSettingsError, UnreadableSettingsError
 from waitroom.settings.secrets import Secrets, load_secrets
-from waitroom.web.inspection import inspect
 
 
 @click.command()

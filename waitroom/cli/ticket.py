@@ -1,4 +1,6 @@
-"""`waitroom ticket`: what staff can do with a ticket. `verify` checks the record of a wait; no service need run.
+"""`waitroom ticket`: what staff can do with a ticket.
+
+`verify` checks the record of a wait and `draw` a number that was drawn; no service need run. `lane` moves a ticket.
 
 Law: exit code 0 genuine, 1 not, 2 it could not be looked at (no file, no keys, no record in it). Nothing is ever made:
 not even the keys of a service that has none.
@@ -9,11 +11,14 @@ import os
 import sys
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 import click
 
+from waitroom.admission.draw import Lot
 from waitroom.admission.receipts import MAX_TEXT, Doubt, Notary, Receipt
 from waitroom.admission.verdicts import GENUINE, WHY, sayings, verdict
+from waitroom.cli.operator import Operator, operator_options
 from waitroom.errors import WaitroomError
 from waitroom.settings.load import load
 from waitroom.settings.secrets import ENVIRONMENT, load_secrets
@@ -24,7 +29,60 @@ DEFAULT_DATA_DIR = Path("var")
 
 @click.group()
 def ticket() -> None:
-    """Check the record of a wait that a student shows."""
+    """Move a student to another lane, check the record of a wait or a draw."""
+
+
+@ticket.command()
+@click.argument("code")
+@click.argument("lane", type=click.Choice(["priority", "standard"]))
+@click.option("--pool", help="The pool where they wait.  [default: every pool is looked through]")
+@click.option("--why", default="", metavar="TEXT", help="Stands in the log.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@operator_options
+def lane(
+    code: str,
+    lane: str,
+    pool: str | None,
+    why: str,
+    *,
+    as_json: bool,
+    config: Path | None,
+    admin: str | None,
+    token_file: Path | None,
+) -> None:
+    """Move the student whose page shows CODE to LANE; they keep their order in it.
+
+    \b
+    waitroom ticket lane K7QF-2M9D priority --why "extra time"
+    Exit code: 0 moved, 1 refused, 2 the service was not reached.
+    """
+    path = f"/api/v1/tickets/{quote(code, safe='')}/lane" + (f"?pool={quote(pool, safe='')}" if pool else "")
+    answer = Operator.of(config, admin, token_file).call("POST", path, {"lane": lane, "why": why})
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    else:
+        click.echo(f"{answer['code']} in {answer['pool']}: {answer['before']} before, {answer['lane']} now.")
+
+
+@ticket.command()
+@click.argument("seed")
+@click.argument("codes", metavar="CODE...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def draw(seed: str, codes: tuple[str, ...], *, as_json: bool) -> None:
+    """The numbers that the tickets of these codes drew by SEED, and its fingerprint; the smallest number first.
+
+    \b
+    The seed is at https://.../_waitroom/draw?exam=NAME once the exam has opened.
+    """
+    lot = Lot(0, seed.strip())
+    numbers = sorted((lot.number(code.strip().upper()), code.strip().upper()) for code in codes)
+    if as_json:
+        said = {"fingerprint": lot.fingerprint, "numbers": {code: number for number, code in numbers}}
+        click.echo(json.dumps(said, indent=2))
+        return
+    click.echo(f"fingerprint {lot.fingerprint}")
+    for number, code in numbers:
+        click.echo(f"{code} {number}")
 
 
 @ticket.command()

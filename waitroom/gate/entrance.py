@@ -6,7 +6,9 @@ Law: an entrance knows the pool, not the request. All it says of time is said on
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from waitroom.admission.draw import Lot, in_force
 from waitroom.admission.estimate import Eta, Regime, Unknown, regime
+from waitroom.admission.identity import Known
 from waitroom.admission.line import Lane, Notice, Snapshot, State, Touch, Whereabouts
 from waitroom.admission.receipts import Notary, Receipt, Wait
 from waitroom.admission.recovery import UP, Course, Phase, course_of
@@ -33,6 +35,10 @@ pages each asks more rarely."""
 NEWS_MAX_MS = 64_000
 
 
+LOTS_ASKED_MS = 600_000
+"""So long after an opening the store is told its seed again, in case it has lost it."""
+
+
 @dataclass(slots=True)
 class Entrance:
     """One pool as a worker's gate sees it."""
@@ -52,6 +58,12 @@ class Entrance:
     """Of the backends that are not simply up, as the store says; staff who hold one count as its being down."""
     bars: dict[str, Course] = field(default_factory=dict)
     """By target, the backends that are barred even to those who have a pass. All entrances of a gate share it."""
+    roster: frozenset[str] = frozenset()
+    """Digests of the students who go before others."""
+    proposals: Mapping[str, Lot] = field(default_factory=dict)
+    """What this worker would draw by, for each exam whose places are drawn."""
+    lots: dict[str, Lot] = field(default_factory=dict)
+    """What the store says that is drawn by. It outlives a reload: a seed stays when its opening moves."""
 
     _cookies: tuple[tuple[str, str], tuple[str, str]] = field(init=False)
     """What stands around a cookie's value, plain and secure."""
@@ -75,20 +87,50 @@ class Entrance:
         """What a verified ticket lets its holder do here. A pass for a backend that is gone counts as a ticket."""
         if ticket.backend not in self.pool.backends:
             return Credential(ticket, self.name)
-        touch = Touch(ticket.visitor, ticket.backend, ticket.admitted_ms, self.keep_until_ms(ticket))
+        lapses = self.pool.session.hold_until_exam_ends is False
+        touch = Touch(ticket.visitor, ticket.backend, ticket.admitted_ms, self.keep_until_ms(ticket), lapses)
         return Credential(ticket, self.name, touch, Relay(self.target(ticket.backend)))
 
     def keep_until_ms(self, ticket: Ticket) -> int:
-        """The end of the exam that the slot is held for, or 0 (DESIGN.md law 6)."""
+        """The end of the exam, until when its students are let in again at once (DESIGN.md law 6); 0: none is known."""
         exam = self.exams.get(ticket.exam)
-        if exam is None or exam.closes_ms is None or self.pool.session.hold_until_exam_ends is False:
-            return 0
-        return exam.closes_ms
+        return 0 if exam is None or exam.closes_ms is None else exam.closes_ms
 
     def opens_ms(self, exam: str) -> int:
         """When the exam opens, or 0 for one that needs no opening."""
         found = self.exams.get(exam)
         return found.opens_ms or 0 if found else 0
+
+    def lot(self, exam: str, now_ms: int) -> Lot | None:
+        """The lot by which places in the exam's lobby are drawn; None where they are not."""
+        fresh = self.proposals.get(exam)
+        return in_force(self.lots.get(exam), fresh, now_ms) if fresh else None
+
+    def undrawn(self, now_ms: int) -> dict[str, Lot]:
+        """Lots to ask the store about: those of openings to come or just past, and those that it has not said yet."""
+        return {
+            exam: in_force(self.lots.get(exam), fresh, now_ms)
+            for exam, fresh in self.proposals.items()
+            if exam not in self.lots or now_ms < fresh.opens_ms + LOTS_ASKED_MS
+        }
+
+    def fingerprint(self, exam: str, now_ms: int) -> str:
+        """What those in the exam's lobby are shown of the lot; "" where none is drawn."""
+        lot = self.lot(exam, now_ms) if self.proposals else None
+        return lot.fingerprint if lot else ""
+
+    def order_us(self, ticket: Ticket, now_ms: int) -> int:
+        """The place that is drawn for a ticket, or 0 if its place is that of its arrival."""
+        if ticket.order_us or ticket.exam not in self.proposals:
+            return ticket.order_us
+        lot, opens_ms = self.lot(ticket.exam, now_ms), self.opens_ms(ticket.exam)
+        if lot is None or (ticket.arrival_us or now_ms * 1000) >= opens_ms * 1000:
+            return 0
+        return lot.order_us(ticket_code(ticket.visitor), opens_ms)
+
+    def claim(self, ticket: Ticket, known: Known) -> Ticket:
+        """The ticket as this student's own, in the lane that the roster gives them."""
+        return known.claim(ticket, priority=known.digest in self.roster)
 
     def is_closed(self, exam: str, now_ms: int) -> bool:
         """Whether the exam has ended."""
@@ -128,8 +170,12 @@ class Entrance:
             state = Wait.LOBBY if issued_ms < self.opens_ms(ticket.exam) else Wait.WAITING
         code, known = ticket_code(ticket.visitor), found is not None and found.state in (State.WAITING, State.LOBBY)
         last = found.ahead + 1 if found and known else 0
+        lot = self.lot(ticket.exam, issued_ms) if self.order_us(ticket, issued_ms) else None
+        drawn = 0
+        if lot is not None:  # who knew their number in time could go on taking tickets until they have a good one
+            last, drawn = (0, 0) if state is Wait.LOBBY else (last, lot.number(code))
         return Receipt(
-            self.name, ticket.exam, code, state, ticket.arrival_us, issued_ms, admitted_ms, ticket.first, last
+            self.name, ticket.exam, code, state, ticket.arrival_us, issued_ms, admitted_ms, ticket.first, last, drawn
         )
 
     def learn(self, snapshot: Snapshot) -> None:

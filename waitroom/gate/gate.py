@@ -8,16 +8,20 @@ its callback.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
+from waitroom.admission.identity import Known
 from waitroom.admission.line import Life, State, Touched
 from waitroom.admission.recovery import Course
 from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
-from waitroom.errors import StoreError
+from waitroom.errors import BackendError, BusyError, StoreError
+from waitroom.gate.claims import Claimant, Claims
 from waitroom.gate.comeback import SAVES, Caller, Comeback
 from waitroom.gate.entrance import Entrance
+from waitroom.gate.identity import Identities, own
 from waitroom.gate.jar import NEVER, Credential, Jar, Jars
 from waitroom.gate.kinds import Kind, content_length, is_foreign, kind_of
 from waitroom.gate.line import Line, TouchAnswer
@@ -68,8 +72,11 @@ class Gate:
         jars: Jars,
         line: Line,
         screens: Screens,
+        *,
+        identities: Identities | None = None,
     ) -> None:
         self._rules = rules
+        self._identities = identities
         self._entrances = entrances
         self._jars = jars
         self._line = line
@@ -78,6 +85,7 @@ class Gate:
         for entrance in entrances.values():
             entrance.bars = self._bars
         self._comeback = Comeback(line, screens, rules.form_bytes)
+        self._claimed = Claims(line, screens)
         self._own = OwnEndpoints(rules.prefix, entrances, line, screens, self.status_at_bar)
         self._find_exam = rules.routes.find
         self._releases = rules.release.fits
@@ -96,25 +104,32 @@ class Gate:
         rules = self._rules
         if rules.hosts and host_name(request.first(b"host")) not in rules.hosts:
             return self._screens.misdirected(request)
-        jar = self._jars.read(request.every(b"cookie"))
+        jar, known = self._jars.read(request.every(b"cookie")), None
+        if self._identities is not None and (known := self._identities.of(request)) is not None:
+            jar = own(jar, known)
         if request.target.startswith(rules.prefix):
-            return self._own.decide(request, jar)
+            return self._own.decide(request, jar, known)
         exam = self._find_exam(request)
         held = self._held(exam, jar)
         if held is not None and held.relay is not None and not held.dead:
+            if known is not None and self._claims(request, held):
+                return self._claim(request, held, exam, known)
             return self._with_pass(request, held, exam)
         ticket = held.ticket.place() if held is not None and not held.dead else None
-        return self._without_pass(request, jar, self._pool(exam, held), ticket, exam)
+        return self._without_pass(request, jar, self._pool(exam, held), ticket, exam, known=known)
 
-    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
-        """The answer to somebody whose backend failed before its answer. The place is kept: a newcomer has the pass."""
+    def backend_failed(self, request: Request, relay: Relay, error: BackendError) -> Respond | Collect:
+        """The answer to somebody whose backend failed before its answer. The place is kept: a newcomer has the pass.
+
+        So is a form that was not sent.
+        """
         jar = self._jars.read(request.every(b"cookie"))
         exam = self._find_exam(request)
         held = self._held(exam, jar)
         entrance = self._entrances[self._pool(exam, held)]
         ticket = held.ticket if held else None
         view = View(
-            State.DOWN,
+            State.BUSY if isinstance(error, BusyError) else State.DOWN,
             entrance.name,
             exam or (ticket.exam if ticket else ""),
             visitor=ticket.visitor if ticket else "",
@@ -122,6 +137,9 @@ class Gate:
             notice=entrance.notice(exam or (ticket.exam if ticket else "")),
             cookies=(relay.cookie,) if relay.cookie and relay.cookie_below > DOWN_STATUS else (),
         )
+        bound = self._rules.form_bytes
+        if error.unsent and kind_of(request) is Kind.FORM and content_length(request) <= bound:
+            return Collect(bound, lambda body: self._screens.form_page(request, view, body))
         return self._screens.unavailable(request, view, error)
 
     def _held(self, exam: str | None, jar: Jar) -> Credential | None:
@@ -218,13 +236,37 @@ class Gate:
         farewell = entrance.farewell(secure=request.scheme == b"https")
         return Relay(held.relay.target, cookie=farewell, finished=finished, cookie_below=500)
 
-    def _without_pass(self, request: Request, jar: Jar, pool: str, ticket: Ticket | None, exam: str | None) -> Decision:
+    def _claims(self, request: Request, held: Credential) -> bool:
+        """Whether this request may make a pass of nobody its student's."""
+        assert held.relay is not None
+        barred = held.relay.target in self._bars
+        return not (held.owner or barred or self._releases(request)) and kind_of(request) is Kind.PAGE
+
+    def _claim(self, request: Request, held: Credential, exam: str | None, known: Known) -> Decision:
+        def otherwise(life: Life) -> Decision:
+            held.dead = life is Life.RELEASED
+            return self._without_pass(request, Jar(), held.pool, self._returning(held), exam, known=known)
+
+        entrance = self._entrances[held.pool]
+        as_it_is = partial(self._with_pass, request, held, exam)
+        return self._claimed.decide(Claimant(request, held, entrance, known, as_it_is, otherwise))
+
+    def _without_pass(
+        self,
+        request: Request,
+        jar: Jar,
+        pool: str,
+        ticket: Ticket | None,
+        exam: str | None,
+        *,
+        known: Known | None = None,
+    ) -> Decision:
         if self._rules.bypass.fits(request):
             return self._bypass(jar, exam)
         entrance = self._entrances[pool]
         if exam is None:
             exam = ticket.exam if ticket and not entrance.is_closed(ticket.exam, self._line.now_ms()) else ""
-        ask = Ask(request, entrance, ticket.for_exam(exam) if ticket else None, exam)
+        ask = Ask(request, entrance, ticket.for_exam(exam) if ticket else None, exam, known)
         match kind_of(request):
             case Kind.PAGE:
                 return self._enter(ask, lambda view: self._screens.page(request, view))
@@ -256,6 +298,7 @@ class Gate:
             arrival_us=ticket.arrival_us if ticket else 0,
             notice=entrance.notice(ask.exam),
             opens_ms=entrance.opens_ms(ask.exam),
+            seed_hash=entrance.fingerprint(ask.exam, self._line.now_ms()),
         )
 
     def _ask_again(self, ask: "Ask", body: bytes | None) -> Decision:
@@ -291,6 +334,7 @@ class Gate:
                 exam=ask.exam,
                 secure=ask.request.scheme == b"https",
                 page=True,
+                known=ask.known,
                 admitted=admitted,
                 waits=lambda view: resume(show(_nameless(view) if ask.foreign else view)),
             )
@@ -310,8 +354,9 @@ class Ask(NamedTuple):
     entrance: Entrance
     ticket: Ticket | None
     exam: str
+    known: Known | None
 
     @property
     def foreign(self) -> bool:
-        """Whether it came without the cookies that its sender may hold."""
-        return self.ticket is None and is_foreign(self.request)
+        """Whether it came without the cookies that its sender may hold, and from nobody who is known without."""
+        return self.ticket is None and self.known is None and is_foreign(self.request)

@@ -46,6 +46,13 @@ class Credential:
     """Requests of its holder that save something, as far as this worker has seen them."""
     dead: bool = False
     """The store said that the session was ended by its holder or by staff: this pass will never count again."""
+    claimed: str = ""
+    """The student whom the store was told that a ticket of nobody belongs to (identity.py)."""
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, as far as is known here."""
+        return self.ticket.identity or self.claimed
 
     @property
     def rank(self) -> tuple[bool, int]:

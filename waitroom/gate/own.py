@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+from waitroom.admission.identity import Known
 from waitroom.admission.line import Life, State, Whereabouts
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
@@ -38,13 +39,13 @@ class Errand(NamedTuple):
     """A ticket, if there is none."""
 
 
-Answer = Callable[[Request, Jar, Errand], Decision]
+Answer = Callable[[Request, Jar, Errand, Known | None], Decision]
 Otherwise = Callable[[Ticket | None], Decision]
 """What follows for the holder of a pass without a session: with the ticket to stand in line with, if any."""
 
 
 class OwnEndpoints:
-    """Answers `{prefix}status`, `news`, `refresh`, `language`, `receipt` and `leave`."""
+    """Answers `{prefix}status`, `news`, `refresh`, `language`, `receipt`, `draw` and `leave`."""
 
     def __init__(
         self,
@@ -63,13 +64,14 @@ class OwnEndpoints:
         self._endpoints: dict[bytes, tuple[tuple[bytes, ...], Answer]] = {
             b"status": (LOOKED_AT, self._status),
             b"news": (LOOKED_AT, self._news),
-            b"refresh": (LOOKED_AT, lambda request, _jar, errand: screens.choice(request, errand.query)),
-            b"language": (LOOKED_AT, lambda request, _jar, errand: screens.language(request, errand.query)),
+            b"refresh": (LOOKED_AT, lambda request, _jar, errand, _known: screens.choice(request, errand.query)),
+            b"language": (LOOKED_AT, lambda request, _jar, errand, _known: screens.language(request, errand.query)),
             b"receipt": (LOOKED_AT, self._receipt),
+            b"draw": (LOOKED_AT, self._draw),
             b"leave": ((b"POST",), self._leave),
         }
 
-    def decide(self, request: Request, jar: Jar) -> Decision:
+    def decide(self, request: Request, jar: Jar, known: Known | None = None) -> Decision:
         """The answer to a request under the prefix."""
         errand = self._errands.get(request.target) or self._read(request.target)
         endpoint = self._endpoints.get(errand.name)
@@ -78,7 +80,7 @@ class OwnEndpoints:
         methods, answer = endpoint
         if request.method not in methods:
             return self._screens.method_not_allowed(request, b", ".join(methods))
-        return answer(request, jar, errand)
+        return answer(request, jar, errand, known)
 
     def _read(self, target: bytes) -> Errand:
         """Read a target, and remember what it asks for."""
@@ -92,22 +94,31 @@ class OwnEndpoints:
             self._errands[target] = errand
         return errand
 
-    def _status(self, request: Request, jar: Jar, errand: Errand) -> Decision:
+    def _status(self, request: Request, jar: Jar, errand: Errand, known: Known | None) -> Decision:
         held = _asked_for(jar, errand)
         if held is None or held.dead:
-            return self._taken(request, errand) if errand.takes else self._screens.no_ticket(request)
+            return self._taken(request, errand, known) if errand.takes else self._screens.no_ticket(request)
         entrance = self._entrances[held.pool]
         if held.relay is not None:
             return self._status_of_pass(request, held, entrance)
-        return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=errand.hidden)
+        return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=errand.hidden, known=known)
 
-    def _status_of_ticket(self, request: Request, ticket: Ticket, entrance: Entrance, *, hidden: bool) -> Decision:
+    def _status_of_ticket(
+        self, request: Request, ticket: Ticket, entrance: Entrance, *, hidden: bool, known: Known | None = None
+    ) -> Decision:
         if ticket.exam and entrance.is_closed(ticket.exam, self._line.now_ms()):
             return self._screens.status(request, _closed(entrance, ticket))
-        return self._present(request, entrance, ticket, ticket.exam, hidden=hidden)
+        return self._present(request, entrance, ticket, ticket.exam, hidden=hidden, known=known)
 
     def _present(
-        self, request: Request, entrance: Entrance, ticket: Ticket | None, exam: str, *, hidden: bool
+        self,
+        request: Request,
+        entrance: Entrance,
+        ticket: Ticket | None,
+        exam: str,
+        *,
+        hidden: bool,
+        known: Known | None,
     ) -> Decision:
         secure = request.scheme == b"https"
 
@@ -118,6 +129,7 @@ class OwnEndpoints:
                 exam=exam,
                 secure=secure,
                 hidden=hidden,
+                known=known,
                 admitted=lambda passed, cookie: resume(
                     self._screens.status(request, entrance.inside(passed, (cookie,)))
                 ),
@@ -126,7 +138,7 @@ class OwnEndpoints:
 
         return Later(start)
 
-    def _taken(self, request: Request, errand: Errand) -> Decision:
+    def _taken(self, request: Request, errand: Errand, known: Known | None) -> Decision:
         """A page of ours that was given no ticket asks for one; a page of another site may not."""
         entrance = self._entrances.get(errand.pool or "")
         if entrance is None or request.first(b"sec-fetch-site") not in (None, b"same-origin"):
@@ -134,7 +146,7 @@ class OwnEndpoints:
         exam = errand.exam if errand.exam in entrance.exams else ""
         if exam and entrance.is_closed(exam, self._line.now_ms()):
             return self._screens.status(request, _closed(entrance, Ticket("", exam, 0)))
-        return self._present(request, entrance, None, exam, hidden=errand.hidden)
+        return self._present(request, entrance, None, exam, hidden=errand.hidden, known=known)
 
     def _status_of_pass(self, request: Request, held: Credential, entrance: Entrance) -> Decision:
         """The cookie is a pass already (another tab was admitted): `admitted` while its session lives."""
@@ -162,14 +174,23 @@ class OwnEndpoints:
 
         return Later(start)
 
-    def _news(self, request: Request, _jar: Jar, errand: Errand) -> Respond:
+    def _news(self, request: Request, _jar: Jar, errand: Errand, _known: Known | None) -> Respond:
         """What is new in the pool that is asked about: no ticket is needed to be told."""
         entrance = self._entrances.get(errand.pool or "")
         if entrance is None:
             return self._screens.not_found(request)
         return self._screens.news(request, errand.exam, entrance.news(errand.exam))
 
-    def _receipt(self, request: Request, jar: Jar, errand: Errand) -> Decision:
+    def _draw(self, request: Request, _jar: Jar, errand: Errand, _known: Known | None) -> Respond:
+        """How places in an exam's lobby are drawn: the fingerprint before its opening, the seed after."""
+        now_ms = self._line.now_ms()
+        for entrance in self._entrances.values():
+            lot = entrance.lot(errand.exam, now_ms)
+            if lot is not None:
+                return self._screens.draw(request, entrance.name, errand.exam, lot, is_open=lot.opens_ms <= now_ms)
+        return self._screens.not_found(request)
+
+    def _receipt(self, request: Request, jar: Jar, errand: Errand, _known: Known | None) -> Decision:
         """The record of the wait. A pass says all of it; where a ticket stands is asked of the store.
 
         That is no heartbeat: to look at a record must keep no place that nobody waits at.
@@ -193,7 +214,7 @@ class OwnEndpoints:
             )
         )
 
-    def _leave(self, request: Request, jar: Jar, errand: Errand) -> Respond:
+    def _leave(self, request: Request, jar: Jar, errand: Errand, _known: Known | None) -> Respond:
         """Give up the place (or the session) and take the cookie back."""
         held = _asked_for(jar, errand)
         if held is None:

@@ -5,8 +5,10 @@ Law: the gate decides what is true, the screens how it is said. Neither imports 
 
 from typing import Protocol
 
+from waitroom.admission.draw import Lot
 from waitroom.admission.receipts import Receipt
 from waitroom.admission.view import News, View
+from waitroom.errors import BackendError
 from waitroom.proxy.decisions import Request, Respond
 
 
@@ -37,6 +39,9 @@ class Screens(Protocol):
     def receipt(self, request: Request, receipt: Receipt, line: str, query: bytes) -> Respond:
         """The record of a wait; `line` is its signed text, `query` says in which form and where the way back leads."""
 
+    def draw(self, request: Request, pool: str, exam: str, lot: Lot, *, is_open: bool) -> Respond:
+        """By which lot places are drawn; its seed only once the exam `is_open`."""
+
     def no_receipt(self, request: Request) -> Respond:
         """Somebody without a ticket asks for the record of their wait: 401."""
 
@@ -58,5 +63,5 @@ class Screens(Protocol):
     def misdirected(self, request: Request) -> Respond:
         """The answer to a Host that is not ours: 421."""
 
-    def unavailable(self, request: Request, view: View, error: Exception) -> Respond:
-        """The answer to an admitted visitor whose backend failed: a calm page, or 502/504 for a program."""
+    def unavailable(self, request: Request, view: View, error: BackendError) -> Respond:
+        """The answer to an admitted visitor whose backend failed: a calm page, or 502 to 504 for a program."""

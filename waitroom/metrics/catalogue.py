@@ -8,7 +8,7 @@ yet.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from waitroom.errors import BackendError
+from waitroom.errors import BackendError, StoreAwayError
 
 PREFIX = "waitroom_"
 
@@ -22,10 +22,19 @@ REASONS = ("released", "left", "lapsed", "absent")
 KINDS = BackendError.KINDS
 """Ways in which a backend fails; the error says what each means."""
 
-CONNECT_KINDS = frozenset({"unresolved", "refused", "unreachable", "tls", "connect_timeout"})
+BUSY = "busy"
+"""The one in which it did nothing wrong: a request was not sent, since it has as many as it may."""
+
+CONNECT_KINDS = BackendError.UNSENT - {BUSY}
 """Those by which it did not even take the request."""
 
+CAUSES = StoreAwayError.KINDS
+"""The same of the store."""
+
 OUTCOMES = ("direct", "waited", "refused")
+
+ENDS = ("served", "late", "crowded", "left")
+"""How a request's wait for a place among max_inflight ended (proxy/guard.py)."""
 
 WAIT_BUCKETS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 2_700, 3_600, 7_200)
 RATIO_BUCKETS = (0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2, 4)
@@ -95,7 +104,11 @@ _METRICS = (
     _gauge("sessions_limit", _BACKEND, "max_sessions of the backend.", Source.STORE),
     _gauge("admission_rate", _POOL, "Admissions a second that the pool allows; +Inf without a limit.", Source.STORE),
     _gauge("held", _POOL, "1 while admissions of the pool are on hold.", Source.STORE),
-    _gauge("inflight", _BACKEND, "Requests at the backend now.", Source.WORKERS),
+    _gauge("inflight", _BACKEND, "Requests at the backend now, with those that only stream.", Source.WORKERS),
+    _gauge("inflight_limit", _BACKEND, "max_inflight of the backend, or what it was found to be.", Source.WORKERS),
+    _gauge("inflight_waiting", _BACKEND, "Requests that wait for a place among max_inflight.", Source.WORKERS),
+    _counter("inflight_waits_total", (*_BACKEND, "end"), "Requests that had to wait so, by how their wait ended."),
+    _histogram("inflight_wait_seconds", _BACKEND, REQUEST_BUCKETS_S, "How long they waited."),
     _counter("arrivals_total", _POOL, "Newcomers who were given a ticket."),
     _counter("admissions_total", ("pool", "way"), "Tickets that became passes, by way: direct, line or return."),
     _counter("departures_total", ("pool", "reason"), "Sessions and places that ended, by reason."),
@@ -110,6 +123,7 @@ _METRICS = (
     _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome.", Source.LATER),
     _counter("cookies_refused_total", _POOL, "Cookies of our name that did not verify."),
     _histogram("store_call_seconds", (), STORE_BUCKETS_S, "One batch to the store and back."),
+    _counter("store_failures_total", ("cause",), "Connections to the store that failed or were not made."),
     _gauge("store_up", (), "1 if the line could be read for this scrape.", Source.SUPERVISOR),
     _counter("store_restarts_total", (), "Times the embedded store was started again.", Source.SUPERVISOR),
     _gauge("config_reload_success", (), "1 if the last reload was applied; 1 before the first.", Source.SUPERVISOR),

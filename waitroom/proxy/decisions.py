@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from waitroom.errors import BackendError
+
 Header = tuple[bytes, bytes]
 
 
@@ -82,6 +84,10 @@ class Request(Protocol):
         """Values of all headers called `name` (given in lower case), in order."""
 
     @property
+    def trusted(self) -> bool:
+        """Whether it comes from a proxy that may speak for others."""
+
+    @property
     def id(self) -> str:
         """A name for this request in logs; says nothing about who sent it."""
 
@@ -100,5 +106,5 @@ class Handler(Protocol):
     def decide(self, request: Request) -> Decision:
         """What to do with this request; never raises, never blocks."""
 
-    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
-        """The answer when the backend failed before its response head."""
+    def backend_failed(self, request: Request, relay: Relay, error: BackendError) -> Respond | Collect:
+        """The answer when the backend failed before its response head. A body can be collected where it is `unsent`."""

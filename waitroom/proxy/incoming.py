@@ -4,7 +4,10 @@ Law: nothing here changes; a head is read once (requesthead.py) and asked often.
 """
 
 from waitroom.proxy.decisions import Header
+from waitroom.proxy.origin import Spoken
 from waitroom.proxy.requesthead import Block
+
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
 
 
 class Incoming:
@@ -15,6 +18,7 @@ class Incoming:
     client: str
     scheme: bytes
     _block: Block
+    _spoken: Spoken
 
     @property
     def headers(self) -> tuple[Header, ...]:
@@ -31,6 +35,11 @@ class Incoming:
         return self._block.by_name.get(name, [])
 
     @property
+    def trusted(self) -> bool:
+        """Whether it comes from a proxy that may speak for others."""
+        return self._spoken.trusted
+
+    @property
     def has_body(self) -> bool:
         """Whether the framing announces a body."""
         return self._block.chunked or self._block.length > 0
@@ -39,3 +48,8 @@ class Incoming:
     def upgrade(self) -> bytes | None:
         """The protocol a `Connection: upgrade` request asks for, or None."""
         return self._block.upgrade
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent twice: an idempotent method without a body."""
+        return self.method in IDEMPOTENT and not self._block.chunked and self._block.length == 0

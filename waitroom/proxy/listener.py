@@ -45,7 +45,7 @@ class Listener:
         self.rules = rules
         self.observer = observer
         self.ticker = Ticker()
-        self.reader = RequestReader(rules.own_cookies)
+        self.reader = RequestReader(rules.own_cookies, rules.signed_on)
         self.pools = BackendPools(targets, rules, ResponseReader(), self.ticker)
         self.draining = False
         self.outbox: list[tuple[asyncio.Transport, bytes]] | None = None
@@ -96,7 +96,7 @@ class Listener:
     def adopt(self, rules: ProxyRules, targets: Mapping[str, BackendUrl]) -> None:
         """Go on with other rules and backends after a reload. Running requests keep their backend."""
         self.rules = rules
-        self.reader = RequestReader(rules.own_cookies)
+        self.reader = RequestReader(rules.own_cookies, rules.signed_on)
         self.pools.adopt(rules, targets)
 
     def drain(self) -> None:

@@ -54,6 +54,8 @@ class Spoken(NamedTuple):
     client: str
     scheme: bytes
     lines: bytes
+    trusted: bool = False
+    """Whether who came to us may speak for others."""
 
 
 class _Hop(NamedTuple):
@@ -82,17 +84,23 @@ class Origin:
     trusted: bool
     networks: tuple[Network, ...]
     forward_as: ForwardAs
+    signed_on: frozenset[bytes] = frozenset()
     introductions: dict[bytes | None, Spoken] = field(default_factory=dict, compare=False, repr=False)
     """By host: remembered."""
 
     @classmethod
     def of_peer(
-        cls, peername: object, scheme: bytes, networks: tuple[Network, ...], forward_as: ForwardAs = "x-forwarded"
+        cls,
+        peername: object,
+        scheme: bytes,
+        networks: tuple[Network, ...],
+        forward_as: ForwardAs = "x-forwarded",
+        signed_on: frozenset[bytes] = frozenset(),
     ) -> "Origin":
         """The origin of a connection with this peer name (uvloop: a tuple, or a string for a unix socket)."""
         if not isinstance(peername, tuple):
-            return cls("", scheme, True, networks, forward_as)
-        return _origin(str(peername[0]), scheme, networks, forward_as)
+            return cls("", scheme, True, networks, forward_as, signed_on)
+        return _origin(str(peername[0]), scheme, networks, forward_as, signed_on)
 
     def speak(self, said: Said) -> Spoken:
         """Who asks, and how a backend is told."""
@@ -107,7 +115,8 @@ class Origin:
         if self.address:
             hops.append(_Hop(self.address, b""))
         others = [b": ".join(pair) for pair in said.headers if _is_kept(pair[0].lower())]
-        return self._spoken(hops, client, scheme, host, others)
+        names = [b": ".join(pair) for pair in said.headers if pair[0].lower() in self.signed_on]
+        return self._spoken(hops, client, scheme, host, others=others, names=names)
 
     def _introduce(self, host: bytes | None) -> Spoken:
         """What there is to say of an untrusted peer: the same each time, but for the host."""
@@ -120,7 +129,14 @@ class Origin:
         return spoken
 
     def _spoken(
-        self, hops: list[_Hop], client: str, scheme: bytes, host: bytes | None, others: Sequence[bytes] = ()
+        self,
+        hops: list[_Hop],
+        client: str,
+        scheme: bytes,
+        host: bytes | None,
+        *,
+        others: Sequence[bytes] = (),
+        names: Sequence[bytes] = (),
     ) -> Spoken:
         if self.forward_as == "forwarded":
             lines = [_rfc7239(hops, scheme, host)]
@@ -130,7 +146,8 @@ class Origin:
             if host is not None:
                 lines.append(b"X-Forwarded-Host: " + host)
             lines += others
-        return Spoken(client, scheme, b"\r\n".join((*lines, b"", b"")))
+        lines += names
+        return Spoken(client, scheme, b"\r\n".join((*lines, b"", b"")), self.trusted)
 
     def _chain(self, values: dict[bytes, list[bytes]]) -> list[_Hop]:
         """What a trusted proxy says of who came to it, in the form that is used here, else in the other."""
@@ -154,9 +171,11 @@ class Origin:
 
 
 @lru_cache(maxsize=ORIGINS_REMEMBERED)
-def _origin(peer: str, scheme: bytes, networks: tuple[Network, ...], forward_as: ForwardAs) -> Origin:
+def _origin(
+    peer: str, scheme: bytes, networks: tuple[Network, ...], forward_as: ForwardAs, signed_on: frozenset[bytes]
+) -> Origin:
     address = plain_address(peer) or peer
-    return Origin(address, scheme, is_in(address, networks), networks, forward_as)
+    return Origin(address, scheme, is_in(address, networks), networks, forward_as, signed_on)
 
 
 def _scheme(said: list[bytes]) -> bytes:

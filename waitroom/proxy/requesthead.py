@@ -80,8 +80,9 @@ NO_BLOCK = Block(b"", {}, None, 0, *(False,) * 3, None, False, b"")
 class RequestReader:
     """Reads header blocks of requests. One a worker."""
 
-    def __init__(self, own_cookies: re.Pattern[bytes]) -> None:
+    def __init__(self, own_cookies: re.Pattern[bytes], signed_on: frozenset[bytes] = frozenset()) -> None:
         self._own_cookies = own_cookies
+        self._signed_on = signed_on
         self._lines = Lines(self._passing)
         self._known: tuple[dict[bytes, Block], dict[bytes, Block]] = {}, {}
         """Blocks read before, of HTTP/1.1 and of HTTP/1.0: the two versions read the same block differently."""
@@ -142,7 +143,9 @@ class RequestReader:
         if key == b"cookie":
             return self._without_ours(line)
         plain = key.replace(b"_", b"-")
-        if key in HOP_BY_HOP or key == b"proxy" or (plain != key and plain in _IMITATED) or is_forwarding(plain):
+        if key in HOP_BY_HOP or key == b"proxy" or (plain != key and plain in _IMITATED):
+            return None
+        if is_forwarding(plain) or plain in self._signed_on:
             return None
         return line
 

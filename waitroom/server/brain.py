@@ -6,19 +6,24 @@ one they began with.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 
+from waitroom.admission.draw import Lot, proposed
+from waitroom.admission.identity import Registrar
 from waitroom.admission.line import BackendRules, Rules
 from waitroom.admission.receipts import Notary
 from waitroom.admission.tickets import Seal
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.gate import Gate
 from waitroom.gate.gate import Rules as GateRules
+from waitroom.gate.identity import Identities, from_cookie, from_header, from_token_header
 from waitroom.gate.jar import Jars
 from waitroom.gate.line import Line, Store
 from waitroom.gate.meters import GateMeters
 from waitroom.metrics.counters import Counters
 from waitroom.server.screens import WebScreens
-from waitroom.settings.model import Pool, Settings
+from waitroom.settings.identity import KEY, roster_of
+from waitroom.settings.model import Exam, Pool, Settings
 from waitroom.settings.secrets import Secrets
 
 UNLIMITED_SESSIONS = 1_000_000
@@ -34,20 +39,39 @@ class Brain:
     line: Line
     entrances: Mapping[str, Entrance]
 
+    def remember(self, before: "Brain") -> None:
+        """What was known of the pools a moment ago is not forgotten with the settings."""
+        for name, entrance in self.entrances.items():
+            known = before.entrances.get(name)
+            if known is not None and known.snapshot is not None:
+                entrance.learn(known.snapshot)
 
-def build_brain(settings: Settings, secrets: Secrets, store: Store, counters: Counters) -> Brain:
-    """A gate ready to decide."""
+
+Lots = dict[str, dict[str, Lot]]
+"""By pool and exam what the store says that places are drawn by; one for all brains of a worker."""
+
+
+def build_brain(
+    settings: Settings, secrets: Secrets, store: Store, counters: Counters, lots: Lots | None = None
+) -> Brain:
+    """A gate ready to decide. `lots` are what the brain before this one knew."""
+    lots = {} if lots is None else lots
     keys = [(key.id, key.key) for key in secrets.keys]
-    entrances = {
-        name: Entrance(
+
+    def entrance(name: str, pool: Pool) -> Entrance:
+        exams = {exam: found for exam, found in settings.exams.items() if found.pool == name}
+        return Entrance(
             name,
             pool,
-            {exam: found for exam, found in settings.exams.items() if found.pool == name},
+            exams,
             Seal(name, keys),
             Notary(keys),
+            roster=roster_of(settings.enclosed, name),
+            proposals=_proposals(name, exams, keys[-1][1]),
+            lots=lots.setdefault(name, {}),
         )
-        for name, pool in settings.pools.items()
-    }
+
+    entrances = {name: entrance(name, pool) for name, pool in settings.pools.items()}
     meters = GateMeters(counters, list(settings.pools))
     line = Line(store, meters)
     jars = Jars(
@@ -55,8 +79,34 @@ def build_brain(settings: Settings, secrets: Secrets, store: Store, counters: Co
         lambda pool, ticket: entrances[pool].credential(ticket),
         meters.refused,
     )
-    gate = Gate(GateRules.of(settings), entrances, jars, line, WebScreens(settings))
+    identities = _identities(settings, [key for _, key in keys])
+    gate = Gate(GateRules.of(settings), entrances, jars, line, WebScreens(settings), identities=identities)
     return Brain(settings, gate, line, entrances)
+
+
+def _proposals(pool: str, exams: Mapping[str, Exam], key: bytes) -> dict[str, Lot]:
+    """A lot for each exam whose places are drawn, by the oldest key: a new one in front of it changes none."""
+    return {
+        name: proposed(key, pool, name, exam.opens_ms)
+        for name, exam in exams.items()
+        if exam.order == "draw" and exam.opens_ms is not None
+    }
+
+
+def _identities(settings: Settings, keys: list[bytes]) -> Identities | None:
+    """What finds out who asks, where the settings want to know."""
+    identity, registrar = settings.identity, Registrar(keys)
+    if identity is None:
+        return None
+    if identity.header is not None:
+        return Identities(registrar, from_header(identity.header))
+    if identity.cookie is not None:
+        return Identities(registrar, from_cookie(identity.cookie))
+    assert identity.jwt is not None
+    tokens, how = import_module("waitroom.gate.tokens"), identity.jwt
+    source = from_token_header(how.header) if how.header else from_cookie(how.cookie or "")
+    key = settings.enclosed[KEY].encode("latin-1")
+    return Identities(registrar, source, tokens.verifier(key, how.algorithm, how.claim, how.audience))
 
 
 def line_rules(settings: Settings, version: int) -> dict[str, Rules]:
@@ -72,6 +122,7 @@ def _rules(pool: Pool, version: int) -> Rules:
         idle_timeout_ms=pool.session.idle_timeout_ms,
         max_duration_ms=pool.session.max_duration_ms,
         absence_grace_ms=pool.absence_grace_ms,
+        priority_percent=pool.priority.share,
         backends=tuple(
             BackendRules(name, backend.max_sessions or UNLIMITED_SESSIONS) for name, backend in pool.backends.items()
         ),

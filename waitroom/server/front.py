@@ -8,25 +8,26 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
 from waitroom.admission.line import Touched
-from waitroom.errors import SettingsError, StoreError
+from waitroom.errors import BackendError, SettingsError, StoreError
 from waitroom.logs import request_ids
 from waitroom.metrics.catalogue import REASONS
 from waitroom.metrics.counters import Counters
-from waitroom.proxy.decisions import Decision, Relay, Request, Respond
+from waitroom.proxy.decisions import Collect, Decision, Relay, Request, Respond
 from waitroom.proxy.dialler import tls_context
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
-from waitroom.proxy.rules import ProxyRules
-from waitroom.server.brain import Brain, build_brain, line_rules
+from waitroom.proxy.rules import MaxInflight, ProxyRules
+from waitroom.server.brain import Brain, Lots, build_brain, line_rules
 from waitroom.server.checks import Checks, Patient
 from waitroom.server.conductor import Conductor
-from waitroom.server.duty import Front, Grace
+from waitroom.server.duty import Front, Grace, worker_count
 from waitroom.server.home import pool_keys
 from waitroom.server.regulator import Regulator
 from waitroom.server.reports import Reports
@@ -54,7 +55,7 @@ class Switch:
     """The handler of the settings in force."""
 
     decide: Callable[[Request], Decision]
-    backend_failed: Callable[[Request, Relay, Exception], Respond]
+    backend_failed: Callable[[Request, Relay, BackendError], Respond | Collect]
 
     def turn(self, brain: Brain) -> None:
         """From now on these settings decide."""
@@ -73,8 +74,10 @@ class ExamFront:
             pool_keys(settings),
             on_touched=self._touched,
             observe_call=counters.histogram("store_call_seconds").observe,
+            on_failure=lambda cause: counters.counter("store_failures_total", cause).inc(),
         )
-        self._brain = build_brain(settings, secrets, self._store, counters)
+        self._lots: Lots = {}
+        self._brain = build_brain(settings, secrets, self._store, counters, self._lots)
         self._reports = Reports()
         self._checks = Checks(_patients(settings))
         self._regulator = Regulator(self._store, self._reports, self._checks)
@@ -110,7 +113,8 @@ class ExamFront:
 
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
-        brain = build_brain(settings, secrets, self._store, self._counters)
+        brain = build_brain(settings, secrets, self._store, self._counters, self._lots)
+        patients = _patients(settings)
         rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
             if each.tls is not None and tls is not None:
@@ -119,12 +123,13 @@ class ExamFront:
         def commit() -> None:
             assert self._listener is not None
             self._store.set_pools(pool_keys(settings))
+            brain.remember(self._brain)
             self._brain = brain
             self._watcher.renew(_backends(settings), access=settings.logging.access)
             self._listener.adopt(proxy_rules, targets)
             self._switch.turn(brain)
             self._conductor.replace_rules(rules)
-            spawn(self._checks.adopt(_patients(settings)), name="checks")
+            self._checks.adopt(patients)
             for each, tls in zip(settings.listen.public, self._tls, strict=True):
                 if each.tls is not None and tls is not None:
                     tls.load_cert_chain(each.tls.cert, each.tls.key)
@@ -162,7 +167,9 @@ class ExamFront:
     def _second(self, _now_s: float) -> None:
         assert self._listener is not None
         self._brain.gate.tick()
-        self._watcher.levels(self._listener.pools.inflight())
+        self._listener.pools.share(len(self._reports.workers), self._reports.rank)
+        self._listener.pools.compare(self._reports.fellows)
+        self._watcher.levels(self._listener.pools.levels())
 
     async def _keep_learning(self) -> None:
         while True:
@@ -179,13 +186,17 @@ class ExamFront:
         brain = self._brain
         for pool, entrance in brain.entrances.items():
             try:
-                report = self._reports.take(pool, entrance.pool.backends, {})
+                levels = self._listener.pools.levels() if self._listener is not None else {}
+                report = self._reports.take(pool, entrance.pool.backends, levels)
                 self._reports.heard(pool, await self._store.report(pool, self._reports.worker, report))
                 snapshot = await self._store.snapshot(pool)
             except StoreError:
                 continue  # the client says when the store goes and comes back; estimates grow older meanwhile
             entrance.learn(snapshot)
             brain.line.heard(snapshot.now_ms)
+            if lots := entrance.undrawn(snapshot.now_ms):
+                with suppress(StoreError):  # as above
+                    entrance.lots.update(await self._store.draw(pool, lots))
 
 
 async def _drained(listener: Listener, grace: Grace) -> None:
@@ -245,6 +256,7 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
     return ProxyRules(
         trusted_proxies=tuple(settings.trusted_proxies),
         forward_as=settings.forward_as,
+        signed_on=_signed_on(settings),
         header_bytes=limits.header_bytes,
         body_bytes=limits.body_bytes,
         connections=limits.connections,
@@ -257,7 +269,26 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
         body_ms=timeouts.body_ms,
         body_rate=limits.body_rate,
         tunnel_idle_ms=timeouts.tunnel_idle_ms,
+        max_inflight=_max_inflight(settings),
+        inflight_wait_ms=timeouts.inflight_wait_ms,
+        workers=worker_count(settings),
     )
+
+
+def _signed_on(settings: Settings) -> frozenset[bytes]:
+    """The header by which a sign-on's proxy names students, if that is how they are known."""
+    header = settings.identity.header if settings.identity else None
+    return frozenset({header.lower().encode()}) if header else frozenset()
+
+
+def _max_inflight(settings: Settings) -> dict[str, MaxInflight]:
+    """By the name that a Relay gives."""
+    return {
+        f"{name}/{backend}": found.max_inflight
+        for name, pool in settings.pools.items()
+        for backend, found in pool.backends.items()
+        if found.max_inflight is not None
+    }
 
 
 def _tls(cert: object, key: object) -> ssl.SSLContext:

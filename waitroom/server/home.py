@@ -4,9 +4,10 @@ Law: a store of ours is there before the first worker and goes after the last. S
 start: passes, pages and readiness do not wait for it.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from waitroom.admission.line import Announced, Snapshot
+from waitroom.admission.line import Announced, Lane, Moved, Snapshot
 from waitroom.admission.waits import Wait
 from waitroom.settings.model import Settings
 from waitroom.store.client import LineStore
@@ -94,6 +95,14 @@ class LineReader:
     async def ended(self, pool: str, read: int, count: int) -> list[Wait]:
         """How others' waits ended, latest first. Raises StoreError."""
         return await self._store.ended(pool, read, count)
+
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Set what lies over a pool's rules; gives what was there before. Raises StoreError."""
+        return await self._store.set_live(pool, fields)
+
+    async def move(self, pool: str, visitor: str, lane: Lane) -> Moved:
+        """Move a ticket to another lane. Raises StoreError."""
+        return await self._store.move(pool, visitor, lane)
 
     async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
         """Say something on a pool's pages; gives what was said before. Raises StoreError."""

@@ -48,8 +48,8 @@ class Store(Protocol):
     async def snapshot(self, pool: str) -> Snapshot:
         """The pool as it is."""
 
-    async def set_live(self, pool: str, fields: Mapping[str, str]) -> None:
-        """Set what lies over the rules."""
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Set what lies over the rules; gives what was there before."""
 
 
 class Regulator:
@@ -108,6 +108,8 @@ class Regulator:
             failed=self._checks.failed(target) or is_silent(traffic) or broken,
             answers=self._checks.answers(target),
             trouble=is_troubled(traffic, slow_ms),
+            p95_ms=p95_ms(traffic),
+            inflight=traffic.inflight,
             waiting=waiting,
             absent=snapshot.missed.get(backend, 0),
             held=snapshot.live.get(f"staff:{backend}") == "held",
@@ -153,5 +155,9 @@ def is_troubled(traffic: Traffic, slow_ms: int) -> bool:
         return True
     if traffic.inflight_limit and traffic.waiting > traffic.inflight_limit:
         return True
-    p95_ms = traffic.quantile_ms(0.95)
-    return p95_ms is not None and sum(traffic.durations) >= ANSWERS_FEWEST and p95_ms > slow_ms
+    return (p95_ms(traffic) or 0) > slow_ms
+
+
+def p95_ms(traffic: Traffic) -> int | None:
+    """The answer time that matters, if there were enough answers."""
+    return traffic.quantile_ms(0.95) if sum(traffic.durations) >= ANSWERS_FEWEST else None

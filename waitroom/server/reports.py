@@ -8,6 +8,7 @@ import secrets
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping
+from statistics import fmean
 from typing import Protocol
 
 from waitroom.admission.traffic import BOUNDS_MS, BUCKETS, Traffic, beside, in_a_row, read, write
@@ -92,6 +93,8 @@ class Reports:
         """What this worker is called among all."""
         self.workers: tuple[str, ...] = (self.worker,)
         """All that live, in an order that is the same for all of them."""
+        self.fellows: dict[str, float] = {}
+        """By backend, the mean limit of those other workers that are at theirs."""
         self._tallies: dict[str, Tally] = {}
         self._seconds: dict[str, deque[dict[str, Traffic]]] = {}
 
@@ -111,9 +114,18 @@ class Reports:
         """What all workers have told of a pool."""
         self.workers = tuple(sorted({*told, self.worker}))
         by_backend: dict[str, list[Traffic]] = {}
-        for text in told.values():
+        limits: dict[str, list[int]] = {}
+        for worker, text in told.items():
             for backend, traffic in read(text).items():
                 by_backend.setdefault(backend, []).append(traffic)
+                others = limits.setdefault(f"{pool}/{backend}", [])
+                if traffic.saturated and traffic.inflight_limit and worker != self.worker:
+                    others.append(traffic.inflight_limit)
+        for target, found in limits.items():
+            if found:
+                self.fellows[target] = fmean(found)
+            else:
+                self.fellows.pop(target, None)
         seconds = self._seconds.setdefault(pool, deque(maxlen=SECONDS_KEPT))
         seconds.append({backend: beside(parts) for backend, parts in by_backend.items()})
 

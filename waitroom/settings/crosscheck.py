@@ -24,8 +24,12 @@ def cross_check(data: Data) -> Iterator[Finding]:
     pools = _mapping(data.get("pools"))
     yield from _default_pool(data, pools)
     yield from _same_backends(pools)
+    yield from _fewer_than_workers(data.get("workers"), pools)
     for name, pool in pools.items():
         yield from _pool(_mapping(pool), ("pools", name))
+        if _mapping(_mapping(pool).get("priority")).get("roster") is not None and data.get("identity") is None:
+            wrong = "names students, and without identity nobody is known by name"
+            yield Finding(("pools", name, "priority", "roster"), wrong, "identity beside pools", at_key=True)
     for name, exam in _mapping(data.get("exams")).items():
         yield from _exam(_mapping(exam), ("exams", name), pools)
     yield from _same_rules(_mapping(data.get("exams")))
@@ -53,6 +57,8 @@ def _exam(exam: Data, path: Path, pools: Data) -> Iterator[Finding]:
     opens, closes = (_read(units.parse_instant, exam.get(key)) for key in ("opens", "closes"))
     if opens is not None and closes is not None and closes <= opens:
         yield Finding((*path, "closes"), "is not after opens", f"a time after {exam['opens']}")
+    if exam.get("order") == "draw" and exam.get("opens") is None:
+        yield Finding((*path, "order"), "has no effect without an opening", "opens beside it", at_key=True)
 
 
 def _same_backends(pools: Data) -> Iterator[Finding]:
@@ -63,6 +69,19 @@ def _same_backends(pools: Data) -> Iterator[Finding]:
             path: Path = ("pools", pool_name, "backends", name, "url")
             if url is not None and (earlier := first.setdefault(str(url).lower(), path)) is not path:
                 yield Finding(path, f"the same as {key_text(earlier)}", "each backend in one place only")
+
+
+def _fewer_than_workers(workers: object, pools: Data) -> Iterator[Finding]:
+    """A visitor's connection belongs to one worker, which has to be able to serve it."""
+    if not isinstance(workers, int):
+        return
+    for pool_name, pool in pools.items():
+        for name, backend in _mapping(_mapping(pool).get("backends")).items():
+            most = _mapping(backend).get("max_inflight")
+            if isinstance(most, int) and 0 < most < workers:
+                path: Path = ("pools", pool_name, "backends", name, "max_inflight")
+                wrong = f"{most} is less than the {workers} workers, each of which sends one request at a time at least"
+                yield Finding(path, wrong, f"{workers} or more, or fewer workers")
 
 
 def _pool(pool: Data, path: Path) -> Iterator[Finding]:

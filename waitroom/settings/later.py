@@ -1,14 +1,14 @@
-"""The parts whose behaviour comes with a later version: adaptive rate, health, recovery, identity; and tokens.
+"""The parts whose behaviour comes with a later version: adaptive rate, health, recovery; and tokens.
 
 Law: they are read and checked in full today, so that a file written for them stays right.
 """
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from waitroom.settings.part import Part, exactly_one
-from waitroom.settings.spelling import CookieName, FilePath, HeaderName, Name, duration, named, one_of, rate, whole
+from waitroom.settings.part import Part
+from waitroom.settings.spelling import FilePath, Name, duration, named, one_of, rate, whole
 
 URL_PATH = r"/[!-~]{0,499}"
 SHA256_FORMS = "64 lower-case hex digits, as printf %s TOKEN | sha256sum prints them"
@@ -54,38 +54,6 @@ class Recovery(Part):
     initial_rate_milli: Annotated[int, rate()] = Field(
         default=2_000, alias="initial_rate", description="Where the ramp starts."
     )
-
-
-class Jwt(Part):
-    """A signed token that carries the student's identity."""
-
-    header: HeaderName | None = Field(default=None, description="Header that carries it; a Bearer prefix is fine.")
-    cookie: CookieName | None = Field(default=None, description="Cookie that carries it.")
-    claim: Annotated[str, named(r"[!-~]{1,64}", "the name of a claim")] = Field(
-        default="sub", description="Claim that names the student."
-    )
-    key_file: FilePath = Field(description="File with the key that verifies the token.")
-    algorithm: Annotated[str, one_of("HS256", "RS256", "ES256")] = Field(
-        default="RS256", description="The one algorithm that is accepted."
-    )
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        exactly_one(self, ("header", "cookie"))
-        return self
-
-
-class Identity(Part):
-    """How a student is known across browsers. Only a keyed hash of it is kept."""
-
-    header: HeaderName | None = Field(default=None, description="Header set by a sign-on proxy in trusted_proxies.")
-    cookie: CookieName | None = Field(default=None, description="Cookie whose value names the student.")
-    jwt: Jwt | None = Field(default=None, description="A signed token.")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        exactly_one(self, ("header", "cookie", "jwt"))
-        return self
 
 
 class Token(Part):

@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 from pydantic import ValidationError
 
 from waitroom.settings.crosscheck import cross_check
+from waitroom.settings.identity import enclose_names
 from waitroom.settings.look import enclose
 from waitroom.settings.model import Settings
 from waitroom.settings.problems import (
@@ -120,9 +121,12 @@ def _settle(
     except ValidationError as error:
         found = [*findings(error, Settings), *found]
     else:
-        contents, unreadable = enclose(settings.pages)
-        settings = settings.with_files(contents)
-        found.extend(unreadable or inspect(settings))
+        pages, unreadable = enclose(settings.pages)
+        names, unknown = enclose_names(
+            settings.identity, {name: pool.priority.roster for name, pool in settings.pools.items()}
+        )
+        settings = settings.with_files(pages | names)
+        found.extend([*unreadable, *unknown] or inspect(settings))
         if not found and not problems:
             return settings
     placed = (each if isinstance(each, Problem) else origin.problem(each) for each in found)

@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from waitroom.settings.addresses import DEFAULT_ADMIN, DEFAULT_PUBLIC, Address, HostPort, parse_host_port
-from waitroom.settings.later import Adaptive, Health, Identity, Jwt, Recovery, Tls, Token
+from waitroom.settings.identity import Identity, Jwt, Priority
+from waitroom.settings.later import Adaptive, Health, Recovery, Tls, Token
 from waitroom.settings.look import Enclosed, Look
 from waitroom.settings.notices import not_in_force
 from waitroom.settings.part import Part, later
@@ -49,8 +50,8 @@ from waitroom.settings.units import BadValueError
 
 __all__ = [
     "Adaptive", "Address", "Admin", "Admission", "Backend", "Exam", "Health", "Help", "HostPort", "Identity", "Jwt",
-    "Limits", "Listen", "Logging", "Look", "Match", "Pace", "Pool", "PublicListen", "Recovery", "SecretsFile",
-    "Session", "Settings", "Store", "Timeouts", "Tls", "Token",
+    "Limits", "Listen", "Logging", "Look", "Match", "Pace", "Pool", "Priority", "PublicListen", "Recovery",
+    "SecretsFile", "Session", "Settings", "Store", "Timeouts", "Tls", "Token",
 ]  # fmt: skip
 
 MAX_POOLS = 64
@@ -169,6 +170,11 @@ class Timeouts(Part):
     )
     connect_ms: Annotated[int, duration("100ms", "1m")] = Field(
         default=5_000, alias="connect", description="Longest time to reach a backend."
+    )
+    inflight_wait_ms: Annotated[int, duration("1s", "1m")] = Field(
+        default=10_000,
+        alias="inflight_wait",
+        description="Longest wait of a request where a backend has max_inflight others; then its visitor is told.",
     )
     response_ms: Annotated[int, duration("1s", "1h")] = Field(
         default=300_000, alias="response", description="Longest silence of a backend before or within its response."
@@ -293,7 +299,9 @@ class Settings(Part):
     bypass: Matches = Field(default=(), description="Requests that pass without a ticket, such as sign-on returns.")
     release: Matches = Field(default=(), description="Requests after which the session is over, such as log-out.")
     pace: Annotated[tuple[Pace, ...], Field(max_length=MAX_PACES)] = later((), "Expensive requests that are smoothed.")
-    identity: Identity | None = later(None, "How one student is known across browsers.")
+    identity: Identity | None = Field(
+        default=None, description="How one student is known across browsers. Without it nobody is known by name."
+    )
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long each phase may take.")
     limits: Limits = Field(default_factory=Limits, description="How much of anything there may be.")
     language: PageLanguage = Field(
@@ -308,7 +316,7 @@ class Settings(Part):
 
     @property
     def enclosed(self) -> Enclosed:
-        """What stands in the files that `pages` names."""
+        """What stands in the files that `pages`, `identity` and rosters name."""
         return self._enclosed
 
     def with_files(self, enclosed: Enclosed) -> Self:

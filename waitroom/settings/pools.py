@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from waitroom.settings.identity import Priority
 from waitroom.settings.later import Adaptive, Health, Recovery
 from waitroom.settings.part import Part, later
 from waitroom.settings.spelling import (
@@ -73,8 +74,10 @@ class Backend(Part):
     max_sessions: Annotated[int, whole(1, 1_000_000)] | None = Field(
         default=None, description="Most admitted visitors at a time. May be absent only where admission.rate is set."
     )
-    max_inflight: Annotated[int | Auto, whole(1, 100_000, "auto")] | None = later(
-        None, "Most requests at a time; auto finds it from the answer times."
+    max_inflight: Annotated[int | Auto, whole(1, 100_000, "auto")] | None = Field(
+        default=None,
+        description="Most requests at a time, over all workers, each of which sends one at least; auto finds it from "
+        "the answer times.",
     )
     ca: FilePath | None = Field(
         default=None, description="Certificates (PEM) that vouch for an https backend. Default: those of the system."
@@ -128,6 +131,7 @@ class Pool(Part):
     backends: dict[Name, Backend] = Field(min_length=1, description="The replicas, by name.")
     admission: Admission = Field(default_factory=Admission, description="How fast newcomers enter.")
     session: Session = Field(default_factory=Session, description="How long an admission lasts.")
+    priority: Priority = Field(default_factory=Priority, description="The lane of accommodations.")
     health: Health | None = Field(default=None, description="Active checks of the backends.")
     recovery: Recovery = Field(default=Recovery(), description="The ramp after an outage.")
     absence_grace_ms: Annotated[int, duration("1s", "7d")] = Field(
@@ -158,8 +162,8 @@ class Exam(Part):
         default_factory=dict,
         description="A sentence that stands under good to know on its pages. Default: pages.note.",
     )
-    order: Annotated[Literal["arrival", "draw"], one_of("arrival", "draw")] = later(
-        "arrival", "Order of those in the lobby at the opening: arrival, or draw.", works=("arrival",)
+    order: Annotated[Literal["arrival", "draw"], one_of("arrival", "draw")] = Field(
+        default="arrival", description="Order of those in the lobby at the opening: arrival, or draw (docs/draw.md)."
     )
 
 

@@ -4,14 +4,17 @@ Law: only integers and short strings cross. Nothing is decided here.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from waitroom.admission.draw import Lot
 from waitroom.admission.line import (
     Announced,
     Flow,
     Lane,
     Life,
+    Move,
+    Moved,
     Notice,
     Presence,
     Rules,
@@ -30,8 +33,9 @@ OK, NO_RULES, NAME_THESE = 0, 1, 2
 """First element of a reply of every function that works on a pool."""
 
 _CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
-_TOLD_BEFORE, _AS_IT_CAME = 16, 32
-_SAVED = 65_536
+_TOLD_BEFORE, _AS_IT_CAME, _IN_LANE = 16, 32, 64
+_KNOWN = 6
+_SAVED, _LAPSES = 65_536, 131_072
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
 _STANDS = (None, State.WAITING, State.LOBBY, State.ADMITTED)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
@@ -42,7 +46,10 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
     exams: dict[str, int] = {}
     positions: dict[str, int] = {"": 0}
     own: list[Argument] = []
+    stamped_us = 0
     for one in batch:
+        if one.stamped and one.arrival_us > stamped_us and not one.order_us:
+            stamped_us = one.arrival_us
         position = positions.get(one.exam)
         if position is None:
             position = positions[one.exam] = len(positions)
@@ -50,7 +57,7 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
             exams[one.exam] = one.opens_ms
         own += (
             one.visitor,
-            f"{one.arrival_us}:{one.order_us}" if one.order_us else one.arrival_us,
+            _place(one) if one.order_us or one.identity else one.arrival_us,
             one.confirmed * _CONFIRMED
             + one.hidden * _HIDDEN
             + one.may_enter * _MAY_ENTER
@@ -58,20 +65,29 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
             + one.lane * _LANE
             + position * _EXAM,
         )
-    own.append("brief")
+    word = "known" if any(one.identity for one in batch) else "lanes"
+    own.append(f"{word}:{stamped_us}" if stamped_us else word)
     return exams, own
 
 
-def standings(batch: Sequence[Presence], backends: Sequence[str], reply: list[int]) -> list[Standing]:
+def _place(one: Presence) -> str:
+    place = f"{one.arrival_us}:{one.order_us}"
+    return f"{place}:{one.identity}" if one.identity else place
+
+
+def standings(batch: Sequence[Presence], backends: Sequence[str], reply: list[Any]) -> list[Standing]:
     """The answers to a batch of presences; fewer where the reply ends too early, which `Presents` finds out."""
     now_ms, parts = reply[1], iter(reply[2:])
     found = []
     for one, code, ahead, waiting, next_poll_ms in zip(batch, parts, parts, parts, parts, strict=False):
-        if code >= _AS_IT_CAME:
+        if code & _AS_IT_CAME:
             arrival_us, backend, admitted_ms, told_before = one.arrival_us, "", 0, False
         else:
             arrival_us, at, admitted_ms = next(parts), next(parts), next(parts)
-            backend, told_before = backends[at - 1] if at else "", code >= _TOLD_BEFORE
+            backend, told_before = backends[at - 1] if at else "", bool(code & _TOLD_BEFORE)
+            if code == _KNOWN:
+                found.append(_elsewhere(next(parts).decode(), arrival_us, now_ms, Lane(ahead)))
+                continue
         found.append(
             Standing(
                 _STATES[code % _TOLD_BEFORE],
@@ -83,11 +99,15 @@ def standings(batch: Sequence[Presence], backends: Sequence[str], reply: list[in
                 ahead,
                 waiting,
                 next_poll_ms,
-                one.lane,
+                one.lane if code < _IN_LANE else Lane(code // _IN_LANE - 1),
                 told_before,
             )
         )
     return found
+
+
+def _elsewhere(visitor: str, arrival_us: int, now_ms: int, lane: Lane) -> Standing:
+    return Standing(State.WAITING, visitor, arrival_us, now_ms, lane=lane, elsewhere=True)
 
 
 def touch_arguments(batch: Iterable[Touch]) -> tuple[tuple[str, ...], list[Argument]]:
@@ -96,7 +116,8 @@ def touch_arguments(batch: Iterable[Touch]) -> tuple[tuple[str, ...], list[Argum
     own: list[Argument] = []
     for one in batch:
         position = positions.setdefault(one.backend, len(positions) + 1)
-        own += (one.visitor, position + one.saved * _SAVED, one.admitted_ms, one.keep_until_ms)
+        marked = position + one.saved * _SAVED + one.lapses * _LAPSES
+        own += (one.visitor, marked, one.admitted_ms, one.keep_until_ms)
     return tuple(positions), own
 
 
@@ -122,10 +143,16 @@ def rules_arguments(rules: Rules) -> tuple[Argument, ...]:
         "max_ms": rules.max_duration_ms,
         "grace_ms": rules.absence_grace_ms,
         "held": int(rules.held),
+        "share": rules.priority_percent,
         "move": int(rules.move),
         "backends": [[one.name, one.max_sessions, int(one.open)] for one in rules.backends],
     }
     return rules.version, json.dumps(text, separators=(",", ":"))
+
+
+def moved(reply: list[int]) -> Moved:
+    """The reply of `wr_lane`."""
+    return Moved(tuple(Move)[reply[2]], Lane(reply[3]))
 
 
 def names(found: list[bytes]) -> list[str]:
@@ -193,6 +220,17 @@ def announced(text: str) -> Announced:
     """The announcement in such a text."""
     found = json.loads(text)
     return Announced(tuple(found["texts"].items()), found["by"])
+
+
+def draw_arguments(proposed: Mapping[str, Lot]) -> list[Argument]:
+    """The arguments of `wr_draw`."""
+    return [word for exam, lot in proposed.items() for word in (exam, lot.opens_ms, lot.seed)]
+
+
+def lots(exams: Iterable[str], reply: list[Any]) -> dict[str, Lot]:
+    """The reply of `wr_draw` about these exams."""
+    parts = iter(reply[2:])
+    return {exam: Lot(opens_ms, seed.decode()) for exam, opens_ms, seed in zip(exams, parts, parts, strict=True)}
 
 
 def departures(reply: list[bytes | int]) -> dict[str, int]:

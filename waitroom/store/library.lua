@@ -15,16 +15,18 @@ Every function but wr_version and wr_lease works on one pool and begins with the
 What the keys hold:
 
   rules    hash: version, text (JSON of wr_rules), retired (backends of before that may still have sessions)
-  state    hash: seen (ms of the last call), mercy (nothing expires before), freeze (nobody is admitted before), born
+  state    hash: seen (ms of the last call), past (the latest ms of all calls where that is not seen: the clock went
+           back, or others proved it), mercy (nothing expires before), freeze (nobody is admitted before), born
            (ms of the first call), told:<reason> (departures that a sweep has told), arrival (us of the last arrival),
            flow (admissions in 1,000 s), opens (earliest pending opening), pull (1: deadlines lie too far ahead),
            open:<exam> (opening ms of an exam with a lobby), exam:<exam> (its number in deadlines), exams (the last
-           number given)
+           number given), seed:<exam> ("opens_ms seed" of its draw), opened (ms when a lobby last went in), owed (to
+           priority, see `ahead_of`), whose (where the last look through who ended)
   bucket   hash: tokens (millionths of an admission), at (ms), ramp:<backend> -> "since_ms tokens at_ms came": the same
            for a backend that comes back, and how many have come to it since
   flow     hash: a:<slot>, e:<slot>, d:<slot> (people admitted, sessions ended, ms those had lasted, in a slot of 10 s),
            t:<total>
-  line     zset: confirmed ticket -> order key; in the lobby, present or absent
+  line     zset: confirmed ticket -> lane * 3e15 + arrival us; in the lobby, present or absent
   awake    zset: present, eligible ticket -> order key
   due      zset: ticket -> deadline ms of its next heartbeat; absent: minus the ms since when. Behind the point stands
            the number of its exam, see `deadline_of`
@@ -40,13 +42,14 @@ What the keys hold:
   live     hash: what is set while it runs, beside the rules: rate (milli; the adaptive rate), held (1), staff:<backend>
            (held or draining), phase:<backend> -> "phase since_ms rate_milli ...": down, recovering (who had a session
            comes back at the rate, ahead of newcomers), easing (only others come at the rate), up
-  who      hash: keyed hash of a student's identity -> visitor
+  who      hash: a student's keyed hash -> the visitor they are here; lane:<visitor> -> the lane that staff chose
   traffic  hash: worker -> "at_ms text": what it saw of the backends in its last second
   back:    zset: holder of a session of before who is present and waits for this backend -> order key
   backdue: zset: the same -> deadline ms of its next heartbeat
 
-An order key is lane * 3e15 + us. Doubles are exact up to 2^53 = 9.007e15, which lane 2 reaches in the year 2065 (us of
-3.0e15). Redis hands numbers of Lua on with 17 digits, so none is lost on the way. ]]
+An order key is lane * 3e15 + us: of the arrival, or of the place that was drawn. Doubles are exact up to 2^53 =
+9.007e15, which lane 2 reaches in the year 2065 (us of 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is
+lost on the way. ]]
 
 local VERSION = 5
 
@@ -63,21 +66,28 @@ local POLL_PLACE_MS = 20         -- a place back, where flow is unknown: 30 s fr
 local SLACK_MS = 5000            -- a poll may be this late at least
 local PAGE_MS = 12000            -- after a whole page: without script it is loaded anew after 10 s, not after 2 s
 local HIDDEN_MS = 90000          -- browsers run a hidden tab's timers once a minute
-local OPENING_MILLI = 200000     -- polls in 1,000 s after an opening where no rate is configured: 200 a second
+local OPENING_MILLI = 200000     -- admissions in 1,000 s after an opening where no rate is configured: 200 a second
+local OPENING_MS = 60000         -- for so long: who is let in later did not come for the opening
+local DRAW_US = 1e6              -- drawn places lie in the second before the opening; admission/draw.py draws them
+local SHARE = 50                 -- percent of admissions that priority gets, where rules of before do not say
 local DUE_MAX_MS = 2 * (2 * POLL_MAX_MS + 1000) + HIDDEN_MS
 local GAP_MS = 15000             -- silence that means an outage: the conductor calls every second
 local MERCY_MS = 60000
 local BACK_MS = 1000             -- a clock that goes back by more has jumped
 local RESTORE_MS = 60000         -- law 9: two poll intervals
+local CUT_MERCY_MS = 15000       -- after a short cut: who could not be heard asks again within 3 s, a page alone in 12 s
+local SETTLE_MS = 4000           -- after a cut newcomers stamped meanwhile ask again within this, and enter in their order
 local SLOT_MS = 10000
 local SLOTS = 60                 -- ten minutes of flow are kept
 local FLOW_SLOTS = 6             -- flow for polls is measured over a minute
 local FORGET_MS = 86400000       -- no browser keeps a ticket for longer than a day, or max_duration
+local SEEDS_MS = 30 * FORGET_MS  -- so long after an opening its draw can be checked here
 local EXPIRED_IN_PASSING = 256   -- overdue entries of one kind that a present or touch call clears
 local EXPIRED_IN_SWEEP = 1000
 local PULLED_IN_SWEEP = 5000
 local WAITS_MAX = 200000         -- ends of waits that are kept: 100 bytes each
 local WAITS_IN_PAGE = 1000       -- lines of a page of wr_waits at most
+local LOOKED_AT = 1000           -- names of students that a sweep looks at, or a sixtieth of all; 5000 at most
 local EXAMS_MAX = 2047           -- exams of a pool whose number stands in deadlines: 11 bits
 local EXAM_SHARE = 1 / (EXAMS_MAX + 1)
 local DECODED = 64               -- rules texts remembered
@@ -85,13 +95,14 @@ local REPORT_MS = 3000           -- a worker that has reported nothing for so lo
 local REPORTS_MAX = 1024         -- workers whose reports are kept
 local RAMP_SECONDS = 1           -- what a ramp saves up at most
 
-local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN = 0, 1, 2, 3, 4, 5
+local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN, KNOWN = 0, 1, 2, 3, 4, 5, 6
 local LIVE, LAPSED, RELEASED = 0, 1, 2
-local SAVED = 65536
+local SAVED, LAPSES = 65536, 131072
 local STAYS, BACK, LOST, ENDED = 0, 1, 2, 3
-local TOLD_BEFORE, AS_IT_CAME = 16, 32
+local TOLD_BEFORE, AS_IT_CAME, IN_LANE = 16, 32, 64
 
-local floor, max, min, byte -- taken at the first call: while a library loads, Valkey 9 shows it no standard functions
+-- Taken at the first call: while a library loads, Valkey 9 shows it no standard functions.
+local floor, ceil, max, min, byte
 
 -- Rules by their text. Decoding is a pure function, so what is remembered here can never be wrong.
 local decoded, decoded_count = {}, 0
@@ -101,7 +112,7 @@ local function decode(text)
   if rules then return rules end
   if decoded_count >= DECODED then decoded, decoded_count = {}, 0 end
   rules = cjson.decode(text)
-  rules.by_name = {}
+  rules.by_name, rules.share = {}, rules.share or SHARE
   for _, backend in ipairs(rules.backends) do
     rules.by_name[backend[1]] = {limit = backend[2], open = backend[3] == 1}
   end
@@ -122,7 +133,7 @@ end
 
 -- The pool a call works on: its keys by name, the backends and exams it was given, the time.
 local function pool_of(keys, args)
-  if not floor then floor, max, min, byte = math.floor, math.max, math.min, string.byte end
+  if not floor then floor, ceil, max, min, byte = math.floor, math.ceil, math.max, math.min, string.byte end
   local now_us = tonumber(args[1]) * 1000
   if now_us == 0 then now_us = server_us() end
   local pool = {
@@ -220,14 +231,28 @@ local function save(pool)
   redis.call('HSET', pool.state, unpack(pool.changed))
 end
 
+local function be_merciful(pool, ms)
+  pool.mercy = max(pool.mercy, pool.now + ms)
+  change(pool, 'mercy', pool.mercy)
+end
+
+local function freeze_for(pool, ms)
+  pool.freeze = max(pool.freeze, pool.now + ms)
+  change(pool, 'freeze', pool.freeze)
+end
+
 -- Reads the state and judges the clock: silence means an outage, after which nothing expires for a while; a clock
 -- that went back leaves deadlines too far ahead, which the next sweeps pull in.
 local function read_state(pool)
-  local found = redis.call('HMGET', pool.state, 'seen', 'mercy', 'freeze', 'born', 'arrival', 'flow', 'opens')
+  local found = redis.call(
+    'HMGET', pool.state, 'seen', 'mercy', 'freeze', 'born', 'arrival', 'flow', 'opens', 'opened', 'owed', 'past')
   local now, seen = pool.now, tonumber(found[1])
   pool.mercy, pool.freeze = tonumber(found[2]) or 0, tonumber(found[3]) or 0
   pool.born, pool.arrival = tonumber(found[4]), tonumber(found[5]) or 0
   pool.flow_milli, pool.opens = tonumber(found[6]) or 0, tonumber(found[7]) or 0
+  pool.opened, pool.owed = tonumber(found[8]), tonumber(found[9]) or 0
+  pool.latest = max(seen or 0, tonumber(found[10]) or 0)
+  if seen and now < seen then change(pool, 'past', pool.latest) end
   if not pool.born then
     pool.born = now
     change(pool, 'born', now)
@@ -245,6 +270,18 @@ local function read_state(pool)
   end
 end
 
+-- Law 9: somebody proved that this store has forgotten the last that it said, up to `known_us`: a replica that was behind
+-- took over, or a file lost its end. Admissions wait until the line is whole again; newcomers come behind all who may
+-- have been forgotten; and one loss is proved once.
+local function prove_older(pool, known_us)
+  pool.arrival = max(pool.arrival, known_us, pool.now_us)
+  pool.latest = max(pool.latest, floor(known_us / 1000))
+  change(pool, 'arrival', pool.arrival)
+  change(pool, 'past', pool.latest)
+  be_merciful(pool, MERCY_MS)
+  if pool.freeze - pool.now <= SETTLE_MS then freeze_for(pool, RESTORE_MS) end
+end
+
 -- Law 9: somebody proved that they were here before this store remembers anything. Admissions wait until the line is
 -- whole again.
 local function prove_loss(pool)
@@ -255,9 +292,17 @@ local function prove_loss(pool)
   end
 end
 
+-- Admissions in 1,000 s, and how many millionths of one may gather; 0: any number. Where no rate is configured an
+-- opening has one all the same, so that its first second is no stampede either.
+local function pace_of(pool)
+  local rate, since = pool.rate_milli, pool.opened and pool.now - pool.opened
+  if rate == 0 and since and since >= 0 and since < OPENING_MS then return OPENING_MILLI, OPENING_MILLI * 1000 end
+  return rate, pool.rules.burst * ONE_TOKEN
+end
+
 -- Millionths of an admission in the bucket now. A clock that went back gains nothing and freezes nothing.
 local function fill_bucket(pool)
-  local rate, cap = pool.rate_milli, pool.rules.burst * ONE_TOKEN
+  local rate, cap = pace_of(pool)
   if rate == 0 then
     pool.tokens = UNLIMITED
     return
@@ -284,7 +329,7 @@ local function take_from_ramp(backend)
 end
 
 local function save_bucket(pool)
-  if pool.rate_milli ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
+  if pace_of(pool) ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
   for _, backend in ipairs(pool.backends) do
     if backend.ramp_used then
       local text = string.format(
@@ -357,8 +402,18 @@ local function due_openings(pool)
   return missing
 end
 
+-- The quiet before an opening earns nobody a burst: its first second is at the admission rate (law 11).
+local function begin_slowly(pool, exam)
+  if redis.call('EXISTS', exam.lobby) == 0 then return end
+  fill_bucket(pool)
+  redis.call('HSET', pool.bucket, 'tokens', min(pool.tokens, ONE_TOKEN), 'at', pool.now)
+  pool.opened = pool.now
+  change(pool, 'opened', pool.now)
+end
+
 -- The whole lobby of an exam becomes eligible at once: whoever polls first wins nothing.
 local function open_lobby(pool, exam)
+  begin_slowly(pool, exam)
   if redis.call('EXISTS', pool.awake) == 0 and redis.call('EXISTS', exam.lobby) == 1 then
     redis.call('RENAME', exam.lobby, pool.awake)
   else
@@ -367,6 +422,25 @@ local function open_lobby(pool, exam)
   end
   redis.call('ZUNIONSTORE', pool.due, 2, pool.due, exam.due, 'AGGREGATE', 'MAX')
   redis.call('DEL', exam.due)
+end
+
+-- Places that were drawn move with their opening: who has not asked since is no worse off than who has.
+local function move_draws(pool, exam)
+  local from = exam.pending * 1000
+  local by = (exam.opens > 0 and exam.opens or pool.now) * 1000 - from
+  for lane = 0, 2 do
+    local base = lane * LANE_WIDTH + from
+    local found = redis.call('ZRANGEBYSCORE', exam.lobby, string.format('%.0f', base - DRAW_US),
+      string.format('(%.0f', base), 'WITHSCORES')
+    local moved = {}
+    for at = 1, #found, 2 do
+      moved[#moved + 1], moved[#moved + 2] = string.format('%.0f', tonumber(found[at + 1]) + by), found[at]
+      if #moved == 2000 or at + 2 > #found then
+        redis.call('ZADD', exam.lobby, unpack(moved))
+        moved = {}
+      end
+    end
+  end
 end
 
 -- Opens what is due and notes openings that a reload has moved. Must run before tickets are looked at.
@@ -381,6 +455,7 @@ local function settle_openings(pool)
   for index, exam in ipairs(pool.exams) do
     exam.pending, exam.number = tonumber(pending[2 * index - 1]), tonumber(pending[2 * index])
     if exam.opens < 0 then exam.opens = exam.pending or 0 end
+    if exam.pending and exam.pending ~= exam.opens then move_draws(pool, exam) end
     if exam.pending and exam.opens <= pool.now then
       open_lobby(pool, exam)
       redis.call('HDEL', pool.state, fields[2 * index - 1])
@@ -555,45 +630,131 @@ local function forget_place(pool, visitor)
   redis.call('ZREM', pool.due, visitor)
 end
 
+-- How many of a sorted set of order keys are in each lane.
+local function lanes_of(key)
+  local all, first = redis.call('ZCARD', key), redis.call('ZCOUNT', key, '-inf', string.format('(%.0f', 2 * LANE_WIDTH))
+  local back = first > 0 and redis.call('ZCOUNT', key, '-inf', string.format('(%.0f', LANE_WIDTH)) or 0
+  return {[0] = back, [1] = first - back, [2] = all - first}
+end
+
+--[[ How many go in before a key with `rank` smaller ones. While both priority and standard wait they take turns, and
+neither starves: priority is next if it has a credit of 100 - share, which that costs it; else standard is, which earns
+priority its share. What is owed to priority is its credit beyond being next. Of the turns from now, the n-th is
+priority's (t + 1)-th as soon as credit + n * share >= 100 (t + 1), and standard's as soon as n (100 - share) > 100 t +
+credit. ]]
+local function ahead_of(pool, lanes, key, rank)
+  local share = pool.rules and pool.rules.share or SHARE
+  local credit = 100 - share + pool.owed
+  if key < LANE_WIDTH then return rank end
+  if key < 2 * LANE_WIDTH then
+    if lanes[2] == 0 then return rank end
+    local turn = rank - lanes[0]
+    return rank + max(0, min(lanes[2], ceil((100 * (turn + 1) - credit) / share) - 1 - turn))
+  end
+  if lanes[1] == 0 then return rank end
+  local turn = rank - lanes[0] - lanes[1]
+  return rank - lanes[1] + max(0, min(lanes[1], floor((100 * turn + credit) / (100 - share)) - turn))
+end
+
+-- Somebody of this lane is let in, and who is left waits. Turns that nobody of the other lane could take are not owed.
+local function take_turn(pool, lane)
+  if lane == 0 then return end
+  local share, lanes = pool.rules.share, pool.lanes
+  if lane == 1 then
+    pool.owed = max(pool.owed + share - 100, -share * lanes[2])
+  else
+    pool.owed = min(pool.owed + share, max(0, 100 * lanes[1] + share - 100))
+  end
+end
+
+-- Where a ticket stands among those present from now on; nil: nowhere.
+local function stand_at(pool, ticket, key)
+  local lanes, before = pool.lanes, ticket.awake_key
+  if before then
+    local lane = floor(before / LANE_WIDTH)
+    pool.waiting, lanes[lane] = pool.waiting - 1, lanes[lane] - 1
+  end
+  if key then
+    local lane = floor(key / LANE_WIDTH)
+    pool.waiting, lanes[lane] = pool.waiting + 1, lanes[lane] + 1
+  end
+  ticket.awake_key = key
+end
+
 local function admit(pool, ticket, way)
-  local backend, visitor = quietest(pool), ticket.visitor
+  local backend, visitor, kind = quietest(pool), ticket.visitor, ticket.kind
   redis.call('ZADD', backend.key, pool.now + PROVISIONAL_MS, visitor)
   write_pass(pool, visitor, {admitted = pool.now, keep = 0, backend = backend.name, cleared = backend.since})
-  if ticket.awake_key then pool.waiting = pool.waiting - 1 end
   if ticket.awake_key or ticket.line_key then forget_place(pool, visitor) end
+  stand_at(pool, ticket, nil)
+  take_turn(pool, kind.lane)
   redis.call('ZREM', pool.left, visitor)
   backend.used, backend.room, pool.free = backend.used + 1, backend.room - 1, pool.free - 1
   take_from_ramp(backend)
   pool.tokens = pool.tokens - ONE_TOKEN
   pool.room = may_enter(pool)
   count_admission(pool, way)
-  local kind = ticket.kind
   end_wait(pool, visitor, ticket.arrival, kind.lane, ticket.new and 1 or 0, backend.name, kind.exam and kind.exam.name)
   return {state = ADMITTED, backend = backend.index, admitted = pool.now, ahead = 0, poll = POLL_MIN_MS}
 end
 
--- Gives a ticket its order key. A newcomer is stamped. A ticket whose session was released has been used up: it stands
--- where it would as a newcomer.
+-- What a ticket's third argument says; few differ within a call, so each is read once.
+local function kind_of(pool, mix)
+  local kind = pool.kinds[mix]
+  if kind then return kind end
+  local number = tonumber(mix)
+  local lane, exam = floor(number / 16) % 4, pool.exams[floor(number / 64)]
+  kind = {
+    lane = lane, base = lane * LANE_WIDTH, exam = exam, lobby = exam and exam.opens > pool.now,
+    confirmed = number % 2 == 1, hidden = floor(number / 2) % 2 == 1, may_enter = floor(number / 4) % 2 == 1,
+    page = floor(number / 8) % 2 == 1, mix = number,
+  }
+  kind.beats = kind.confirmed and not kind.lobby
+  kind.share = deadline_of(0, number_of(pool, exam))
+  pool.kinds[mix] = kind
+  return kind
+end
+
+-- Where staff moved a ticket to another lane than it says, theirs counts; but nobody is moved out of the lane of those
+-- who were in before.
+local function heed_staff(pool, ticket)
+  local kind, stood = ticket.kind, ticket.line_key and floor(ticket.line_key / LANE_WIDTH)
+  if not stood or stood == kind.lane or stood == 0 or kind.lane == 0 or not pool.who then return end
+  local lane = tonumber(redis.call('HGET', pool.who, 'lane:' .. ticket.visitor))
+  if lane and lane ~= kind.lane then ticket.kind = kind_of(pool, tostring(kind.mix + 16 * (lane - kind.lane))) end
+end
+
+-- The arrival behind an order key. That of a place that was drawn is not in it.
+local function arrival_of(pool, ticket, key)
+  local score = ticket.line_key or ticket.order == 0 and key
+  if not score then return stamp(pool) end
+  return score - floor(score / LANE_WIDTH) * LANE_WIDTH
+end
+
+-- Gives a ticket its order key: by its arrival, or where it was drawn. A newcomer is stamped. A ticket whose session
+-- was released has been used up: it stands where it would as a newcomer, which in a lobby is where it is drawn.
 local function place(pool, ticket)
-  local base, arrival, known = ticket.kind.base, ticket.arrival, ticket.awake_key
-  local key = arrival > 0 and base + (ticket.order > 0 and ticket.order or arrival)
+  heed_staff(pool, ticket)
+  local kind, arrival, order, known = ticket.kind, ticket.arrival, ticket.order, ticket.awake_key
+  local key, drawn = arrival > 0 and kind.base + (order > 0 and order or arrival), kind.lobby and order > 0
   local used = false
   if key and known ~= key then
     used = (tonumber(redis.call('ZSCORE', pool.left, ticket.visitor)) or 0) < 0
     if used then known = known or ticket.line_key end
-  elseif not key and not known and ticket.kind.lobby then
-    known = tonumber(redis.call('ZSCORE', ticket.kind.exam.lobby, ticket.visitor))
+  elseif not key and not known and kind.lobby then
+    known = tonumber(redis.call('ZSCORE', kind.exam.lobby, ticket.visitor))
   end
   if key and not used then
     ticket.key = key
     if arrival < pool.born * 1000 then prove_loss(pool) end
     if arrival <= pool.now_us then pool.arrival = max(pool.arrival, arrival) end
   elseif known then -- a newcomer whose answer was lost, or a used ticket that has its new place already
-    ticket.key, ticket.arrival = known, known - floor(known / LANE_WIDTH) * LANE_WIDTH
+    ticket.arrival = arrival_of(pool, ticket, known)
+    ticket.key = drawn and kind.base + order or known
   else
     count(pool, 't:arrivals', used and 0 or 1)
     ticket.new, ticket.arrival = true, stamp(pool)
-    ticket.key = base + (ticket.order > 0 and not used and ticket.order or ticket.arrival)
+    ticket.key = kind.base + (drawn and order or ticket.arrival)
   end
 end
 
@@ -611,7 +772,8 @@ local function write_noted(pool)
 end
 
 local function stand_in_line(pool, ticket)
-  if ticket.kind.confirmed and ticket.line_key ~= ticket.key then note(pool.stands, ticket.key, ticket.visitor) end
+  local score = ticket.kind.base + ticket.arrival
+  if ticket.kind.confirmed and ticket.line_key ~= score then note(pool.stands, score, ticket.visitor) end
 end
 
 local function wait_in_lobby(pool, ticket)
@@ -619,16 +781,18 @@ local function wait_in_lobby(pool, ticket)
   if ticket.awake_key then -- the opening was moved to later
     redis.call('ZREM', pool.awake, visitor)
     redis.call('ZREM', pool.due, visitor)
-    pool.waiting = pool.waiting - 1
+    stand_at(pool, ticket, nil)
   end
   expect_opening(pool, exam)
-  redis.call('ZADD', exam.lobby, ticket.key, visitor)
+  if redis.call('ZADD', exam.lobby, 'CH', ticket.key, visitor) == 1 then exam.lanes = nil end
   stand_in_line(pool, ticket)
-  local ahead = redis.call('ZRANK', exam.lobby, visitor)
+  local lanes = exam.lanes or lanes_of(exam.lobby)
+  local ahead = ahead_of(pool, lanes, ticket.key, redis.call('ZRANK', exam.lobby, visitor))
+  exam.lanes = lanes
   local poll, deadline = heartbeat(pool, visitor, ticket.kind, lobby_poll_ms(pool, exam, ahead, visitor))
   redis.call('ZADD', exam.due, deadline, visitor)
   local state = pool.held and HELD or LOBBY
-  return {state = state, ahead = ahead, waiting = redis.call('ZCARD', exam.lobby), poll = poll}
+  return {state = state, ahead = ahead, waiting = lanes[0] + lanes[1] + lanes[2], poll = poll}
 end
 
 local function waiting_word(pool, kind)
@@ -642,22 +806,22 @@ local function stand_among(pool, ticket)
   if ticket.awake_key ~= ticket.key then
     write_noted(pool)
     redis.call('ZADD', pool.awake, ticket.key, ticket.visitor)
-    if not ticket.awake_key then pool.waiting = pool.waiting + 1 end
-    ticket.awake_key = ticket.key
+    stand_at(pool, ticket, ticket.key)
   end
-  return redis.call('ZRANK', pool.awake, ticket.visitor)
+  return ahead_of(pool, pool.lanes, ticket.key, redis.call('ZRANK', pool.awake, ticket.visitor))
 end
 
 local function wait_in_line(pool, ticket)
   local visitor, kind, key = ticket.visitor, ticket.kind, ticket.key
   local last = not ticket.awake_key and key > pool.last_key -- as all newcomers are
-  local ahead = last and pool.waiting or stand_among(pool, ticket)
+  local ahead = last and ahead_of(pool, pool.lanes, key, pool.waiting) or stand_among(pool, ticket)
   if not ticket.new and kind.may_enter and ahead < pool.room then
     return admit(pool, ticket, kind.lane == 0 and 'return' or 'line')
   end
   if last then
     note(pool.joins, key, visitor)
-    pool.last_key, pool.waiting = key, pool.waiting + 1
+    pool.last_key = key
+    stand_at(pool, ticket, key)
   end
   stand_in_line(pool, ticket)
   local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
@@ -683,21 +847,121 @@ local function present_one(pool, ticket)
   return wait_in_line(pool, ticket)
 end
 
--- What a ticket's third argument says; few differ within a call, so each is read once.
-local function kind_of(pool, mix)
-  local kind = pool.kinds[mix]
-  if kind then return kind end
-  local number = tonumber(mix)
-  local lane, exam = floor(number / 16) % 4, pool.exams[floor(number / 64)]
-  kind = {
-    lane = lane, base = lane * LANE_WIDTH, exam = exam, lobby = exam and exam.opens > pool.now,
-    confirmed = number % 2 == 1, hidden = floor(number / 2) % 2 == 1, may_enter = floor(number / 4) % 2 == 1,
-    page = floor(number / 8) % 2 == 1,
-  }
-  kind.beats = kind.confirmed and not kind.lobby
-  kind.share = deadline_of(0, number_of(pool, exam))
-  pool.kinds[mix] = kind
-  return kind
+local function end_session(pool, visitor, backend, ended)
+  redis.call('ZREM', backend.key, visitor)
+  redis.call('HDEL', pool.passes, visitor)
+  redis.call('ZADD', pool.left, ended, visitor)
+  if backend.used then backend.used = backend.used - 1 end
+end
+
+-- The arrival, with its lane, and the deadline of a ticket, wherever it stands; nil if it stands nowhere.
+local function place_of(pool, visitor)
+  local key = redis.call('ZSCORE', pool.line, visitor) or redis.call('ZSCORE', pool.awake, visitor)
+  local deadline = redis.call('ZSCORE', pool.due, visitor)
+  for _, exam in ipairs(deadline and {} or pool.exams) do
+    key = key or redis.call('ZSCORE', exam.lobby, visitor)
+    deadline = deadline or redis.call('ZSCORE', exam.due, visitor)
+  end
+  return tonumber(key), tonumber(deadline) or 0
+end
+
+-- A ticket gives up its place; a session that its visitor holds ends. Returns 1 if there was a place.
+local function leave(pool, visitor)
+  local key, deadline = place_of(pool, visitor)
+  local stood = redis.call('ZREM', pool.awake, visitor) + redis.call('ZREM', pool.line, visitor)
+  redis.call('ZREM', pool.due, visitor)
+  for _, exam in ipairs(pool.exams) do
+    stood = stood + redis.call('ZREM', exam.lobby, visitor)
+    redis.call('ZREM', exam.due, visitor)
+  end
+  local pass = pass_of(redis.call('HGET', pool.passes, visitor))
+  if pass and pool.backend[pass.backend] then
+    local backend = pool.backend[pass.backend]
+    end_session(pool, visitor, backend, -pool.now)
+    count_ends(pool, 'left', 1, max(0, pool.now - pass.admitted))
+    if backend.back then redis.call('ZREM', backend.back, visitor) end
+    if backend.back then redis.call('ZREM', backend.back_due, visitor) end
+  elseif stood > 0 then
+    count(pool, 't:departures:left', 1)
+    if key then leave_line(pool, visitor, key, deadline) end
+  end
+  redis.call('ZADD', pool.left, -pool.now, visitor)
+  return min(1, stood)
+end
+
+-- A ticket's second argument: arrival, order and who its holder is, as keyed hashes.
+local function place_in(text)
+  local arrival, order, names = string.match(text, '^(%d+):(%d+):?(.*)$')
+  if arrival then return tonumber(arrival), tonumber(order), names end
+  return tonumber(text), 0, ''
+end
+
+local function has_session(pool, visitor)
+  local pass = pass_of(redis.call('HGET', pool.passes, visitor))
+  return pass and pool.backend[pass.backend] and pool.backend[pass.backend].limit
+end
+
+-- Which order key a visitor has who is known already; of a session that has lapsed, before all who never were in.
+local function key_of(pool, visitor)
+  local key = redis.call('ZSCORE', pool.awake, visitor)
+  for _, exam in ipairs(pool.exams) do key = key or redis.call('ZSCORE', exam.lobby, visitor) end
+  key = tonumber(key or redis.call('ZSCORE', pool.line, visitor))
+  local left = tonumber(redis.call('ZSCORE', pool.left, visitor))
+  return key or left and (left > 0 and 0 or math.huge), left
+end
+
+-- Which of the two visitors that one student is here has the better place: a session, then the smaller order key.
+local function is_better(pool, known, visitor, kind, arrival, order)
+  if has_session(pool, known) then return true end
+  if has_session(pool, visitor) then return false end
+  local key = key_of(pool, known)
+  if not key or arrival == 0 then return key ~= nil end
+  return key <= kind.base + (order > 0 and order or arrival)
+end
+
+-- After somebody gave up a place within a batch: what was fetched for the others may have changed.
+local function fetch_again(pool)
+  count_free(pool)
+  local last = redis.call('ZRANGE', pool.awake, -1, -1, 'WITHSCORES')
+  pool.last_key, pool.lanes = tonumber(last[2]) or -1, lanes_of(pool.awake)
+  pool.waiting = pool.lanes[0] + pool.lanes[1] + pool.lanes[2]
+  pool.room, pool.stale = may_enter(pool), true
+end
+
+-- One student, one place (identity): the visitor by whom a student is known, if that is another one than asks. The
+-- worse of their two places is given up, so that at no moment they hold both. Nil: the asker is, from now on.
+local function known_as(pool, visitor, kind, arrival, order, names)
+  local fields, known = {}, nil
+  for name in string.gmatch(names, '[^,]+') do fields[#fields + 1] = name end
+  if #fields == 0 or not pool.who then return nil end
+  local found = redis.call('HMGET', pool.who, unpack(fields))
+  for index = 1, #fields do known = known or found[index] end
+  local one = visitor
+  if known and known ~= visitor then
+    write_noted(pool)
+    local is_known = is_better(pool, known, visitor, kind, arrival, order)
+    one = is_known and known or visitor
+    if arrival > 0 or not is_known then
+      leave(pool, is_known and visitor or known)
+      fetch_again(pool)
+    end
+  end
+  for index, name in ipairs(fields) do
+    if found[index] ~= one then redis.call('HSET', pool.who, name, one) end
+  end
+  return one ~= visitor and one or nil
+end
+
+-- Lane and arrival of such a visitor, as far as they are remembered.
+local function known_place(pool, visitor)
+  local score = tonumber(redis.call('ZSCORE', pool.line, visitor))
+  if score then
+    local lane = floor(score / LANE_WIDTH)
+    return lane, score - lane * LANE_WIDTH
+  end
+  local key, left = key_of(pool, visitor)
+  if key == 0 and left and not has_session(pool, visitor) then return 0, 0 end
+  return key and key < math.huge and floor(key / LANE_WIDTH) or 2, 0
 end
 
 -- What is known of a batch's tickets, in one command a key instead of one a ticket. A visitor who is in the batch again
@@ -707,7 +971,8 @@ local function fetch(pool, visitors)
   pool.awake_keys = redis.call('ZMSCORE', pool.awake, unpack(visitors))
   pool.line_keys = redis.call('ZMSCORE', pool.line, unpack(visitors))
   local last = redis.call('ZRANGE', pool.awake, -1, -1, 'WITHSCORES')
-  pool.last_key, pool.waiting = tonumber(last[2]) or -1, redis.call('ZCARD', pool.awake)
+  pool.last_key, pool.lanes = tonumber(last[2]) or -1, lanes_of(pool.awake)
+  pool.waiting = pool.lanes[0] + pool.lanes[1] + pool.lanes[2]
   pool.joins, pool.stands, pool.deadlines, pool.kinds, pool.seen = {}, {}, {}, {}, {}
   pool.room = may_enter(pool)
 end
@@ -721,41 +986,75 @@ end
 
 -- The common case, a waiting ticket's heartbeat that changes nothing but its deadline: how many are ahead. Else nil.
 -- Who has a pass stands in no line, unless its backend is gone from the rules: then it is a ticket like any other.
-local function beat(pool, index, visitor, kind, arrival)
-  if not (kind.beats and arrival) then return nil end
-  local key = kind.base + arrival
-  if tonumber(pool.awake_keys[index]) ~= key or tonumber(pool.line_keys[index]) ~= key then return nil end
-  local ahead = redis.call('ZRANK', pool.awake, visitor)
+local function beat(pool, index, visitor, kind, arrival, order)
+  if not kind.beats then return nil end
+  local score = kind.base + arrival
+  local key = order > 0 and kind.base + order or score
+  if tonumber(pool.awake_keys[index]) ~= key or tonumber(pool.line_keys[index]) ~= score then return nil end
+  local ahead = ahead_of(pool, pool.lanes, key, redis.call('ZRANK', pool.awake, visitor))
   if ahead < pool.room and kind.may_enter then return nil end
   return ahead
 end
 
-local function ticket_of(pool, index, visitor, kind, arrival, place_text)
-  local order
+local function ticket_of(pool, index, visitor, kind, arrival, order)
   pool.pass_texts = pool.pass_texts or redis.call('HMGET', pool.passes, unpack(pool.visitors))
-  if not arrival then arrival, order = string.match(place_text, '^(%d+):(%d+)$') end
   return {
-    visitor = visitor, kind = kind, arrival = tonumber(arrival), order = tonumber(order) or 0,
+    visitor = visitor, kind = kind, arrival = arrival, order = order,
     pass_text = pool.pass_texts[index], awake_key = tonumber(pool.awake_keys[index]),
     line_key = tonumber(pool.line_keys[index]),
   }
 end
 
+local function tell(reply, n, ticket, told, asked)
+  local state, backend, admitted = told.state, told.backend or 0, told.admitted or 0
+  if asked.lanes and ticket.kind.lane ~= asked.lane then state = state + IN_LANE * (ticket.kind.lane + 1) end
+  if asked.brief then
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = state, told.ahead, told.waiting, told.poll
+    reply[n + 5], reply[n + 6], reply[n + 7] = ticket.arrival, backend, admitted
+  else
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = state, ticket.arrival, backend, admitted
+    reply[n + 5], reply[n + 6], reply[n + 7] = told.ahead, told.waiting, told.poll
+  end
+  return n + 7
+end
+
+local function tell_known(pool, reply, n, visitor)
+  write_noted(pool)
+  local lane, arrival = known_place(pool, visitor)
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = KNOWN, lane, 0, POLL_MIN_MS
+  reply[n + 5], reply[n + 6], reply[n + 7], reply[n + 8] = arrival, 0, 0, visitor
+  return n + 8
+end
+
+-- How a worker asks, by the word behind its last ticket. Takes the word away.
+local function take_word(args)
+  local word, stamped_us = string.match(args[#args], '^(%a+):?(%d*)$')
+  local asked = {brief = word == 'brief' or word == 'lanes' or word == 'known', known = word == 'known'}
+  asked.lanes = asked.brief and word ~= 'brief'
+  if asked.brief then args[#args] = nil end
+  return asked, stamped_us
+end
+
 --[[ wr_present: a batch of visitors shows up: newcomers join, tickets beat, whoever's turn it is enters.
 KEYS   the pool's
-ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us, if there is
-       one), mix (1 confirmed + 2 hidden + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in
-       ARGV, 0 for none; behind the last ticket stands the word brief, for the brief reply)
+ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us or 0, if there
+       is one or what follows; then : and keyed hashes of whose ticket it is, with commas), mix (1 confirmed + 2 hidden
+       + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in ARGV, 0 for none; behind the last ticket stands
+       how to reply: lanes, known where hashes are to be looked at, brief as workers of version 4 ask; and, after a
+       colon, the latest arrival_us in these tickets that a store stamped)
 Reply  0, now_ms, then of each ticket: state (+ 16: told before), ahead, waiting, next_poll_ms; and, unless 32 is added
-       to the state (it waits as it came), arrival_us, position of its backend in ARGV or 0, admitted_ms. If not brief,
-       as workers of version 1 ask: state, arrival_us, position of its backend, admitted_ms, ahead, waiting,
-       next_poll_ms ]]
+       to the state (it waits as it came), arrival_us, position of its backend in ARGV or 0, admitted_ms. If lanes, to
+       the state is added 64 * (1 + lane) of a ticket that is in another lane than it says. If known, state 6 says: this
+       student is here already, come again as that visitor; its lane stands for ahead, and visitor behind admitted_ms.
+       If none of the three, as workers of version 1 ask: state, arrival_us, position of its backend, admitted_ms,
+       ahead, waiting, next_poll_ms ]]
 local function wr_present(keys, args)
-  local brief = args[#args] == 'brief'
-  if brief then args[#args] = nil end
+  local asked, stamped_us = take_word(args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
   read_state(pool)
+  stamped_us = tonumber(stamped_us)
+  if stamped_us and stamped_us > pool.arrival and stamped_us <= pool.now_us then prove_older(pool, stamped_us) end
   local missing = due_openings(pool)
   if #missing > 0 then return {2, {}, missing} end
   settle_openings(pool)
@@ -766,38 +1065,37 @@ local function wr_present(keys, args)
   local visitors, reply, n, index = {}, {0, pool.now}, 2, 0
   for at = pool.first, #args, 3 do visitors[#visitors + 1] = args[at] end
   if #visitors == 0 then return reply end
+  local owed, before = pool.owed, pool.arrival
   fetch(pool, visitors)
-  local before, seen = pool.arrival, pool.seen
+  local seen = pool.seen
   for at = pool.first, #args, 3 do
     index = index + 1
-    local visitor, kind = args[at], kind_of(pool, args[at + 2])
-    if seen[visitor] then look_again(pool, index, visitor) end
+    local visitor, kind, names, known = args[at], kind_of(pool, args[at + 2]), '', nil
+    local arrival, order = tonumber(args[at + 1]), 0
+    if not arrival then arrival, order, names = place_in(args[at + 1]) end
+    if asked.known then known = known_as(pool, visitor, kind, arrival, order, names) end
+    if seen[visitor] or pool.stale then look_again(pool, index, visitor) end
     seen[visitor] = true
-    local arrival = tonumber(args[at + 1])
-    local ahead = beat(pool, index, visitor, kind, arrival)
-    if ahead and brief then
+    local ahead = not known and beat(pool, index, visitor, kind, arrival, order)
+    if known then
+      n = tell_known(pool, reply, n, known)
+    elseif ahead and asked.brief then
       local poll, deadline = heartbeat(pool, visitor, kind, poll_ms(pool, ahead, visitor))
       note(pool.deadlines, deadline, visitor)
       reply[n + 1], reply[n + 2] = waiting_word(pool, kind) + AS_IT_CAME, ahead
       reply[n + 3], reply[n + 4] = pool.waiting, poll
       n = n + 4
     else
-      local ticket = ticket_of(pool, index, visitor, kind, arrival, args[at + 1])
+      local ticket = ticket_of(pool, index, visitor, kind, arrival, order)
       local told = present_one(pool, ticket)
-      local waiting, arrived, at_backend = told.waiting or pool.waiting, ticket.arrival, told.backend or 0
-      if brief then
-        reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = told.state, told.ahead, waiting, told.poll
-        reply[n + 5], reply[n + 6], reply[n + 7] = arrived, at_backend, told.admitted or 0
-      else
-        reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = told.state, arrived, at_backend, told.admitted or 0
-        reply[n + 5], reply[n + 6], reply[n + 7] = told.ahead, waiting, told.poll
-      end
-      n = n + 7
+      told.waiting, asked.lane = told.waiting or pool.waiting, kind.lane
+      n = tell(reply, n, ticket, told, asked)
     end
   end
   write_noted(pool)
   save_bucket(pool)
   if pool.arrival ~= before then change(pool, 'arrival', pool.arrival) end
+  if pool.owed ~= owed then change(pool, 'owed', pool.owed) end
   save(pool)
   return reply
 end
@@ -805,6 +1103,12 @@ end
 -- When a session lapses: idle timeout within max duration, and never before the end of its exam.
 local function lapse_ms(pool, admitted, keep)
   return max(min(pool.now + pool.rules.idle_ms, admitted + pool.rules.max_ms), keep)
+end
+
+-- The same for who has just shown a pass: while their exam runs they are in, whatever has passed (law 6).
+local function session_ms(pool, admitted, touch)
+  local expires = lapse_ms(pool, admitted, touch.keep)
+  return touch.over > pool.now and max(expires, pool.now + pool.rules.idle_ms) or expires
 end
 
 -- Starts (again) the session that a pass speaks of.
@@ -826,15 +1130,8 @@ local function has_room(pool, backend)
   return backend.used < backend.limit and redis.call('ZCARD', pool.awake) == 0
 end
 
-local function end_session(pool, visitor, backend, ended)
-  redis.call('ZREM', backend.key, visitor)
-  redis.call('HDEL', pool.passes, visitor)
-  redis.call('ZADD', pool.left, ended, visitor)
-  if backend.used then backend.used = backend.used - 1 end
-end
-
 local function touch_live(pool, touch, pass)
-  local expires = lapse_ms(pool, pass.admitted, touch.keep)
+  local expires = session_ms(pool, pass.admitted, touch)
   if expires <= pool.now then
     end_session(pool, touch.visitor, touch.backend, pool.now)
     count_ends(pool, 'lapsed', 1, max(0, pool.now - pass.admitted))
@@ -850,7 +1147,7 @@ end
 
 -- A pass without a session: over, to be revived (law 6), or unknown because the store was lost (law 9).
 local function touch_dead(pool, touch, ended)
-  local expires = lapse_ms(pool, touch.admitted, touch.keep)
+  local expires = session_ms(pool, touch.admitted, touch)
   local known = ended and (ended < 0 and -ended or ended) >= touch.admitted
   if known and ended < 0 then return RELEASED, 0 end
   if expires <= pool.now then return LAPSED, 0 end
@@ -858,7 +1155,7 @@ local function touch_dead(pool, touch, ended)
     if touch.admitted < pool.born then prove_loss(pool) end
     return resume(pool, touch, expires)
   end
-  if touch.keep > pool.now or has_room(pool, touch.backend) then
+  if touch.over > pool.now or has_room(pool, touch.backend) then
     count_admission(pool, 'return')
     return resume(pool, touch, expires)
   end
@@ -868,7 +1165,7 @@ end
 --[[ wr_touch: a batch of passes was used: their sessions live on, end, or start again.
 KEYS   the pool's
 ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV (+ 65536: its holder has saved
-       something), admitted_ms, keep_until_ms
+       something; + 131072: its slot is not kept until then), admitted_ms, end of its exam (ms) or 0
 Reply  0, now_ms, then of each pass: life (0 live, 1 lapsed, 2 released), expires_ms ]]
 local function wr_touch(keys, args)
   local pool = pool_of(keys, args)
@@ -881,8 +1178,9 @@ local function wr_touch(keys, args)
     local position = tonumber(args[at + 1])
     local touch = {
       visitor = args[at], backend = pool.backends[position % SAVED], admitted = tonumber(args[at + 2]),
-      keep = tonumber(args[at + 3]), attempt = position >= SAVED and 1 or 0,
+      over = tonumber(args[at + 3]), attempt = floor(position / SAVED) % 2,
     }
+    touch.keep = position < LAPSES and touch.over or 0
     local pass = pass_of(redis.call('HGET', pool.passes, touch.visitor))
     local life, expires
     if pass and pass.backend == touch.backend.name then
@@ -1116,17 +1414,6 @@ local function wr_release(keys, args)
   return {0, pool.now, lived}
 end
 
--- The order key and the deadline of a ticket, wherever it stands; nil if it stands nowhere.
-local function place_of(pool, visitor)
-  local key = redis.call('ZSCORE', pool.awake, visitor) or redis.call('ZSCORE', pool.line, visitor)
-  local deadline = redis.call('ZSCORE', pool.due, visitor)
-  for _, exam in ipairs(deadline and {} or pool.exams) do
-    key = key or redis.call('ZSCORE', exam.lobby, visitor)
-    deadline = deadline or redis.call('ZSCORE', exam.due, visitor)
-  end
-  return tonumber(key), tonumber(deadline) or 0
-end
-
 --[[ wr_leave: tickets give up their places. A session that such a visitor holds ends too.
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor
@@ -1135,34 +1422,16 @@ local function wr_leave(keys, args)
   local pool = pool_of(keys, args)
   read_state(pool)
   local left = 0
-  for at = pool.first, #args do
-    local visitor = args[at]
-    local key, deadline = place_of(pool, visitor)
-    local stood = redis.call('ZREM', pool.awake, visitor) + redis.call('ZREM', pool.line, visitor)
-    redis.call('ZREM', pool.due, visitor)
-    for _, exam in ipairs(pool.exams) do
-      stood = stood + redis.call('ZREM', exam.lobby, visitor)
-      redis.call('ZREM', exam.due, visitor)
-    end
-    local pass = pass_of(redis.call('HGET', pool.passes, visitor))
-    if pass and pool.backend[pass.backend] then
-      end_session(pool, visitor, pool.backend[pass.backend], -pool.now)
-      count_ends(pool, 'left', 1, max(0, pool.now - pass.admitted))
-    elseif stood > 0 then
-      count(pool, 't:departures:left', 1)
-      if key then leave_line(pool, visitor, key, deadline) end
-    end
-    redis.call('ZADD', pool.left, -pool.now, visitor)
-    left = left + min(1, stood)
-  end
+  for at = pool.first, #args do left = left + leave(pool, args[at]) end
   save(pool)
   return {0, pool.now, left}
 end
 
 --[[ wr_rules: writes the rules of a pool whole, unless newer or the same are there.
 KEYS   the pool's
-ARGV   the pool's, then version, text: JSON of rate_milli, burst, idle_ms, max_ms, grace_ms, held (0 or 1), backends
-       (each name, max_sessions, open as 0 or 1)
+ARGV   the pool's, then version, text: JSON of rate_milli, burst, idle_ms, max_ms, grace_ms, held (0 or 1), share
+       (percent of admissions that priority gets while standard waits too), backends (each name, max_sessions, open as 0
+       or 1)
 Reply  0, now_ms, version that is in force ]]
 local function wr_rules(keys, args)
   local pool = pool_of(keys, args)
@@ -1247,6 +1516,50 @@ local function forget_waits(pool)
   end
   if #gone < EXPIRED_IN_SWEEP then gone[#gone + 1] = 'exams' end
   redis.call('HDEL', pool.state, unpack(gone))
+end
+
+-- Whether anything else is remembered of each of these visitors.
+local function are_remembered(pool, visitors)
+  local found = {}
+  local function look(values)
+    for index = 1, #visitors do found[index] = found[index] or values[index] end
+  end
+  look(redis.call('HMGET', pool.passes, unpack(visitors)))
+  for _, key in ipairs({pool.line, pool.due, pool.left}) do look(redis.call('ZMSCORE', key, unpack(visitors))) end
+  for _, exam in ipairs(pool.exams) do look(redis.call('ZMSCORE', exam.due, unpack(visitors))) end
+  return found
+end
+
+-- By whom a student is known, and the lane that staff chose, are forgotten after all else of that visitor: a part of
+-- all is looked at in each sweep.
+local function forget_names(pool)
+  local size = pool.who and redis.call('HLEN', pool.who) or 0
+  if size == 0 then return end
+  local many = max(LOOKED_AT, min(5 * LOOKED_AT, floor(size / 60)))
+  local scanned = redis.call('HSCAN', pool.who, redis.call('HGET', pool.state, 'whose') or '0', 'COUNT', many)
+  change(pool, 'whose', scanned[1])
+  local entries, at = scanned[2], 1
+  while at <= #entries do
+    local fields, visitors, gone = {}, {}, {}
+    while at <= #entries and #fields < LOOKED_AT do
+      fields[#fields + 1] = entries[at]
+      visitors[#visitors + 1] = string.match(entries[at], '^lane:(.*)$') or entries[at + 1]
+      at = at + 2
+    end
+    local remembered = are_remembered(pool, visitors)
+    for index, field in ipairs(fields) do
+      if not remembered[index] then gone[#gone + 1] = field end
+    end
+    if #gone > 0 then redis.call('HDEL', pool.who, unpack(gone)) end
+  end
+end
+
+local function forget_seeds(pool)
+  local fields = redis.call('HGETALL', pool.state)
+  for at = 1, #fields, 2 do
+    local opens = string.sub(fields[at], 1, 5) == 'seed:' and tonumber(string.match(fields[at + 1], '^%d+'))
+    if opens and opens < pool.now - SEEDS_MS then redis.call('HDEL', pool.state, fields[at]) end
+  end
 end
 
 -- Measures the flow of the last minute and drops slots that nobody asks for any more, or that lie in the future.
@@ -1353,6 +1666,8 @@ local function wr_sweep(keys, args)
   end
   forget_ended(pool)
   forget_waits(pool)
+  forget_names(pool)
+  forget_seeds(pool)
   local _, over = notices_of(pool)
   if #over > 0 then redis.call('HDEL', pool.notices, unpack(over)) end
   drop_retired(pool)
@@ -1471,28 +1786,99 @@ end
 
 --[[ wr_where: where tickets stand, changing nothing: to ask is no heartbeat. The exams they come for must be named.
 KEYS   the pool's
-ARGV   the pool's, then of each ticket: visitor
+ARGV   the pool's, then of each ticket: visitor, order key (it tells where an absent ticket would stand)
 Reply  0, now_ms, then of each ticket: stands (0 nowhere, 1 in line, 2 in a lobby, 3 admitted), ahead, admitted_ms ]]
 local function wr_where(keys, args)
   local pool, reply = pool_of(keys, args), {}
+  load_rules(pool)
+  pool.owed = tonumber(redis.call('HGET', pool.state, 'owed') or 0)
   reply[1], reply[2] = 0, pool.now
-  for at = pool.first, #args do
+  for at = pool.first, #args, 2 do
     local visitor, stands, among = args[at], 1, pool.awake
     local pass, key = pass_of(redis.call('HGET', pool.passes, visitor)), redis.call('ZSCORE', pool.awake, visitor)
     for _, exam in ipairs(key and {} or pool.exams) do
       if redis.call('ZSCORE', exam.due, visitor) then stands, among = 2, exam.lobby end
     end
-    key = key or redis.call('ZSCORE', among, visitor) or redis.call('ZSCORE', pool.line, visitor)
+    key = key or redis.call('ZSCORE', among, visitor) or redis.call('ZSCORE', pool.line, visitor) and args[at + 1]
+    local ahead = key and redis.call('ZCOUNT', among, '-inf', '(' .. key)
     if pass then
-      stands, key = 3, nil
+      stands, ahead = 3, 0
     elseif not key then
       stands = 0
     end
     local n = #reply
-    reply[n + 1], reply[n + 2] = stands, key and redis.call('ZCOUNT', among, '-inf', '(' .. key) or 0
+    reply[n + 1], reply[n + 2] = stands, ahead and ahead_of(pool, lanes_of(among), tonumber(key or 0), ahead) or 0
     reply[n + 3] = pass and pass.admitted or 0
   end
   return reply
+end
+
+--[[ wr_lane: staff move a ticket to another lane, where it keeps its order. Who was in before goes ahead of both lanes.
+KEYS   the pool's
+ARGV   the pool's, then visitor, lane (1 priority, 2 standard)
+Reply  0, now_ms, stands (0 nowhere, 1 moved, 2 was in before, 3 admitted), the lane of before ]]
+local function wr_lane(keys, args)
+  local pool = pool_of(keys, args)
+  if not load_rules(pool) then return {1} end
+  local visitor, lane = args[pool.first], tonumber(args[pool.first + 1])
+  local backends, exams = unnamed(pool)
+  if #backends + #exams > 0 then return {2, backends, exams} end
+  local score = tonumber(redis.call('ZSCORE', pool.line, visitor))
+  local before = score and floor(score / LANE_WIDTH)
+  if has_session(pool, visitor) then return {0, pool.now, 3, 0} end
+  if not before then return {0, pool.now, 0, 0} end
+  if before == 0 then return {0, pool.now, 2, 0} end
+  local sets = {pool.line, pool.awake}
+  for _, exam in ipairs(pool.exams) do sets[#sets + 1] = exam.lobby end
+  for _, set in ipairs(sets) do
+    local key = tonumber(redis.call('ZSCORE', set, visitor))
+    if key then redis.call('ZADD', set, string.format('%.0f', key + (lane - before) * LANE_WIDTH), visitor) end
+  end
+  redis.call('HSET', pool.who, 'lane:' .. visitor, lane)
+  return {0, pool.now, 1, before}
+end
+
+--[[ wr_draw: the seeds by which places are drawn: the first that is named for an opening stays, and stays when the
+opening moves. Once it has been used it is for nothing else: everybody may know it.
+KEYS   the pool's
+ARGV   the pool's, then of each exam: name, opens_ms, seed
+Reply  0, now_ms, then of each exam: opens_ms, seed ]]
+local function wr_draw(keys, args)
+  local pool, reply = pool_of(keys, args), {}
+  reply[1], reply[2] = 0, pool.now
+  for at = pool.first, #args, 3 do
+    local field, opens, seed = 'seed:' .. args[at], tonumber(args[at + 1]), args[at + 2]
+    local of, known = string.match(redis.call('HGET', pool.state, field) or '', '^(%d+) (%w+)$')
+    of = tonumber(of)
+    local fresh = not of or of <= pool.now and opens > pool.now
+    if fresh or of > pool.now and of ~= opens then
+      of, known = opens, fresh and seed or known
+      redis.call('HSET', pool.state, field, string.format('%.0f %s', of, known))
+    end
+    local n = #reply
+    reply[n + 1], reply[n + 2] = of, known
+  end
+  return reply
+end
+
+--[[ wr_prove: a worker shows what this store has said to it, so that a store that forgot it (law 9) is found out before
+anybody enters, and says how long it could not reach it, which is not the fault of those who wait. Writes only if
+there is something to write, but is refused where nothing could be written.
+KEYS   the pool's
+ARGV   the pool's, then the latest now_ms in a reply to that worker (0: none), for how many ms visitors could not be
+       heard (0: nobody noticed), whether newcomers were stamped meanwhile (0 or 1)
+Reply  0, now_ms, the latest now_ms that this store remembers or was shown, ms for which nobody is admitted ]]
+local function wr_prove(keys, args)
+  local pool = pool_of(keys, args)
+  local heard, cut_ms = tonumber(args[pool.first]), tonumber(args[pool.first + 1])
+  read_state(pool)
+  if cut_ms > 0 and pool.now >= pool.mercy then -- once for all workers, and seldom where one flaps
+    be_merciful(pool, cut_ms > GAP_MS and MERCY_MS or CUT_MERCY_MS)
+    if args[pool.first + 2] == '1' then freeze_for(pool, SETTLE_MS) end
+  end
+  if heard > pool.latest then prove_older(pool, heard * 1000) end
+  if #pool.changed > 0 then save(pool) end
+  return {0, pool.now, pool.latest, max(0, pool.freeze - pool.now)}
 end
 
 --[[ wr_version: the version of this library; a newer one understands all that an older one was asked.
@@ -1523,8 +1909,11 @@ redis.register_function('wr_leave', wr_leave)
 redis.register_function('wr_rules', wr_rules)
 redis.register_function('wr_sweep', wr_sweep)
 redis.register_function('wr_announce', wr_announce)
+redis.register_function('wr_lane', wr_lane)
+redis.register_function('wr_draw', wr_draw)
 redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_waits', callback = wr_waits, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_where', callback = wr_where, flags = {'no-writes'}}
+redis.register_function('wr_prove', wr_prove)
 redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
 redis.register_function('wr_lease', wr_lease)

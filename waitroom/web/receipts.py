@@ -94,13 +94,14 @@ class ReceiptPages:
         found = facts(words, receipt, self._title(receipt.exam, look.language))
         if asked.download:
             return _saved(words, receipt.code, found, line)
-        save = f"{self._prefix}receipt?pool={receipt.pool}&download=1"
-        return self._page(200, asked.back, look, {"facts": found, "line": line, "save": save})
+        values = {"facts": found, "line": line, "save": f"{self._prefix}receipt?pool={receipt.pool}&download=1"}
+        values["draw"] = f"{self._prefix}draw?exam={receipt.exam}" if receipt.drawn else ""
+        return self._page(200, asked.back, look, values)
 
     def none(self, asked: Asked, look: Look) -> Respond:
         """The page of somebody who has no ticket here. RFC 9110 section 15.5.2 wants a challenge; see problems.py."""
         challenge = ((b"WWW-Authenticate", b"Waitroom"),)
-        return self._page(401, asked.back, look, {"facts": (), "line": "", "save": ""}, challenge)
+        return self._page(401, asked.back, look, {"facts": (), "line": "", "save": "", "draw": ""}, challenge)
 
     def _title(self, exam: str, language: str) -> str:
         """The exam's title with its name, since staff may know it by either."""
@@ -147,6 +148,7 @@ def facts(words: Catalogue, receipt: Receipt, exam: str) -> tuple[Fact, ...]:
         *_outcome(words, receipt),
         Fact(words.say("receipt.waited"), _span(words, receipt.wait_s)),
         _position(words, "receipt.first", receipt.first),
+        *((Fact(words.say("receipt.drawn"), str(receipt.drawn)),) if receipt.drawn else ()),
         _instant(words, "receipt.made", receipt.issued_ms),
     )
 
