@@ -8,10 +8,10 @@ what more requests at a time do to it, and what kills it:
 | CPU | 2 requests at a time go undisturbed | all share two cores: as much gets done, each waits longer | nothing |
 | POOL | 5 requests at a time go undisturbed | they queue, then are refused | a queue that stays full |
 | LOCKS | 9 requests at a time get most done | they hinder each other: the more, the less gets done | nothing |
-| MEMORY | 416 sessions fit into memory | swapping slows everything | sessions beyond RAM and swap |
+| MEMORY | 270 sessions fit into memory | swapping slows everything | sessions beyond RAM and swap |
 
 A student who writes asks for a page and saves once a minute each, 3.5 ms of work a second. So CPU carries some 570 at
-once, POOL 1,400, LOCKS 700 and MEMORY 416. All forget their sessions when they die, and come back cold.
+once, POOL 1,400, LOCKS 700 and MEMORY 270. All forget their sessions when they die, and come back cold.
 """
 
 from dataclasses import dataclass, replace

@@ -92,15 +92,18 @@ class Door:
 
     def __init__(self, limiter: Limiter | None, limit: int = UNLIMITED) -> None:
         self.limiter = limiter
+        self.in_force = True
+        """Whether the limiter limits; otherwise it only measures."""
         self._limit = limit
         self.held = 0
+        self.serving = False
         self.waiting: deque[_Ask] = deque()
         self.reached = False
 
     @property
     def limit(self) -> int:
         """Most at a time."""
-        return self._limit if self.limiter is None else self.limiter.limit
+        return self._limit if self.limiter is None or not self.in_force else self.limiter.limit
 
 
 @dataclass(slots=True)
@@ -153,6 +156,7 @@ class School:
         """Whether workers hear of each other's limits."""
         self._pace, self._tokens, self._rate_milli = pace, 1_000, 0
         self._tally = _Tally()
+        self._measured = [(0.0, 0.0)] * workers
         self._numbers = itertools.count()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._asks: dict[int, _Ask] = {}
@@ -278,10 +282,18 @@ class School:
             self._went_well(ask)
         elif not ok:
             self._again(ask)
+        self._serve(door)
+
+    def _serve(self, door: Door) -> None:
+        """Send who waits, as far as there are places; what ends at once is seen here, not a level deeper each time."""
+        if door.serving:
+            return
+        door.serving = True
         while door.waiting and door.held < door.limit:
             waiting = door.waiting.popleft()
             if not waiting.over:
                 self._send(waiting)
+        door.serving = False
 
     def _went_well(self, ask: _Ask) -> None:
         student = ask.student
@@ -319,16 +331,14 @@ class School:
             durations=tuple(seen.durations),
         )
         limits = tuple(door.limit for door in self.doors)
+        traffic = replace(traffic, **self._loads())
         reached = [door for door in self.doors if door.reached]
         for door in self.doors:
             if door.limiter is not None:
                 others = [each.limit for each in reached if each is not door]
                 door.limiter.fellows = fmean(others) if others and self.fellowship else None
                 door.limiter.adjust(int(self.now_ms))
-                while door.waiting and door.held < door.limit:
-                    waiting = door.waiting.popleft()
-                    if not waiting.over:
-                        self._send(waiting)
+                self._serve(door)
         for door in reached:
             door.reached = bool(door.waiting)
         admitted = self._admit(traffic)
@@ -337,6 +347,18 @@ class School:
             Second(at_s, len(self.inside), len(self.line), self._rate_milli, admitted, traffic, load, limits)
         )
         self._at(self.now_ms + 1_000, self._tick)
+
+    def _loads(self) -> dict[str, int]:
+        """What the limiters have measured since the last time."""
+        before = self._measured
+        self._measured = [
+            (door.limiter.taken_s, door.limiter.alone_s) if door.limiter else (0, 0) for door in self.doors
+        ]
+        news = [(now[0] - then[0], now[1] - then[1]) for then, now in zip(before, self._measured, strict=True)]
+        return {
+            "taken_ms": round(sum(taken_s for taken_s, _ in news) * 1_000),
+            "alone_ms": round(sum(alone_s for _, alone_s in news) * 1_000),
+        }
 
     def _admit(self, traffic: Traffic) -> int:
         if self._pace is None:

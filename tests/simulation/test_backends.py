@@ -9,8 +9,8 @@ import pytest
 from tests.simulation.backends import AUTOSAVE, LOGIN, LOGOUT, PAGE, Backend, Shape
 from waitroom.demo.model import Cause, Died, Done, Event, Verdict
 
-CARRIES = {Shape.CPU: 400, Shape.POOL: 1_200, Shape.LOCKS: 600, Shape.MEMORY: 380}
-TOO_MANY = {Shape.CPU: 800, Shape.POOL: 2_200, Shape.LOCKS: 1_100, Shape.MEMORY: 760}
+CARRIES = {Shape.CPU: 400, Shape.POOL: 1_200, Shape.LOCKS: 600, Shape.MEMORY: 230}
+TOO_MANY = {Shape.CPU: 800, Shape.POOL: 2_200, Shape.LOCKS: 1_100, Shape.MEMORY: 500}
 WRITING_MS = (18_000, 42_000)
 """Between two requests of a student who writes."""
 

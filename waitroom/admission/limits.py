@@ -33,6 +33,8 @@ more less is allowed, so they end up with the same, wherever they began, and tog
 Baselines that differ would let them end up with different limits, above all those of a worker that was replaced in a
 rush and has never seen the server undisturbed. So each is told the mean limit of the others that are at theirs
 (`fellows`), and goes towards it.
+
+Where the limit is not in force the load is still measured, for whoever wants to know it.
 """
 
 from math import sqrt
@@ -79,7 +81,7 @@ class Limiter:
 
     __slots__ = (
         "_answered", "_baselines", "_exact", "_failed", "_guessed", "_kept", "_kept_s", "_peak",
-        "_seconds", "_since_ms", "_usual", "fellows", "limit", "load", "workers",
+        "_seconds", "_since_ms", "_usual", "alone_s", "fellows", "limit", "load", "taken_s", "workers",
     )  # fmt: skip
 
     def __init__(self, workers: int = 1) -> None:
@@ -91,6 +93,8 @@ class Limiter:
         """Most requests of this worker at a time, as of now."""
         self.load = 1.0
         """How many times longer the requests of the last window took than undisturbed."""
+        self.taken_s = self.alone_s = 0.0
+        """The same in seconds, of all windows so far: what the admission rate is judged by (tempo.py)."""
         self._exact = 0.0
         self._resize(0)
         self._since_ms: int | None = None
@@ -146,9 +150,12 @@ class Limiter:
                 undisturbed += count * self._baselines[kind]
         if undisturbed:
             self.load = taken / undisturbed
+            self.taken_s += taken
+            self.alone_s += undisturbed
 
     def _learn(self, *, full: bool, used: bool) -> None:
-        undisturbed = self._exact <= self._floor and (self.fellows is None or self.fellows <= 2 * self._floor)
+        lowest = self._exact <= self._floor and (self.fellows is None or self.fellows <= 2 * self._floor)
+        undisturbed = lowest and self._peak <= self.limit
         quiet = undisturbed or (not used and self.load < self.allowed)
         slowed = max(self.load, self.allowed if full else 1.0)
         for kind, count in enumerate(self._answered):
