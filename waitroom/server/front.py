@@ -284,10 +284,10 @@ def _signed_on(settings: Settings) -> frozenset[bytes]:
 def _max_inflight(settings: Settings) -> dict[str, MaxInflight]:
     """By the name that a Relay gives."""
     return {
-        f"{name}/{backend}": found.max_inflight
+        f"{name}/{backend}": found.max_inflight or "auto"
         for name, pool in settings.pools.items()
         for backend, found in pool.backends.items()
-        if found.max_inflight is not None
+        if found.max_inflight is not None or pool.admission.adaptive is not None
     }
 
 
