@@ -25,7 +25,20 @@ class StoreError(WaitroomError):
 
 
 class StoreAwayError(StoreError):
-    """The store does not answer: refused, closed, timed out, still loading."""
+    """The store does not work now: refused, closed, too slow, still loading. `kind` is one of `KINDS`."""
+
+    KINDS: ClassVar[tuple[str, ...]] = (
+        "unfound", "unreachable", "connect_timeout", "tls", "denied", "silent", "closed", "misread",
+        "loading", "busy", "readonly", "full", "moved", "unready", "left",
+    )  # fmt: skip
+    """No sentinel or node names it; no way there or nobody listens; too slow to connect; no TLS that verifies; our
+    log-in or rights refused; no answer in time; it closed the connection; not the protocol. It reads its file; a
+    script runs too long; it is a replica; no memory, disk or connection is left; another server has the keys; it
+    waits for its primary, its replicas or its cluster. The last: we went ourselves."""
+
+    def __init__(self, message: str, kind: str = "closed") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class LibraryError(StoreError):

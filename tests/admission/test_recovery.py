@@ -11,6 +11,7 @@ from waitroom.admission.recovery import (
     MAX_RATE_MILLI,
     RECALL_MS,
     SETTLE_MS,
+    STEP,
     UP,
     Course,
     Phase,
@@ -26,16 +27,11 @@ INITIAL = 2_000
 BUSY = Signs(waiting=50, absent=50)
 DEAD = Signs(failed=True, answers=False)
 
+counts = st.integers(0, 1_000)
 signs = st.builds(
-    Signs,
+    Signs, st.booleans(), st.booleans(), st.booleans(), st.none() | st.integers(1, 60_000), counts, counts, counts,
     st.booleans(),
-    st.booleans(),
-    st.booleans(),
-    st.none() | st.integers(1, 60_000),
-    st.integers(0, 1_000),
-    st.integers(0, 1_000),
-    st.booleans(),
-)
+)  # fmt: skip
 jumps_ms = st.one_of(st.just(1_000), st.integers(-100_000, 100_000))
 
 
@@ -54,11 +50,13 @@ def down_and_back(course: Course, now_ms: int) -> tuple[Course, int]:
 
 
 def test_the_ramp_begins_at_the_initial_rate_and_grows() -> None:
-    """A twentieth a second while somebody waits and nothing is wrong: nearly twenty-fold in a minute."""
+    """While somebody waits and nothing is wrong: four-fold in half a minute, then by the same each second."""
     course, now_ms = down_and_back(UP, T0_MS)
     assert (course.phase, course.rate_milli) == (Phase.RECOVERING, INITIAL)
-    course, _ = after(course, BUSY, 60, now_ms)
-    assert 30_000 < course.rate_milli < 40_000
+    course, now_ms = after(course, BUSY, 30, now_ms)
+    assert 7_500 < course.rate_milli < 9_000
+    later, _ = after(course, BUSY, 100, now_ms)
+    assert later.rate_milli == course.rate_milli + 100 * 100
 
 
 def test_a_ramp_that_is_not_used_does_not_grow() -> None:
@@ -69,16 +67,28 @@ def test_a_ramp_that_is_not_used_does_not_grow() -> None:
 
 
 def test_trouble_halves_it_once_in_a_while() -> None:
-    """What was let in before the halving is still on its way."""
+    """What was let in before is still on its way; until it is served the ramp rests, then it goes on slowly."""
     course, now_ms = down_and_back(UP, T0_MS)
     course, now_ms = after(course, BUSY, 30, now_ms)
     rate = course.rate_milli
     course, now_ms = after(course, BUSY._replace(trouble=True), SETTLE_MS // 1_000, now_ms)
     assert course.rate_milli == rate // 2
     course, now_ms = after(course, BUSY._replace(trouble=True), 60, now_ms)
-    assert course.rate_milli == LEAST_RATE_MILLI
-    slow, _ = after(course, BUSY, 30, now_ms)
-    assert slow.rate_milli < 2 * course.rate_milli, "near its limit it grows slowly"
+    assert course.rate_milli == course.pass_milli == LEAST_RATE_MILLI
+    course, now_ms = after(course, BUSY, 1, now_ms)
+    assert not course.rests
+    slow, _ = after(course, BUSY, 40, now_ms)
+    assert slow.rate_milli <= course.rate_milli + 40 * INITIAL * STEP
+    assert slow.rate_milli > course.rate_milli + 30 * INITIAL * STEP
+
+
+def test_a_ramp_that_rests_lets_hardly_anybody_through() -> None:
+    """What the store reads is not the rate that comes after the rest."""
+    course, now_ms = down_and_back(UP, T0_MS)
+    course, _ = after(course, BUSY._replace(trouble=True), 1, now_ms)
+    assert course.rests
+    assert (course.rate_milli, course.pass_milli) == (INITIAL // 2, LEAST_RATE_MILLI)
+    assert course.text.split()[2] == str(LEAST_RATE_MILLI)
 
 
 def test_a_strained_server_is_not_asked_for_more() -> None:
@@ -91,7 +101,20 @@ def test_a_strained_server_is_not_asked_for_more() -> None:
     course, now_ms = after(course, BUSY._replace(p95_ms=1_000), 1, now_ms)
     assert course.rate_milli == rate // 2
     course, now_ms = after(course, BUSY._replace(p95_ms=400), 60, now_ms)
-    assert rate // 2 < course.rate_milli < rate * 2
+    assert rate // 2 < course.rate_milli < rate * 3
+
+
+def test_requests_that_pile_up_are_seen_before_they_are_answered() -> None:
+    """Twice as many as a little before stop its growth, three times as many are trouble, and a few more are nothing."""
+    course, now_ms = down_and_back(UP, T0_MS)
+    course, now_ms = after(course, BUSY._replace(inflight=8), 20, now_ms)
+    rate = course.rate_milli
+    grown, _ = after(course, BUSY._replace(inflight=18), 1, now_ms)
+    assert grown.rate_milli > rate
+    course, now_ms = after(course, BUSY._replace(inflight=24), 1, now_ms)
+    assert (course.rate_milli, course.rests) == (rate, False)
+    course, _ = after(course, BUSY._replace(inflight=48), 1, now_ms)
+    assert (course.rate_milli, course.rests) == (rate // 2, True)
 
 
 def test_each_failure_soon_after_begins_lower() -> None:
@@ -152,7 +175,9 @@ def test_whatever_comes(story: list[tuple[Signs, int]], initial: int) -> None:
             assert course.rate_milli == 0
 
 
-@pytest.mark.parametrize("text", ["", "up", "down x", "asleep 1 2 3 4 5 6", "down 1 2 3 4 5 6 7", "down 1 2"])
+@pytest.mark.parametrize(
+    "text", ["", "up", "down x", "asleep 1 2 3 4 5 6 7 8 9", "down 1 2 3 4 5 6 7 8 9 0", "down 1 2"]
+)
 def test_what_is_no_course_is_up(text: str) -> None:
     """The text of another version stops nobody."""
     assert Course.read(text) == UP

@@ -139,6 +139,7 @@ def test_catalogue_rules(metric: Metric) -> None:
         "outcome",
         "end",
         "kind",
+        "cause",
         "version",
     }
     assert metric.source in Source

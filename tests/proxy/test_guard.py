@@ -7,10 +7,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
+from waitroom.admission.limits import KINDS
 from waitroom.metrics.catalogue import ENDS
 from waitroom.proxy import guard as guard_module
 from waitroom.proxy.guard import NOT_KNOWN, PASSED_OVER, End, Guard, share_of
-from waitroom.proxy.limiters import KINDS, UNLIMITED, RequestKinds
+from waitroom.proxy.limiters import UNLIMITED, RequestKinds
 from waitroom.proxy.urgency import Urgency
 
 WAIT_S = 10.0

@@ -98,7 +98,7 @@ def test_only_a_conductor_checks_and_only_what_needs_it() -> None:
             await until(known, what="two good checks")
             assert not checks.failed("p/a")
             assert not probed
-            await checks.adopt({"p/a": Patient(checked, HEALTH, "new.example"), "p/b": Patient(other)})
+            checks.adopt({"p/a": Patient(checked, HEALTH, "new.example"), "p/b": Patient(other)})
             assert not checks.answers("p/a")
             await checks.run(on=True)
             await until(known, what="two good checks in the new way")

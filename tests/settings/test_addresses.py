@@ -133,6 +133,10 @@ def test_networks_that_are_none(text: str, suggestion: str) -> None:
         "rediss://u:p@h:6380/1?ssl_cert_reqs=required",
         "redis://:p@[::1]:6379",
         "unix:///run/v.sock?db=1",
+        "redis+sentinel://s1:26379,s2,[::1]:26379/exams",
+        "rediss+sentinel://u:p@s1/exams.main-1/2?sentinel_password=x",
+        "redis+cluster://n1:6379,n2:6380",
+        "rediss+cluster://:p@n1/0",
     ],
 )
 def test_store_urls(url: str) -> None:
@@ -152,6 +156,13 @@ def test_store_urls(url: str) -> None:
         "http://h",
         "valkey://:pw@h",
         "unix://run/v",
+        "redis://h,i",
+        "redis+sentinel://s1,s2",
+        "redis+sentinel://s1,/exams",
+        "redis+sentinel://:pw@s1/two words",
+        "redis+cluster://n1/1",
+        "redis+cluster://:pw@n1,n2:x",
+        "redis+tls://h",
     ],
 )
 def test_store_urls_that_are_none(url: str) -> None:

@@ -30,7 +30,7 @@ def test_a_clean_file_is_one_line_and_its_notices() -> None:
     lines = _check(CONFIG / "waitroom.yaml").output.splitlines()
     assert lines[0].endswith(": OK: 2 pools, 3 backends, 2 exams")
     later = "accepted and checked; not in force in this version"
-    assert f"{CONFIG / 'waitroom.yaml'}: notice: pools.sciences.admission.adaptive: {later}" in lines
+    assert all(line.startswith(f"{CONFIG / 'waitroom.yaml'}: notice: ") and line.endswith(later) for line in lines[1:])
 
 
 def test_a_key_that_reads_no_tokens_is_named(tmp_path: Path) -> None:
@@ -75,7 +75,8 @@ def test_json_says_the_same() -> None:
     good = _check(CONFIG / "waitroom.yaml", "--json")
     answer = json.loads(good.output)
     assert (good.exit_code, answer["ok"], answer["pools"], answer["backends"], answer["exams"]) == (0, True, 2, 3, 2)
-    assert all(notice.endswith("not in force in this version") for notice in answer["notices"])
+    said = _check(CONFIG / "waitroom.yaml").output.splitlines()[1:]
+    assert [f"{CONFIG / 'waitroom.yaml'}: notice: {notice}" for notice in answer["notices"]] == said
     bad = _check(BAD / "key_unknown.yaml", "--json")
     assert bad.exit_code == 1
     problem = json.loads(bad.output)["problems"][0]

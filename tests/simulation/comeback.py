@@ -229,6 +229,7 @@ class Morning:
             answers=self.pulse.answers(PROBE),
             trouble=is_troubled(seen, TROUBLE_P95_MS),
             p95_ms=p95_ms(seen),
+            inflight=len(self._running),
             waiting=snapshot.returning[BACKEND],
             absent=snapshot.missed[BACKEND],
         )

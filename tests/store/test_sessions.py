@@ -172,3 +172,23 @@ def test_each_departure_is_told_once(pool: Line) -> None:
     assert pool.sweep() == {}
     pool.advance(31_000)
     assert pool.snapshot().departures_total == {"released": 1, "lapsed": 1}
+
+
+def test_who_is_in_an_exam_that_runs_never_goes_back_to_the_line(pool: Line) -> None:
+    """Even where slots are not kept: a lapsed session is another's, and its holder is in again over the limit."""
+    pool.write(rules(1, version=2, idle_ms=60_000, max_ms=120_000))
+    told, over_ms = pool.one("v"), T0_MS + 3_600_000
+    use = Touch("v", told.backend, told.admitted_ms, over_ms, lapses=True)
+    pool.touch(use)
+    for _ in range(14):
+        pool.now_ms += 5_000
+        pool.sweep()
+    other = pool.one("w")
+    assert other.state is State.ADMITTED
+    pool.use(other)
+    assert pool.touch(use)[0].life is Life.LIVE
+    assert pool.snapshot().sessions[told.backend] == 2
+    pool.now_ms = told.admitted_ms + 130_000  # beyond max_duration
+    assert pool.touch(use)[0].life is Life.LIVE
+    pool.now_ms = over_ms + 1
+    assert pool.touch(use)[0].life is Life.LAPSED

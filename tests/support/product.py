@@ -45,8 +45,11 @@ async def look_again(after_s: float = LOOK_S) -> None:
     """The pause between two looks at what has no event of its own; nothing else in a test lets time pass."""
     loop = asyncio.get_running_loop()
     later = loop.create_future()
-    loop.call_later(after_s, later.set_result, None)
-    await later
+    timer = loop.call_later(after_s, later.set_result, None)
+    try:
+        await later
+    finally:
+        timer.cancel()
 
 
 @dataclass(slots=True)

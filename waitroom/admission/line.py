@@ -42,7 +42,8 @@ class Presence(NamedTuple):
     `arrival_us` 0 means newcomer: the store stamps the arrival. `order_us` is the place within the lane (order.py); 0
     means "the arrival". `opens_ms` 0 means the exam is open. `confirmed`: the browser has sent our cookie back.
     `page`: a whole page was loaded, whose next heartbeat may be the next whole page. `identity`: the student's keyed
-    hashes, with commas, where it is known whose ticket this is (identity.py).
+    hashes, with commas, where it is known whose ticket this is (identity.py). `stamped`: a store stamped the arrival,
+    so one that remembers no arrival as late has forgotten something (law 9).
     """
 
     visitor: str
@@ -56,6 +57,7 @@ class Presence(NamedTuple):
     may_enter: bool = True
     page: bool = False
     identity: str = ""
+    stamped: bool = False
 
 
 class Standing(NamedTuple):
@@ -106,12 +108,14 @@ class Moved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One pass seen by a worker: keeps its session alive. `keep_until_ms`: an exam's end the slot is held for, or 0."""
+    """One pass seen by a worker: keeps its session alive. `keep_until_ms`: the end of the exam, or 0."""
 
     visitor: str
     backend: str
     admitted_ms: int
     keep_until_ms: int = 0
+    lapses: bool = False
+    """Its slot is not kept until then; its holder is let in again all the same (law 6)."""
     saved: bool = False
     """Its holder has saved something: they are in an attempt, and come back first after an outage."""
 

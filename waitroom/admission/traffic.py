@@ -40,6 +40,10 @@ class Traffic:
     """Requests that wait for the backend in our workers at the end of the while."""
     durations: tuple[int, ...] = NONE_SEEN
     """Answered requests by how long they took; see `BOUNDS_MS`."""
+    taken_ms: int = 0
+    """Time at the backend of requests of kinds that are known (see limits.py), added up."""
+    alone_ms: int = 0
+    """The same if each had been the only one; 0: nobody measures that."""
 
     @property
     def answered(self) -> int:
@@ -50,6 +54,11 @@ class Traffic:
     def failed(self) -> int:
         """Requests that did not."""
         return self.failed_5xx + self.failed_connect + self.failed_other
+
+    @property
+    def load(self) -> float | None:
+        """How many times longer requests took than alone; whichever they were. None: nobody knows."""
+        return self.taken_ms / self.alone_ms if self.alone_ms else None
 
     def quantile_ms(self, part: float) -> int | None:
         """What `part` of the answers took at most; None where there were none, and the last bound where longer."""
@@ -85,21 +94,22 @@ def in_a_row(parts: Iterable[Traffic]) -> Traffic:
     return _traffic([*ends, *_numbers(found[-1])[_ENDS:]], _sums(part.durations for part in found))
 
 
-_ENDS = 4
+_ENDS = 6
 """How many of the numbers count what has ended; the others are levels."""
 
 
 def _numbers(part: Traffic) -> tuple[int, ...]:
     return (
-        part.requests, part.failed_5xx, part.failed_connect, part.failed_other, part.inflight, part.inflight_limit,
-        part.saturated, part.waiting,
+        part.requests, part.failed_5xx, part.failed_connect, part.failed_other, part.taken_ms, part.alone_ms,
+        part.inflight, part.inflight_limit, part.saturated, part.waiting,
     )  # fmt: skip
 
 
 def _traffic(numbers: Sequence[int], durations: tuple[int, ...]) -> Traffic:
-    requests, failed_5xx, failed_connect, failed_other, inflight, inflight_limit, saturated, waiting = numbers
+    requests, failed_5xx, failed_connect, failed_other, taken_ms, alone_ms, *levels = numbers
+    inflight, inflight_limit, saturated, waiting = levels
     ends = requests, failed_5xx, failed_connect, failed_other
-    return Traffic(*ends, inflight, inflight_limit, saturated, waiting, durations)
+    return Traffic(*ends, inflight, inflight_limit, saturated, waiting, durations, taken_ms, alone_ms)
 
 
 def _sums(rows: Iterable[Sequence[int]]) -> tuple[int, ...]:

@@ -87,15 +87,14 @@ class Entrance:
         """What a verified ticket lets its holder do here. A pass for a backend that is gone counts as a ticket."""
         if ticket.backend not in self.pool.backends:
             return Credential(ticket, self.name)
-        touch = Touch(ticket.visitor, ticket.backend, ticket.admitted_ms, self.keep_until_ms(ticket))
+        lapses = self.pool.session.hold_until_exam_ends is False
+        touch = Touch(ticket.visitor, ticket.backend, ticket.admitted_ms, self.keep_until_ms(ticket), lapses)
         return Credential(ticket, self.name, touch, Relay(self.target(ticket.backend)))
 
     def keep_until_ms(self, ticket: Ticket) -> int:
-        """The end of the exam that the slot is held for, or 0 (DESIGN.md law 6)."""
+        """The end of the exam, until when its students are let in again at once (DESIGN.md law 6); 0: none is known."""
         exam = self.exams.get(ticket.exam)
-        if exam is None or exam.closes_ms is None or self.pool.session.hold_until_exam_ends is False:
-            return 0
-        return exam.closes_ms
+        return 0 if exam is None or exam.closes_ms is None else exam.closes_ms
 
     def opens_ms(self, exam: str) -> int:
         """When the exam opens, or 0 for one that needs no opening."""

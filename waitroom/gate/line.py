@@ -22,8 +22,9 @@ from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import NEVER, Credential
 from waitroom.gate.meters import GateMeters
 
-AWAY_POLL_MS = 5_000
-"""When to ask again while the store is away."""
+AWAY_POLL_MS = 3_000
+"""When to ask again while the store is away: within the library's SETTLE_MS, so that those stamped meanwhile enter in
+order. 10,000 who wait are then 3,300 polls a second, answered from memory."""
 
 TRUSTED_S = 5
 """How long a worker relays a pass on the store's word without asking again. A session ended elsewhere meanwhile (by
@@ -180,6 +181,7 @@ class Line:
         presence = Presence(
             *(mine.visitor, mine.arrival_us, order_us, mine.lane, mine.exam, opens_ms),
             *(confirmed, hidden, may_enter, page, names),
+            mine.first > 0,  # as a place stamped here, without the store, never is
         )
 
         def answered(answer: StandingAnswer) -> None:

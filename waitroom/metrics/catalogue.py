@@ -8,7 +8,7 @@ yet.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from waitroom.errors import BackendError
+from waitroom.errors import BackendError, StoreAwayError
 
 PREFIX = "waitroom_"
 
@@ -27,6 +27,9 @@ BUSY = "busy"
 
 CONNECT_KINDS = BackendError.UNSENT - {BUSY}
 """Those by which it did not even take the request."""
+
+CAUSES = StoreAwayError.KINDS
+"""The same of the store."""
 
 OUTCOMES = ("direct", "waited", "refused")
 
@@ -120,6 +123,7 @@ _METRICS = (
     _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome.", Source.LATER),
     _counter("cookies_refused_total", _POOL, "Cookies of our name that did not verify."),
     _histogram("store_call_seconds", (), STORE_BUCKETS_S, "One batch to the store and back."),
+    _counter("store_failures_total", ("cause",), "Connections to the store that failed or were not made."),
     _gauge("store_up", (), "1 if the line could be read for this scrape.", Source.SUPERVISOR),
     _counter("store_restarts_total", (), "Times the embedded store was started again.", Source.SUPERVISOR),
     _gauge("config_reload_success", (), "1 if the last reload was applied; 1 before the first.", Source.SUPERVISOR),

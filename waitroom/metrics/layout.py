@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from waitroom.errors import WaitroomError
-from waitroom.metrics.catalogue import CATALOGUE, CODES, ENDS, KINDS, OUTCOMES, REASONS, WAYS, Metric, Source
+from waitroom.metrics.catalogue import (
+    CATALOGUE,
+    CAUSES,
+    CODES,
+    ENDS,
+    KINDS,
+    OUTCOMES,
+    REASONS,
+    WAYS,
+    Metric,
+    Source,
+)
 
 CELL_BYTES = 8
 MAX_CELLS = 1 << 20
@@ -56,6 +67,7 @@ _FIXED: dict[str, tuple[str, ...]] = {
     "reason": REASONS,
     "code": CODES,
     "kind": KINDS,
+    "cause": CAUSES,
     "outcome": OUTCOMES,
     "end": ENDS,
 }

@@ -1,16 +1,15 @@
 """What a guard needs to know of whoever finds a limit from answer times, and how requests are told apart for that.
 
-Law: an observation is a look-up and a call. Kinds of requests are numbers, and there are few.
+Law: an observation is a look-up and a call. Kinds of requests are numbers, and there are few: an exam server has a
+dozen scripts that matter, and each needs samples. When numbers run out, the rest share number 0.
 """
 
 import sys
 from typing import Protocol
 
-UNLIMITED = sys.maxsize
+from waitroom.admission.limits import KINDS
 
-KINDS = 64
-"""Kinds of requests that have a baseline of their own; the rest share number 0. An exam server has a dozen scripts that
-matter, and each baseline takes memory and needs samples."""
+UNLIMITED = sys.maxsize
 
 
 class Limiter(Protocol):

@@ -124,13 +124,13 @@ class BackendPool:
     def share(self, workers: int, rank: int) -> None:
         """Take this worker's share of the requests that the backend may have at a time."""
         guard, total = self.guard, self.rules.max_inflight.get(self.name)
-        if total == "auto" and self.rules.new_limiter is not None:
+        if total == "auto":
             guard.limiter = guard.limiter or self.rules.new_limiter()
             guard.limiter.workers = workers
             guard.resize(max(1, guard.limiter.limit))
             return
         guard.limiter = None
-        guard.resize(share_of(total, workers, rank, self.name) if isinstance(total, int) else UNLIMITED)
+        guard.resize(UNLIMITED if total is None else share_of(total, workers, rank, self.name))
 
     def park(self, waiter: Waiter, urgency: Urgency) -> None:
         """Have a request wait for a place."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Protocol
 
+from waitroom.admission import limits
 from waitroom.proxy.credit import Credit
 from waitroom.proxy.decisions import Request
 from waitroom.proxy.limiters import Limiter
@@ -85,7 +86,7 @@ class ProxyRules:
     """How long a request waits for a place among them."""
     workers: int = 1
     """Of this machine; how many there are of all machines is told later (`BackendPools.share`)."""
-    new_limiter: Callable[[], Limiter] | None = None
+    new_limiter: Callable[[], Limiter] = limits.Limiter
     """Makes what finds the limit for `auto`."""
 
     def body_credit(self) -> Credit:

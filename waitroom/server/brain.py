@@ -39,6 +39,13 @@ class Brain:
     line: Line
     entrances: Mapping[str, Entrance]
 
+    def remember(self, before: "Brain") -> None:
+        """What was known of the pools a moment ago is not forgotten with the settings."""
+        for name, entrance in self.entrances.items():
+            known = before.entrances.get(name)
+            if known is not None and known.snapshot is not None:
+                entrance.learn(known.snapshot)
+
 
 Lots = dict[str, dict[str, Lot]]
 """By pool and exam what the store says that places are drawn by; one for all brains of a worker."""

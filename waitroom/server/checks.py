@@ -92,15 +92,16 @@ class Checks:
         for target in wanted - self._tasks.keys():
             self._tasks[target] = spawn(self._watch(target), name=f"check {target}")
 
-    async def adopt(self, patients: Mapping[str, Patient]) -> None:
-        """New settings: whatever is checked in another way begins anew."""
+    def adopt(self, patients: Mapping[str, Patient]) -> None:
+        """New settings: whatever is checked in another way begins anew, at the conductor's next turn."""
         changed = [target for target, old in self.patients.items() if patients.get(target) != old]
         self.patients = patients
         for target in changed:
             task = self._tasks.pop(target, None)
             if task is not None:
-                await stop(task)
+                task.cancel()
             self.forget(target)
+            self.down.discard(target)
 
     async def _watch(self, target: str) -> None:
         patient = self.patients[target]

@@ -89,6 +89,8 @@ class Conductor:
             except StoreError:
                 self.leads = False  # the client says when the store goes and comes back
                 await self._regulate(None)
+            except Exception:  # a defect of ours in one turn must not stop all that follow
+                log.exception("conductor_turn_broke")
             await asyncio.sleep(TURN_S)
 
     async def _turn(self) -> None:

@@ -74,6 +74,7 @@ class ExamFront:
             pool_keys(settings),
             on_touched=self._touched,
             observe_call=counters.histogram("store_call_seconds").observe,
+            on_failure=lambda cause: counters.counter("store_failures_total", cause).inc(),
         )
         self._lots: Lots = {}
         self._brain = build_brain(settings, secrets, self._store, counters, self._lots)
@@ -113,6 +114,7 @@ class ExamFront:
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
         brain = build_brain(settings, secrets, self._store, self._counters, self._lots)
+        patients = _patients(settings)
         rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
             if each.tls is not None and tls is not None:
@@ -121,12 +123,13 @@ class ExamFront:
         def commit() -> None:
             assert self._listener is not None
             self._store.set_pools(pool_keys(settings))
+            brain.remember(self._brain)
             self._brain = brain
             self._watcher.renew(_backends(settings), access=settings.logging.access)
             self._listener.adopt(proxy_rules, targets)
             self._switch.turn(brain)
             self._conductor.replace_rules(rules)
-            spawn(self._checks.adopt(_patients(settings)), name="checks")
+            self._checks.adopt(patients)
             for each, tls in zip(settings.listen.public, self._tls, strict=True):
                 if each.tls is not None and tls is not None:
                     tls.load_cert_chain(each.tls.cert, each.tls.key)
@@ -281,10 +284,10 @@ def _signed_on(settings: Settings) -> frozenset[bytes]:
 def _max_inflight(settings: Settings) -> dict[str, MaxInflight]:
     """By the name that a Relay gives."""
     return {
-        f"{name}/{backend}": found.max_inflight
+        f"{name}/{backend}": found.max_inflight or "auto"
         for name, pool in settings.pools.items()
         for backend, found in pool.backends.items()
-        if found.max_inflight is not None
+        if found.max_inflight is not None or pool.admission.adaptive is not None
     }
 
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import structlog
 
+from waitroom.admission import tempo
 from waitroom.admission.line import Snapshot
 from waitroom.admission.recovery import Course, Phase, Signs, ease, step
 from waitroom.admission.traffic import Traffic
@@ -48,8 +49,8 @@ class Store(Protocol):
     async def snapshot(self, pool: str) -> Snapshot:
         """The pool as it is."""
 
-    async def set_live(self, pool: str, fields: Mapping[str, str]) -> None:
-        """Set what lies over the rules."""
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Set what lies over the rules; gives what was there before."""
 
 
 class Regulator:
@@ -67,8 +68,10 @@ class Regulator:
         after = {backend: self._step(name, backend, pool, snapshot, course) for backend, course in before.items()}
         self._open_siblings(pool, snapshot, after)
         changed = {backend: course for backend, course in after.items() if course != before[backend]}
-        if changed:
-            await self._store.set_live(name, {f"phase:{backend}": course.text for backend, course in changed.items()})
+        fields = {f"phase:{backend}": course.text for backend, course in changed.items()}
+        fields |= self._rate(name, pool, snapshot, after)
+        if fields:
+            await self._store.set_live(name, fields)
         for backend, course in changed.items():
             if course.phase is not before[backend].phase:
                 self._tell(name, backend, course)
@@ -109,10 +112,31 @@ class Regulator:
             answers=self._checks.answers(target),
             trouble=is_troubled(traffic, slow_ms),
             p95_ms=p95_ms(traffic),
+            inflight=traffic.inflight,
             waiting=waiting,
             absent=snapshot.missed.get(backend, 0),
             held=snapshot.live.get(f"staff:{backend}") == "held",
         )
+
+    def _rate(self, name: str, pool: Pool, snapshot: Snapshot, courses: Mapping[str, Course]) -> dict[str, str]:
+        """The adaptive rate, if it has changed; and that there is none any more, where the settings want none."""
+        adaptive, known = pool.admission.adaptive, snapshot.live.get("tempo", "")
+        if adaptive is None:
+            return {"rate": "", "tempo": ""} if known else {}
+        up = [backend for backend, course in courses.items() if course.phase is not Phase.DOWN]
+        since_ms = snapshot.now_ms - tempo.LOOK_BACK_ENDS_S * 1_000
+        after = tempo.step(
+            tempo.Tempo.read(known),
+            tempo.Signs(
+                [self._reports.lately(name, backend, tempo.LOOK_BACK_S) for backend in up],
+                sum(snapshot.sessions.values()),
+                sum(part.ended for part in snapshot.flow if part.start_ms > since_ms),
+                sum(snapshot.waiting.values()),
+            ),
+            tempo.Bounds(pool.admission.rate_milli, adaptive.min_rate_milli, adaptive.target_p95_ms),
+            snapshot.now_ms,
+        )
+        return {"rate": str(after.rate_milli), "tempo": after.text} if after.text != known else {}
 
     def _open_siblings(self, pool: Pool, snapshot: Snapshot, after: dict[str, Course]) -> None:
         """Where sessions of a backend that is down move, those who take them do so at a ramp."""

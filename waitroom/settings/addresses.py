@@ -19,7 +19,11 @@ LISTEN_FORMS = f"{HOST_PORT_FORMS}; or unix:/PATH"
 URL_FORMS = "http://HOST[:PORT], https://HOST[:PORT] or http+unix:///PATH"
 NETWORK_FORMS = "a network such as 10.0.0.0/8 or 2001:db8::/32, or one address"
 HOST_FORMS = "a host name or address without scheme, port or path, such as exam.uni.example"
-STORE_FORMS = "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH"
+STORE_FORMS = (
+    "redis://HOST:PORT/DB, rediss://HOST:PORT/DB, unix:///PATH, redis+sentinel://HOST:PORT,HOST:PORT/NAME"
+    " or redis+cluster://HOST:PORT,HOST:PORT (rediss+... with TLS)"
+)
+STORE_PATTERN = r"^(?:rediss?(?:\+(?:sentinel|cluster))?|unix)://"
 
 DEFAULT_PUBLIC = "0.0.0.0:8080"
 DEFAULT_ADMIN = "127.0.0.1:9090"
@@ -31,6 +35,10 @@ MAX_UNIX_PATH_BYTES = 107
 _HOST_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]/@?#\s]*)):(\d{1,5})", re.ASCII)
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?", re.ASCII)
+_DATABASE = r"\d{0,4}"
+_PRIMARY = rf"[A-Za-z0-9._-]{{1,64}}(?:/{_DATABASE})?"
+"""Characters that Sentinel allows in a name."""
+
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -184,13 +192,14 @@ def parse_store_url(text: str) -> str:
     scheme, found, rest = text.partition("://")
     match scheme if found else "":
         case "redis" | "rediss":
-            authority, _, database = rest.partition("?")[0].rpartition("@")[2].partition("/")
-            if not re.fullmatch(r"\d{0,4}", database, re.ASCII):
-                raise BadValueError("what follows the slash is not the number of a database", STORE_FORMS)
-            try:
-                parse_host_port(authority if re.search(r":\d+$", authority) else f"{authority}:6379")
-            except BadValueError:
-                raise BadValueError("not the URL of a store", STORE_FORMS) from None
+            _store_hosts(rest, _DATABASE, "what follows the slash is not the number of a database", several=False)
+            return text
+        case "redis+sentinel" | "rediss+sentinel":
+            missing = "sentinels are asked for a primary by its name: what follows the slash is NAME or NAME/DB"
+            _store_hosts(rest, _PRIMARY, missing, several=True)
+            return text
+        case "redis+cluster" | "rediss+cluster":
+            _store_hosts(rest, r"0?", "a cluster has one database, 0", several=True)
             return text
         case "unix":
             _unix_path(unquote(rest.partition("?")[0].rpartition("@")[2]), "the URL")
@@ -202,6 +211,18 @@ def parse_store_url(text: str) -> str:
             raise BadValueError("not the URL of a store", STORE_FORMS)
         case _:
             raise BadValueError(f"{quoted(scheme)} is not a scheme of a store", STORE_FORMS)
+
+
+def _store_hosts(rest: str, tail: str, wrong: str, *, several: bool) -> None:
+    """What a store's URL says behind its scheme: hosts, and a path that matches `tail`."""
+    authority, _, path = rest.partition("?")[0].rpartition("@")[2].partition("/")
+    if not re.fullmatch(tail, path, re.ASCII):
+        raise BadValueError(wrong, STORE_FORMS)
+    for host in authority.split(",") if several else (authority,):
+        try:
+            parse_host_port(host if re.search(r":\d+$", host) else f"{host}:6379")
+        except BadValueError:
+            raise BadValueError("not the URL of a store", STORE_FORMS) from None
 
 
 def _host(name: str, text: str) -> str:

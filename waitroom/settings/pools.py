@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from waitroom.settings.identity import Priority
 from waitroom.settings.later import Adaptive, Health, Recovery
-from waitroom.settings.part import Part, later
+from waitroom.settings.part import Part
 from waitroom.settings.spelling import (
     AnyText,
     Auto,
@@ -108,7 +108,10 @@ class Admission(Part):
     burst: Annotated[int, whole(1, 100_000)] = Field(
         default_factory=_default_burst, description="Admissions at once after a quiet time. Default: 2 s of the rate."
     )
-    adaptive: Adaptive | None = later(None, "Let the rate move with the backends' health.")
+    adaptive: Adaptive | None = Field(
+        default=None,
+        description="Let the rate move with the backends' health, up to `rate`. Their max_inflight is then auto by default.",
+    )
 
 
 class Session(Part):

@@ -307,7 +307,7 @@ BackendAddress = Annotated[
 ]
 NetworkRange = Annotated[Network, parsed(addresses.parse_network, str, addresses.NETWORK_FORMS)]
 StoreUrl = Annotated[
-    str, parsed(addresses.parse_store_url, str, addresses.STORE_FORMS, pattern=r"^(?:rediss?|unix)://")
+    str, parsed(addresses.parse_store_url, str, addresses.STORE_FORMS, pattern=addresses.STORE_PATTERN)
 ]
 Texts = Annotated[
     dict[Language, Text],

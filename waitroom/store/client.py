@@ -1,4 +1,4 @@
-"""The client of the line: one per worker, with one connection that one task owns.
+"""The client of the line: one per worker, with one connection a server, each owned by one task.
 
 Law: no task, future or call of its own for a request. What arrives within 2 ms, or while the call before is under
 way, shares one call a pool. Everything is bounded: queues, batches, the time until an answer. While the store is away
@@ -6,10 +6,7 @@ presences and checks fail at once; touches, releases and leaves wait for it.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -17,78 +14,35 @@ from waitroom.admission.draw import Lot
 from waitroom.admission.line import Announced, Lane, Moved, Presence, Rules, Snapshot, Touch, Touched
 from waitroom.admission.recovery import Return
 from waitroom.admission.waits import Wait
-from waitroom.errors import LibraryError, StoreAwayError, StoreError
+from waitroom.errors import LibraryError, StoreAwayError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
-from waitroom.store.returning import ReturnDone, Returns, reports
-from waitroom.store.talker import Talker, rules_command
-from waitroom.store.wire import Reply, parse_url
-from waitroom.store.work import (
-    CheckDone,
-    Endings,
-    Inquiry,
-    Job,
-    PresentDone,
-    Presents,
-    Scope,
-    Touches,
-    WhereDone,
-    Work,
-    tell,
-)
+from waitroom.store.places import Places
+from waitroom.store.proof import rules_command
+from waitroom.store.queues import Patience, PoolQueues
+from waitroom.store.returning import ReturnDone, reports
+from waitroom.store.talker import Talker
+from waitroom.store.wire import Reply
+from waitroom.store.work import CheckDone, Inquiry, Job, PresentDone, Scope, WhereDone, Work, tell
 from waitroom.tasks import spawn, stop
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 GATHER_S = 0.002
 """How long the first of a batch waits for others."""
-
-BATCH_PRESENT = 256
-BATCH_TOUCH = 512
-"""Tickets or passes in one call: 1 to 3 ms of the store's time."""
-
-BATCH_ENDINGS = 128
-BATCH_JOBS = 64
 
 QUEUE_PRESENT = 50_000
 """Presences and checks that wait for a call: what the store does in a third of a second."""
 
-QUEUE_TOUCH = 200_000
-"""Passes whose use is not told yet, a pool: more than any worker serves in a second."""
-
-QUEUE_ENDINGS = 20_000
-"""Releases, and leaves, that wait for a store that is away."""
-
 QUEUE_JOBS = 1_000
 QUEUE_INQUIRIES = 500
-"""Beyond this many jobs nobody is told where they stand: half of the queue is the conductor's and the operators'."""
+"""Beyond this many jobs of a pool nobody is told where they stand: half is the conductor's and the operators'."""
 
 FLUSH_S = 1.0
 """How often uses of passes are told."""
 
 CLOSE_S = 2.0
 """Time for the last touches and releases when the worker goes."""
-
-
-@dataclass(slots=True)
-class _Pool:
-    """What waits for one pool."""
-
-    scope: Scope
-    rules: Rules | None = None
-    presents: deque[tuple[Presence, PresentDone]] = field(default_factory=deque)
-    checks: deque[tuple[Touch, CheckDone]] = field(default_factory=deque)
-    returns: deque[tuple[Return, ReturnDone]] = field(default_factory=deque)
-    used: dict[str, Touch] = field(default_factory=dict)
-    flushing: list[Touch] = field(default_factory=list)
-    releases: deque[tuple[str, ...]] = field(default_factory=deque)
-    leaves: deque[tuple[str, ...]] = field(default_factory=deque)
-
-    def untold(self) -> bool:
-        """Whether something would be lost if the worker went now."""
-        return bool(self.used or self.flushing or self.releases or self.leaves)
 
 
 class LineStore:
@@ -102,32 +56,40 @@ class LineStore:
         on_touched: Callable[[str, Touched], None] = lambda _pool, _touched: None,
         on_up: Callable[[bool], None] = lambda _up: None,
         observe_call: Callable[[float], None] = lambda _seconds: None,
+        on_failure: Callable[[str], None] = lambda _kind: None,
     ) -> None:
-        self._pools = {name: _Pool(Scope(name, keys)) for name, keys in pools.items()}
+        self._pools = {name: PoolQueues(Scope(name, keys)) for name, keys in pools.items()}
+        self._leases: dict[str, PoolQueues] = {}
         self._on_touched = on_touched
         self._tell_up = on_up
-        self._jobs: deque[Job | Inquiry] = deque()
+        self._observe_call = observe_call
+        self._on_failure = on_failure
         self._waiting = 0
         self._loop = asyncio.get_running_loop()
+        self._patience = Patience()
         self._gathering: asyncio.TimerHandle | None = None
         self._ticking: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._talker = Talker(
-            parse_url(url), take=self._take, rules_of=self._rules_of, on_up=self._on_up, observe_call=observe_call
-        )
+        self._places = Places(url)
+        self._talkers: dict[str, Talker] = {}
+        """One for all; of a cluster one a pool, and one a lease that has no pool of its name."""
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        for name in self._pools if self._places.apart else ("",):
+            self._talk(name)
 
     @property
     def up(self) -> bool:
-        """Whether the store answers."""
-        return self._talker.up
+        """Whether the store answers, in a cluster for any pool."""
+        return any(talker.up for talker in self._talkers.values())
 
     async def start(self, wait_s: float = 5.0) -> bool:
         """Begin to connect, for ever; returns whether the store answered within `wait_s`."""
-        self._task = spawn(self._talker.run(), name="store")
+        for name, talker in self._talkers.items():
+            self._tasks[name] = spawn(talker.run(), name=f"store {name}".strip())
         self._ticking = self._loop.call_later(FLUSH_S, self._tick)
         try:
             async with asyncio.timeout(wait_s):
-                await self._talker.came_up()
+                for talker in tuple(self._talkers.values()):
+                    await talker.came_up()
         except TimeoutError:
             return False
         return True
@@ -138,16 +100,20 @@ class LineStore:
             self._ticking.cancel()
         try:
             async with asyncio.timeout(CLOSE_S):
-                while self.up and any(pool.untold() for pool in self._pools.values()):
+                while any(pool.untold() and self._talker(name).up for name, pool in self._pools.items()):
                     self._flush()
-                    self._talker.wake()
-                    await self._talker.idle()
+                    for talker in self._talkers.values():
+                        talker.wake()
+                        await talker.idle()
         except TimeoutError:
             log.warning("store_left_untold")
-        await stop(self._task)
+        for task in self._tasks.values():
+            await stop(task)
         if self._gathering is not None:
             self._gathering.cancel()
-        self._fail_waiting(StoreAwayError("the worker is going"))
+        self._patience.close()
+        for name in (*self._pools, *self._leases):
+            self._fail_waiting(name, StoreAwayError("the worker is going", "left"))
 
     def set_pools(self, pools: Mapping[str, PoolKeys]) -> None:
         """New settings: other pools, backends or exams. What waits for a pool that is gone fails."""
@@ -155,53 +121,69 @@ class LineStore:
             if name in self._pools:
                 self._pools[name].scope.keys = keys
             else:
-                self._pools[name] = _Pool(Scope(name, keys))
+                self._pools[name] = PoolQueues(Scope(name, keys))
+                if self._places.apart and name not in self._talkers:
+                    self._talk(name)
         for name in self._pools.keys() - pools.keys():
-            self._fail_pool(self._pools.pop(name), LibraryError(f"pool {name} is gone"))
+            gone = self._pools.pop(name)
+            self._waiting -= gone.fail_waiting(LibraryError(f"pool {name} is gone"))
+            if name in self._talkers and name not in self._leases:
+                del self._talkers[name]
+                self._tasks.pop(name).cancel()
 
     def present(self, pool: str, presence: Presence, done: PresentDone) -> None:
         """A visitor shows up; `done` is called exactly once, never from within this call."""
-        if self._accepts(done):
+        if self._talker(pool).up and self._waiting < QUEUE_PRESENT:
             self._pools[pool].presents.append((presence, done))
             self._waiting += 1
             self._gather()
+        else:
+            self._pools[pool].alone(presence)
+            self._loop.call_soon(done, self._refusal(pool))
 
     def check(self, pool: str, touch: Touch, done: CheckDone) -> None:
-        """Ask what became of a session, and keep it alive; `done` as with `present`."""
-        if self._accepts(done):
-            self._pools[pool].checks.append((touch, done))
+        """Ask what became of a session, and keep it alive; `done` as with `present`, and within `PROMPT_S`."""
+        if self._talker(pool).prompt() and self._waiting < QUEUE_PRESENT:
+            self._pools[pool].checks.append(self._patience.begin(touch, done))
             self._waiting += 1
             self._gather()
+        else:
+            self._loop.call_soon(done, self._refusal(pool))
 
     def come_back(self, pool: str, return_: Return, done: ReturnDone) -> None:
         """The holder of a pass wants its session, whose backend is down or comes back; `done` as with `present`."""
-        if self._accepts(done):
+        if self._talker(pool).up and self._waiting < QUEUE_PRESENT:
             self._pools[pool].returns.append((return_, done))
             self._waiting += 1
             self._gather()
+        else:
+            self._loop.call_soon(done, self._refusal(pool))
 
     def where(self, pool: str, visitor: str, exam: str, order: int, done: WhereDone) -> None:
         """Ask where a ticket of this order key stands, which is no heartbeat; `done` as with `present`."""
-        if not self.up or len(self._jobs) >= QUEUE_INQUIRIES:
-            self._loop.call_soon(done, self._refusal())
+        asked = self._pools[pool]
+        if not self._talker(pool).up or len(asked.jobs) >= QUEUE_INQUIRIES:
+            self._loop.call_soon(done, self._refusal(pool))
             return
-        self._jobs.append(Inquiry(self._pools[pool].scope, visitor, exam, order, done))
+        asked.jobs.append(Inquiry(asked.scope, visitor, exam, order, done))
         self._gather()
 
     def touch(self, pool: str, touch: Touch) -> None:
         """A session was used; the store is told within a second, and `on_touched` hears what it says."""
-        used = self._pools[pool].used
-        if len(used) < QUEUE_TOUCH or touch.visitor in used:
-            used[touch.visitor] = touch
+        self._pools[pool].use(touch)
 
     def release(self, pool: str, visitor: str, reason: str) -> None:
         """A session has ended. Told to the store as soon as it can be; what was not told before is forgotten."""
-        self._pools[pool].used.pop(visitor, None)
-        self._end(self._pools[pool].releases, (visitor, reason))
+        queues = self._pools[pool]
+        queues.used.pop(visitor, None)
+        queues.end(queues.releases, (visitor, reason))
+        self._gather()
 
     def leave(self, pool: str, visitor: str) -> None:
         """A ticket gives up its place. Told to the store as soon as it can be."""
-        self._end(self._pools[pool].leaves, (visitor,))
+        queues = self._pools[pool]
+        queues.end(queues.leaves, (visitor,))
+        self._gather()
 
     async def snapshot(self, pool: str) -> Snapshot:
         """The pool as it is."""
@@ -219,9 +201,10 @@ class LineStore:
         """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
         return codec.departures(await self._pool_job(pool, "wr_sweep"))
 
-    async def set_live(self, pool: str, fields: Mapping[str, str]) -> None:
-        """Set what lies over the rules of a pool; an empty value takes it away."""
-        await self._pool_job(pool, "wr_live", tuple(word for pair in fields.items() for word in pair))
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Set what lies over the rules of a pool, "" for no more of it; gives what was there before."""
+        reply = await self._pool_job(pool, "wr_live", tuple(word for pair in fields.items() for word in pair))
+        return {name: before.decode() for name, before in zip(fields, reply[2:], strict=True)}
 
     async def report(self, pool: str, worker: str, text: str) -> dict[str, str]:
         """Tell what a worker saw of the backends; gives what all that live have told."""
@@ -230,9 +213,7 @@ class LineStore:
     async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
         """Say something on the pages of a pool, or of one exam; None: nothing any more. Gives what was said before."""
         own = (exam, for_ms, codec.announcement(said) if said else "")
-        reply = await self._ask(
-            self._pools[pool].scope, lambda scope: call(pool, "wr_announce", scope.backends(), (), own)
-        )
+        reply = await self._ask(self._pools[pool], lambda scope: call(pool, "wr_announce", scope.backends(), (), own))
         return codec.announced(reply[2].decode()) if reply[2] else None
 
     async def draw(self, pool: str, proposed: Mapping[str, Lot]) -> dict[str, Lot]:
@@ -245,42 +226,60 @@ class LineStore:
 
     async def write_rules(self, pool: str, rules: Rules) -> int:
         """Put rules in force, now and whenever the store has lost them; returns the version that is in force."""
-        self._pools[pool].rules = rules
-        return int((await self._ask(self._pools[pool].scope, lambda scope: rules_command(scope, rules)))[2])
+        self._pools[pool].scope.rules = rules
+        reply = await self._ask(self._pools[pool], rules_command)
+        version: int = reply[2]
+        return version
 
     async def lease(self, name: str, owner: str, ttl_ms: int) -> bool:
         """Take or renew a lease; whether `owner` has it now."""
         command: list[Argument] = ["FCALL", "wr_lease", 1, lease_key(name), owner, ttl_ms]
-        return bool(await self._ask(Scope("", PoolKeys(())), lambda _scope: command))
+        queues = self._leases.get(name)
+        if queues is None:
+            queues = self._leases[name] = PoolQueues(Scope(name, PoolKeys(())))
+            if self._places.apart and name not in self._talkers:
+                self._talk(name)
+        return bool(await self._ask(queues, lambda _scope: command))
+
+    def _talk(self, name: str) -> None:
+        """Keep a connection for what this serves: a pool and a lease of a cluster, or "": all."""
+        self._talkers[name] = talker = Talker(
+            self._places.of(name),
+            take=lambda: self._take(name),
+            greetings=lambda pool: self._greetings(name, pool),
+            on_up=lambda up: self._on_up(name, up),
+            on_failure=self._on_failure,
+            observe_call=self._observe_call,
+            serves=name,
+        )
+        if self._ticking is not None:
+            self._tasks[name] = spawn(talker.run(), name=f"store {name}")
+
+    def _talker(self, pool: str) -> Talker:
+        return self._talkers.get(pool) or self._talkers[""]
+
+    def _served(self, name: str) -> list[PoolQueues]:
+        if not name:
+            return [*self._leases.values(), *self._pools.values()]
+        return [found[name] for found in (self._leases, self._pools) if name in found]
 
     async def _pool_job(self, pool: str, function: str, own: tuple[Argument, ...] = ()) -> Reply:
         return await self._ask(
-            self._pools[pool].scope, lambda scope: call(scope.pool, function, scope.backends(), scope.exams(), own)
+            self._pools[pool], lambda scope: call(scope.pool, function, scope.backends(), scope.exams(), own)
         )
 
-    async def _ask(self, scope: Scope, make: Callable[[Scope], list[Argument]]) -> Reply:
-        if not self.up or len(self._jobs) >= QUEUE_JOBS:
-            raise self._refusal()
+    async def _ask(self, queues: PoolQueues, make: Callable[[Scope], list[Argument]]) -> Reply:
+        name = queues.scope.pool
+        if not self._talker(name).up or len(queues.jobs) >= QUEUE_JOBS:
+            raise self._refusal(name)
         future = self._loop.create_future()
-        self._jobs.append(Job(scope, make, future))
+        queues.jobs.append(Job(queues.scope, make, future))
         self._gather()
         return await future
 
-    def _accepts(self, done: Callable[[Any], None]) -> bool:
-        if self.up and self._waiting < QUEUE_PRESENT:
-            return True
-        self._loop.call_soon(done, self._refusal())
-        return False
-
-    def _refusal(self) -> StoreAwayError:
-        return StoreAwayError("too much waits for the store" if self.up else "the store is away")
-
-    def _end(self, queue: deque[tuple[str, ...]], ending: tuple[str, ...]) -> None:
-        if len(queue) >= QUEUE_ENDINGS:
-            queue.popleft()
-            log.error("store_endings_lost", count=1, error="too many wait")
-        queue.append(ending)
-        self._gather()
+    def _refusal(self, pool: str) -> StoreAwayError:
+        slow = self._talker(pool).up
+        return StoreAwayError("the store is slow, or too much waits" if slow else "the store is away", "silent")
 
     def _gather(self) -> None:
         if self._gathering is None:
@@ -288,112 +287,48 @@ class LineStore:
 
     def _gathered(self) -> None:
         self._gathering = None
-        self._talker.wake()
+        for talker in self._talkers.values():
+            talker.wake()
 
     def _tick(self) -> None:
         self._ticking = self._loop.call_later(FLUSH_S, self._tick)
         self._flush()
-        self._talker.tick()
+        for name, pool in self._pools.items():
+            if self._talker(name).up:
+                pool.prove()
+        for talker in self._talkers.values():
+            talker.tick()
 
     def _flush(self) -> None:
-        if not self.up:
-            return
-        for pool in self._pools.values():
-            if pool.used:
-                pool.flushing.extend(pool.used.values())
-                pool.used = {}
+        for name, pool in self._pools.items():
+            if self._talker(name).up:
+                pool.flush()
 
-    def _rules_of(self, pool: str) -> Rules | None:
-        return self._pools[pool].rules if pool in self._pools else None
+    def _greetings(self, name: str, pool: str) -> list[Work]:
+        away_ms = int(self._talkers[name].away_s * 1000)
+        served = self._served(name)
+        return [said for each in served if pool in ("", each.scope.pool) for said in each.greetings(away_ms)]
 
-    def _on_up(self, up: bool) -> None:
-        if not up:
-            self._fail_waiting(StoreAwayError("the store is away"))
+    def _on_up(self, name: str, up: bool) -> None:
+        if up:
+            for queues in self._served(name):
+                queues.greeted()
+        else:
+            self._fail_waiting(name, StoreAwayError("the store is away"))
         tell(self._tell_up, up)
 
-    def _fail_waiting(self, error: StoreError) -> None:
-        while self._jobs:
-            self._jobs.popleft().fail(error)
-        for pool in self._pools.values():
-            self._fail_pool(pool, error)
+    def _fail_waiting(self, name: str, error: StoreAwayError) -> None:
+        for queues in self._served(name):
+            self._waiting -= queues.fail_waiting(error)
 
-    def _fail_pool(self, pool: _Pool, error: StoreError) -> None:
-        asked = [done for queue in (pool.presents, pool.checks, pool.returns) for _, done in queue]
-        self._waiting -= len(asked)
-        pool.presents.clear()
-        pool.checks.clear()
-        pool.returns.clear()
-        for done in asked:
-            tell(done, error)
-
-    def _take(self) -> list[Work]:
+    def _take(self, name: str) -> list[Work]:
         """Everything for the next round: of each pool at most one call of each kind."""
-        works: list[Work] = [self._jobs.popleft() for _ in range(min(BATCH_JOBS, len(self._jobs)))]
-        for pool in self._pools.values():
-            works.extend(self._take_from(pool))
-        if (
-            self._jobs
-            or self._waiting
-            or any(pool.flushing or pool.leaves or pool.releases for pool in self._pools.values())
-        ):
+        works: list[Work] = []
+        served = self._served(name)
+        for queues in served:
+            asked = queues.waiting
+            works.extend(queues.take(self._on_touched))
+            self._waiting -= asked - queues.waiting
+        if any(queues.urgent() for queues in served):
             self._gather()  # more than one round can carry
         return works
-
-    def _take_from(self, pool: _Pool) -> Iterator[Work]:
-        if pool.leaves:
-            yield _endings(pool.scope, "wr_leave", pool.leaves)
-        if pool.releases:
-            yield _endings(pool.scope, "wr_release", pool.releases)
-        if pool.checks:
-            yield self._checks(pool)
-        if pool.returns:
-            come = _take_left(pool.returns, BATCH_TOUCH)
-            self._waiting -= len(come)
-            yield Returns(pool.scope, [return_ for return_, _ in come], [done for _, done in come])
-        if pool.flushing:
-            yield self._touches(pool)
-        if pool.presents:
-            asked = _take_left(pool.presents, BATCH_PRESENT)
-            self._waiting -= len(asked)
-            yield Presents(pool.scope, [presence for presence, _ in asked], [done for _, done in asked])
-
-    def _checks(self, pool: _Pool) -> Touches:
-        asked = _take_left(pool.checks, BATCH_TOUCH)
-        self._waiting -= len(asked)
-
-        def done(answers: list[Touched]) -> None:
-            for (_, callback), answer in zip(asked, answers, strict=True):
-                tell(callback, answer)
-
-        def failed(error: StoreError) -> None:
-            for _, callback in asked:
-                tell(callback, error)
-
-        return Touches(pool.scope, [touch for touch, _ in asked], done, failed)
-
-    def _touches(self, pool: _Pool) -> Touches:
-        batch = pool.flushing[-BATCH_TOUCH:]
-        del pool.flushing[-BATCH_TOUCH:]
-
-        def done(answers: list[Touched]) -> None:
-            for answer in answers:
-                tell(lambda heard: self._on_touched(pool.scope.pool, heard), answer)
-
-        def failed(error: StoreError) -> None:
-            if not error.retry:
-                log.error("store_touches_lost", count=len(batch), error=str(error))
-                return
-            for touch in batch:  # unless there is a later use
-                pool.used.setdefault(touch.visitor, touch)
-
-        return Touches(pool.scope, batch, done, failed)
-
-
-def _take_left(queue: deque[T], bound: int) -> list[T]:
-    return [queue.popleft() for _ in range(min(bound, len(queue)))]
-
-
-def _endings(scope: Scope, function: str, queue: deque[tuple[str, ...]]) -> Endings:
-    taken = _take_left(queue, BATCH_ENDINGS)
-    own = [word for ending in taken for word in ending]
-    return Endings(scope, function, own, lambda: queue.extendleft(reversed(taken)))

@@ -35,7 +35,7 @@ OK, NO_RULES, NAME_THESE = 0, 1, 2
 _CONFIRMED, _HIDDEN, _MAY_ENTER, _PAGE, _LANE, _EXAM = 1, 2, 4, 8, 16, 64
 _TOLD_BEFORE, _AS_IT_CAME, _IN_LANE = 16, 32, 64
 _KNOWN = 6
-_SAVED = 65_536
+_SAVED, _LAPSES = 65_536, 131_072
 _STATES = (State.WAITING, State.ADMITTED, State.LOBBY, State.RETURNING, State.HELD, State.DOWN)
 _STANDS = (None, State.WAITING, State.LOBBY, State.ADMITTED)
 _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
@@ -46,7 +46,10 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
     exams: dict[str, int] = {}
     positions: dict[str, int] = {"": 0}
     own: list[Argument] = []
+    stamped_us = 0
     for one in batch:
+        if one.stamped and one.arrival_us > stamped_us and not one.order_us:
+            stamped_us = one.arrival_us
         position = positions.get(one.exam)
         if position is None:
             position = positions[one.exam] = len(positions)
@@ -62,7 +65,8 @@ def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[A
             + one.lane * _LANE
             + position * _EXAM,
         )
-    own.append("known" if any(one.identity for one in batch) else "lanes")
+    word = "known" if any(one.identity for one in batch) else "lanes"
+    own.append(f"{word}:{stamped_us}" if stamped_us else word)
     return exams, own
 
 
@@ -112,7 +116,8 @@ def touch_arguments(batch: Iterable[Touch]) -> tuple[tuple[str, ...], list[Argum
     own: list[Argument] = []
     for one in batch:
         position = positions.setdefault(one.backend, len(positions) + 1)
-        own += (one.visitor, position + one.saved * _SAVED, one.admitted_ms, one.keep_until_ms)
+        marked = position + one.saved * _SAVED + one.lapses * _LAPSES
+        own += (one.visitor, marked, one.admitted_ms, one.keep_until_ms)
     return tuple(positions), own
 
 

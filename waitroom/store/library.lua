@@ -15,7 +15,8 @@ Every function but wr_version and wr_lease works on one pool and begins with the
 What the keys hold:
 
   rules    hash: version, text (JSON of wr_rules), retired (backends of before that may still have sessions)
-  state    hash: seen (ms of the last call), mercy (nothing expires before), freeze (nobody is admitted before), born
+  state    hash: seen (ms of the last call), past (the latest ms of all calls where that is not seen: the clock went
+           back, or others proved it), mercy (nothing expires before), freeze (nobody is admitted before), born
            (ms of the first call), told:<reason> (departures that a sweep has told), arrival (us of the last arrival),
            flow (admissions in 1,000 s), opens (earliest pending opening), pull (1: deadlines lie too far ahead),
            open:<exam> (opening ms of an exam with a lobby), exam:<exam> (its number in deadlines), exams (the last
@@ -46,6 +47,8 @@ What the keys hold:
   back:    zset: holder of a session of before who is present and waits for this backend -> order key
   backdue: zset: the same -> deadline ms of its next heartbeat
 
+A function that can be called stands in a block with what it alone needs: a chunk of Lua has at most 200 locals.
+
 An order key is lane * 3e15 + us: of the arrival, or of the place that was drawn. Doubles are exact up to 2^53 =
 9.007e15, which lane 2 reaches in the year 2065 (us of 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is
 lost on the way. ]]
@@ -74,6 +77,8 @@ local GAP_MS = 15000             -- silence that means an outage: the conductor 
 local MERCY_MS = 60000
 local BACK_MS = 1000             -- a clock that goes back by more has jumped
 local RESTORE_MS = 60000         -- law 9: two poll intervals
+local CUT_MERCY_MS = 15000       -- after a short cut: who could not be heard asks again within 3 s, a page alone in 12 s
+local SETTLE_MS = 4000           -- after a cut newcomers stamped meanwhile ask again within this, and enter in their order
 local SLOT_MS = 10000
 local SLOTS = 60                 -- ten minutes of flow are kept
 local FLOW_SLOTS = 6             -- flow for polls is measured over a minute
@@ -94,7 +99,7 @@ local RAMP_SECONDS = 1           -- what a ramp saves up at most
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN, KNOWN = 0, 1, 2, 3, 4, 5, 6
 local LIVE, LAPSED, RELEASED = 0, 1, 2
-local SAVED = 65536
+local SAVED, LAPSES = 65536, 131072
 local STAYS, BACK, LOST, ENDED = 0, 1, 2, 3
 local TOLD_BEFORE, AS_IT_CAME, IN_LANE = 16, 32, 64
 
@@ -228,16 +233,28 @@ local function save(pool)
   redis.call('HSET', pool.state, unpack(pool.changed))
 end
 
+local function be_merciful(pool, ms)
+  pool.mercy = max(pool.mercy, pool.now + ms)
+  change(pool, 'mercy', pool.mercy)
+end
+
+local function freeze_for(pool, ms)
+  pool.freeze = max(pool.freeze, pool.now + ms)
+  change(pool, 'freeze', pool.freeze)
+end
+
 -- Reads the state and judges the clock: silence means an outage, after which nothing expires for a while; a clock
 -- that went back leaves deadlines too far ahead, which the next sweeps pull in.
 local function read_state(pool)
   local found = redis.call(
-    'HMGET', pool.state, 'seen', 'mercy', 'freeze', 'born', 'arrival', 'flow', 'opens', 'opened', 'owed')
+    'HMGET', pool.state, 'seen', 'mercy', 'freeze', 'born', 'arrival', 'flow', 'opens', 'opened', 'owed', 'past')
   local now, seen = pool.now, tonumber(found[1])
   pool.mercy, pool.freeze = tonumber(found[2]) or 0, tonumber(found[3]) or 0
   pool.born, pool.arrival = tonumber(found[4]), tonumber(found[5]) or 0
   pool.flow_milli, pool.opens = tonumber(found[6]) or 0, tonumber(found[7]) or 0
   pool.opened, pool.owed = tonumber(found[8]), tonumber(found[9]) or 0
+  pool.latest = max(seen or 0, tonumber(found[10]) or 0)
+  if seen and now < seen then change(pool, 'past', pool.latest) end
   if not pool.born then
     pool.born = now
     change(pool, 'born', now)
@@ -253,6 +270,18 @@ local function read_state(pool)
     change(pool, 'born', pool.born)
     change(pool, 'pull', 1)
   end
+end
+
+-- Law 9: somebody proved that this store has forgotten the last that it said, up to `known_us`: a replica that was behind
+-- took over, or a file lost its end. Admissions wait until the line is whole again; newcomers come behind all who may
+-- have been forgotten; and one loss is proved once.
+local function prove_older(pool, known_us)
+  pool.arrival = max(pool.arrival, known_us, pool.now_us)
+  pool.latest = max(pool.latest, floor(known_us / 1000))
+  change(pool, 'arrival', pool.arrival)
+  change(pool, 'past', pool.latest)
+  be_merciful(pool, MERCY_MS)
+  if pool.freeze - pool.now <= SETTLE_MS then freeze_for(pool, RESTORE_MS) end
 end
 
 -- Law 9: somebody proved that they were here before this store remembers anything. Admissions wait until the line is
@@ -978,6 +1007,7 @@ local function ticket_of(pool, index, visitor, kind, arrival, order)
   }
 end
 
+do
 local function tell(reply, n, ticket, told, asked)
   local state, backend, admitted = told.state, told.backend or 0, told.admitted or 0
   if asked.lanes and ticket.kind.lane ~= asked.lane then state = state + IN_LANE * (ticket.kind.lane + 1) end
@@ -1001,11 +1031,11 @@ end
 
 -- How a worker asks, by the word behind its last ticket. Takes the word away.
 local function take_word(args)
-  local word = args[#args]
+  local word, stamped_us = string.match(args[#args], '^(%a+):?(%d*)$')
   local asked = {brief = word == 'brief' or word == 'lanes' or word == 'known', known = word == 'known'}
   asked.lanes = asked.brief and word ~= 'brief'
   if asked.brief then args[#args] = nil end
-  return asked
+  return asked, stamped_us
 end
 
 --[[ wr_present: a batch of visitors shows up: newcomers join, tickets beat, whoever's turn it is enters.
@@ -1013,7 +1043,8 @@ KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, place (arrival_us, 0 for a newcomer; then : and order_us or 0, if there
        is one or what follows; then : and keyed hashes of whose ticket it is, with commas), mix (1 confirmed + 2 hidden
        + 4 may enter + 8 page + 16 * lane + 64 * position of its exam in ARGV, 0 for none; behind the last ticket stands
-       how to reply: lanes, known where hashes are to be looked at, brief as workers of version 4 ask)
+       how to reply: lanes, known where hashes are to be looked at, brief as workers of version 4 ask; and, after a
+       colon, the latest arrival_us in these tickets that a store stamped)
 Reply  0, now_ms, then of each ticket: state (+ 16: told before), ahead, waiting, next_poll_ms; and, unless 32 is added
        to the state (it waits as it came), arrival_us, position of its backend in ARGV or 0, admitted_ms. If lanes, to
        the state is added 64 * (1 + lane) of a ticket that is in another lane than it says. If known, state 6 says: this
@@ -1021,10 +1052,12 @@ Reply  0, now_ms, then of each ticket: state (+ 16: told before), ahead, waiting
        If none of the three, as workers of version 1 ask: state, arrival_us, position of its backend, admitted_ms,
        ahead, waiting, next_poll_ms ]]
 local function wr_present(keys, args)
-  local asked = take_word(args)
+  local asked, stamped_us = take_word(args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
   read_state(pool)
+  stamped_us = tonumber(stamped_us)
+  if stamped_us and stamped_us > pool.arrival and stamped_us <= pool.now_us then prove_older(pool, stamped_us) end
   local missing = due_openings(pool)
   if #missing > 0 then return {2, {}, missing} end
   settle_openings(pool)
@@ -1069,10 +1102,18 @@ local function wr_present(keys, args)
   save(pool)
   return reply
 end
+redis.register_function('wr_present', wr_present)
+end
 
 -- When a session lapses: idle timeout within max duration, and never before the end of its exam.
 local function lapse_ms(pool, admitted, keep)
   return max(min(pool.now + pool.rules.idle_ms, admitted + pool.rules.max_ms), keep)
+end
+
+-- The same for who has just shown a pass: while their exam runs they are in, whatever has passed (law 6).
+local function session_ms(pool, admitted, touch)
+  local expires = lapse_ms(pool, admitted, touch.keep)
+  return touch.over > pool.now and max(expires, pool.now + pool.rules.idle_ms) or expires
 end
 
 -- Starts (again) the session that a pass speaks of.
@@ -1095,7 +1136,7 @@ local function has_room(pool, backend)
 end
 
 local function touch_live(pool, touch, pass)
-  local expires = lapse_ms(pool, pass.admitted, touch.keep)
+  local expires = session_ms(pool, pass.admitted, touch)
   if expires <= pool.now then
     end_session(pool, touch.visitor, touch.backend, pool.now)
     count_ends(pool, 'lapsed', 1, max(0, pool.now - pass.admitted))
@@ -1111,7 +1152,7 @@ end
 
 -- A pass without a session: over, to be revived (law 6), or unknown because the store was lost (law 9).
 local function touch_dead(pool, touch, ended)
-  local expires = lapse_ms(pool, touch.admitted, touch.keep)
+  local expires = session_ms(pool, touch.admitted, touch)
   local known = ended and (ended < 0 and -ended or ended) >= touch.admitted
   if known and ended < 0 then return RELEASED, 0 end
   if expires <= pool.now then return LAPSED, 0 end
@@ -1119,17 +1160,18 @@ local function touch_dead(pool, touch, ended)
     if touch.admitted < pool.born then prove_loss(pool) end
     return resume(pool, touch, expires)
   end
-  if touch.keep > pool.now or has_room(pool, touch.backend) then
+  if touch.over > pool.now or has_room(pool, touch.backend) then
     count_admission(pool, 'return')
     return resume(pool, touch, expires)
   end
   return LAPSED, 0
 end
 
+do
 --[[ wr_touch: a batch of passes was used: their sessions live on, end, or start again.
 KEYS   the pool's
 ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV (+ 65536: its holder has saved
-       something), admitted_ms, keep_until_ms
+       something; + 131072: its slot is not kept until then), admitted_ms, end of its exam (ms) or 0
 Reply  0, now_ms, then of each pass: life (0 live, 1 lapsed, 2 released), expires_ms ]]
 local function wr_touch(keys, args)
   local pool = pool_of(keys, args)
@@ -1142,8 +1184,9 @@ local function wr_touch(keys, args)
     local position = tonumber(args[at + 1])
     local touch = {
       visitor = args[at], backend = pool.backends[position % SAVED], admitted = tonumber(args[at + 2]),
-      keep = tonumber(args[at + 3]), attempt = position >= SAVED and 1 or 0,
+      over = tonumber(args[at + 3]), attempt = floor(position / SAVED) % 2,
     }
+    touch.keep = position < LAPSES and touch.over or 0
     local pass = pass_of(redis.call('HGET', pool.passes, touch.visitor))
     local life, expires
     if pass and pass.backend == touch.backend.name then
@@ -1158,6 +1201,8 @@ local function wr_touch(keys, args)
   end
   save(pool)
   return reply
+end
+redis.register_function('wr_touch', wr_touch)
 end
 
 -- Who waits to come back stands among those who had a session before: in an open attempt first, then who was in first.
@@ -1253,6 +1298,7 @@ local function return_one(pool, return_)
   return let_back(pool, return_, target, pass)
 end
 
+do
 --[[ wr_return: holders of passes whose backend is down or comes back ask for their sessions (law 7): they wait, or go on.
 KEYS   the pool's
 ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV, admitted_ms, keep_until_ms, mix (1 in an
@@ -1281,6 +1327,8 @@ local function wr_return(keys, args)
   save(pool)
   return reply
 end
+redis.register_function('wr_return', wr_return)
+end
 
 -- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use.
 local function prolong(pool, backend)
@@ -1291,6 +1339,7 @@ local function prolong(pool, backend)
   end
 end
 
+do
 --[[ wr_live: sets what lies over the rules while it runs: phases of backends, the adaptive rate, what staff want.
 KEYS   the pool's
 ARGV   the pool's, then of each field: name, value (empty: no more of it)
@@ -1324,7 +1373,10 @@ local function wr_live(keys, args)
   save(pool)
   return reply
 end
+redis.register_function('wr_live', wr_live)
+end
 
+do
 --[[ wr_report: a worker tells what it saw of the backends, and hears what all have seen.
 KEYS   the pool's
 ARGV   the pool's, then worker, text
@@ -1345,7 +1397,10 @@ local function wr_report(keys, args)
   if #gone > 0 then redis.call('HDEL', pool.traffic, unpack(gone)) end
   return reply
 end
+redis.register_function('wr_report', wr_report)
+end
 
+do
 --[[ wr_release: sessions end before their time: log-out, attempt finished, staff. Their passes are dead from now on.
 KEYS   the pool's
 ARGV   the pool's, then of each session: visitor, reason
@@ -1376,7 +1431,10 @@ local function wr_release(keys, args)
   save(pool)
   return {0, pool.now, lived}
 end
+redis.register_function('wr_release', wr_release)
+end
 
+do
 --[[ wr_leave: tickets give up their places. A session that such a visitor holds ends too.
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor
@@ -1389,7 +1447,10 @@ local function wr_leave(keys, args)
   save(pool)
   return {0, pool.now, left}
 end
+redis.register_function('wr_leave', wr_leave)
+end
 
+do
 --[[ wr_rules: writes the rules of a pool whole, unless newer or the same are there.
 KEYS   the pool's
 ARGV   the pool's, then version, text: JSON of rate_milli, burst, idle_ms, max_ms, grace_ms, held (0 or 1), share
@@ -1420,6 +1481,8 @@ local function wr_rules(keys, args)
   save(pool)
   return {0, pool.now, version}
 end
+redis.register_function('wr_rules', wr_rules)
+end
 
 -- Backends and exams that hold something and that the call did not name.
 local function unnamed(pool)
@@ -1436,6 +1499,23 @@ local function unnamed(pool)
   return backends, exams
 end
 
+-- What staff say now: exam, at_ms, text, ... What has had its time is dropped by the next sweep.
+local function notices_of(pool)
+  local found, over = {}, {}
+  if not pool.notices then return found, over end -- a worker of before announcements asks
+  local fields = redis.call('HGETALL', pool.notices)
+  for at = 1, #fields, 2 do
+    local said, until_ms, text = string.match(fields[at + 1], '^(%d+) (%d+) (.*)$')
+    if until_ms == '0' or tonumber(until_ms) > pool.now then
+      found[#found + 1], found[#found + 2], found[#found + 3] = fields[at], tonumber(said), text
+    else
+      over[#over + 1] = fields[at]
+    end
+  end
+  return found, over
+end
+
+do
 -- Absent tickets whose grace is over leave the line.
 local function forget_absent(pool, due)
   local since = pool.now - pool.rules.grace_ms
@@ -1591,22 +1671,6 @@ local function untold_departures(pool)
   return untold
 end
 
--- What staff say now: exam, at_ms, text, ... What has had its time is dropped by the next sweep.
-local function notices_of(pool)
-  local found, over = {}, {}
-  if not pool.notices then return found, over end -- a worker of before announcements asks
-  local fields = redis.call('HGETALL', pool.notices)
-  for at = 1, #fields, 2 do
-    local said, until_ms, text = string.match(fields[at + 1], '^(%d+) (%d+) (.*)$')
-    if until_ms == '0' or tonumber(until_ms) > pool.now then
-      found[#found + 1], found[#found + 2], found[#found + 3] = fields[at], tonumber(said), text
-    else
-      over[#over + 1] = fields[at]
-    end
-  end
-  return found, over
-end
-
 --[[ wr_sweep: the conductor's second: opens, expires, forgets, measures. Bounded; the next one does what is left over.
 KEYS   the pool's
 ARGV   the pool's, nothing more
@@ -1638,7 +1702,10 @@ local function wr_sweep(keys, args)
   save(pool)
   return {0, pool.now, unpack(untold_departures(pool))}
 end
+redis.register_function('wr_sweep', wr_sweep)
+end
 
+do
 local function flow_of(pool)
   local slots, totals, found = {}, {}, {}
   local fields = redis.call('HGETALL', pool.flow)
@@ -1661,6 +1728,7 @@ local function flow_of(pool)
   return slots, totals
 end
 
+do
 --[[ wr_announce: says something on the pages of a pool or of one of its exams, in place of what was said before.
 KEYS   the pool's
 ARGV   the pool's, then exam (empty: the whole pool), ms for which it is said (0: for good), text (empty: say nothing)
@@ -1680,6 +1748,8 @@ local function wr_announce(keys, args)
     redis.call('HSET', pool.notices, exam, string.format('%.0f %.0f %s', pool.now, until_ms, text))
   end
   return {0, pool.now, before}
+end
+redis.register_function('wr_announce', wr_announce)
 end
 
 --[[ wr_snapshot: the pool as it is, changing nothing.
@@ -1722,7 +1792,10 @@ local function wr_snapshot(keys, args)
     (notices_of(pool)), returns, pool.live and redis.call('HGETALL', pool.live) or {},
   }
 end
+redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
+end
 
+do
 --[[ wr_waits: a page of the waits of a pool, changing nothing: of those still waiting in order, or of how others ended,
 the latest pages first. Who comes or goes while pages are read may be told twice; nobody is left out who was there.
 KEYS   the pool's
@@ -1746,7 +1819,10 @@ local function wr_waits(keys, args)
   end
   return {0, pool.now, page}
 end
+redis.register_function{function_name = 'wr_waits', callback = wr_waits, flags = {'no-writes'}}
+end
 
+do
 --[[ wr_where: where tickets stand, changing nothing: to ask is no heartbeat. The exams they come for must be named.
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, order key (it tells where an absent ticket would stand)
@@ -1775,7 +1851,10 @@ local function wr_where(keys, args)
   end
   return reply
 end
+redis.register_function{function_name = 'wr_where', callback = wr_where, flags = {'no-writes'}}
+end
 
+do
 --[[ wr_lane: staff move a ticket to another lane, where it keeps its order. Who was in before goes ahead of both lanes.
 KEYS   the pool's
 ARGV   the pool's, then visitor, lane (1 priority, 2 standard)
@@ -1800,7 +1879,10 @@ local function wr_lane(keys, args)
   redis.call('HSET', pool.who, 'lane:' .. visitor, lane)
   return {0, pool.now, 1, before}
 end
+redis.register_function('wr_lane', wr_lane)
+end
 
+do
 --[[ wr_draw: the seeds by which places are drawn: the first that is named for an opening stays, and stays when the
 opening moves. Once it has been used it is for nothing else: everybody may know it.
 KEYS   the pool's
@@ -1823,13 +1905,42 @@ local function wr_draw(keys, args)
   end
   return reply
 end
+redis.register_function('wr_draw', wr_draw)
+end
 
+do
+--[[ wr_prove: a worker shows what this store has said to it, so that a store that forgot it (law 9) is found out before
+anybody enters, and says how long it could not reach it, which is not the fault of those who wait. Writes only if
+there is something to write, but is refused where nothing could be written.
+KEYS   the pool's
+ARGV   the pool's, then the latest now_ms in a reply to that worker (0: none), for how many ms visitors could not be
+       heard (0: nobody noticed), whether newcomers were stamped meanwhile (0 or 1)
+Reply  0, now_ms, the latest now_ms that this store remembers or was shown, ms for which nobody is admitted ]]
+local function wr_prove(keys, args)
+  local pool = pool_of(keys, args)
+  local heard, cut_ms = tonumber(args[pool.first]), tonumber(args[pool.first + 1])
+  read_state(pool)
+  if cut_ms > 0 and pool.now >= pool.mercy then -- once for all workers, and seldom where one flaps
+    be_merciful(pool, cut_ms > GAP_MS and MERCY_MS or CUT_MERCY_MS)
+    if args[pool.first + 2] == '1' then freeze_for(pool, SETTLE_MS) end
+  end
+  if heard > pool.latest then prove_older(pool, heard * 1000) end
+  if #pool.changed > 0 then save(pool) end
+  return {0, pool.now, pool.latest, max(0, pool.freeze - pool.now)}
+end
+redis.register_function('wr_prove', wr_prove)
+end
+
+do
 --[[ wr_version: the version of this library; a newer one understands all that an older one was asked.
 KEYS   none
 ARGV   none
 Reply  version ]]
 local function wr_version() return VERSION end
+redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
+end
 
+do
 --[[ wr_lease: takes or renews a lease; only its owner renews it, and nobody takes it before it runs out.
 KEYS   lease
 ARGV   owner, ttl_ms
@@ -1841,21 +1952,5 @@ local function wr_lease(keys, args)
   redis.call('SET', lease, owner, 'PX', ttl_ms)
   return 1
 end
-
-redis.register_function('wr_present', wr_present)
-redis.register_function('wr_touch', wr_touch)
-redis.register_function('wr_return', wr_return)
-redis.register_function('wr_live', wr_live)
-redis.register_function('wr_report', wr_report)
-redis.register_function('wr_release', wr_release)
-redis.register_function('wr_leave', wr_leave)
-redis.register_function('wr_rules', wr_rules)
-redis.register_function('wr_sweep', wr_sweep)
-redis.register_function('wr_announce', wr_announce)
-redis.register_function('wr_lane', wr_lane)
-redis.register_function('wr_draw', wr_draw)
-redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
-redis.register_function{function_name = 'wr_waits', callback = wr_waits, flags = {'no-writes'}}
-redis.register_function{function_name = 'wr_where', callback = wr_where, flags = {'no-writes'}}
-redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
 redis.register_function('wr_lease', wr_lease)
+end

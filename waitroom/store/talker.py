@@ -1,8 +1,10 @@
 """The task that owns the connection: connects for ever, sends what there is to do, and judges replies.
 
 Law: one round trip at a time, each bounded by `CALL_S`; a wire that failed is dropped and all of its round is answered.
-A round takes what was gathered; what comes meanwhile gathers for the next.
-What a store that lost everything needs (library, rules) is given back to it without the askers noticing.
+A round takes what was gathered; what comes meanwhile gathers for the next. Nobody is served on a new connection before
+the store has the library and was shown what it said before (`greetings`): one that can only be read, is full, or has
+forgotten something is found out first. What a store that lost everything needs (library, rules) is given back to it
+without the askers noticing.
 """
 
 import asyncio
@@ -12,20 +14,27 @@ from collections.abc import Callable
 import hiredis
 import structlog
 
-from waitroom.admission.line import Rules
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec, library
-from waitroom.store.keys import Argument, call
-from waitroom.store.wire import Address, Answer, Reply, Wire
-from waitroom.store.work import Scope, Work
+from waitroom.store.keys import pool_key
+from waitroom.store.places import Place
+from waitroom.store.wire import Answer, Reply, Wire
+from waitroom.store.work import Work
 
 log = structlog.get_logger(__name__)
 
-CALL_S = 1.0
-"""A store that does not answer within this is away."""
+CALL_S = 2.0
+"""A store that does not answer within this is away: five times what one takes that is 200 ms off."""
+
+PROMPT_S = 0.25
+"""A store whose last answer took longer, or whose next has not come for longer, is not waited for by who may go on
+without it. In health a round takes a few ms."""
 
 BACKOFF_MIN_S = 0.05
 BACKOFF_MAX_S = 1.0
+
+REPORT_S = 30.0
+"""How often an outage that lasts is logged again."""
 
 RETRIES = 4
 """A call that was told to name more, to write rules or to load the library is sent again so often."""
@@ -40,17 +49,23 @@ class Talker:
 
     def __init__(
         self,
-        address: Address,
+        place: Place,
         *,
         take: Callable[[], list[Work]],
-        rules_of: Callable[[str], Rules | None],
+        greetings: Callable[[str], list[Work]],
         on_up: Callable[[bool], None],
+        on_failure: Callable[[str], None],
         observe_call: Callable[[float], None],
+        serves: str = "",
     ) -> None:
-        self._address = address
+        """`greetings`: for the pool of this name, or for all (""). `serves`: the one pool or lease; "": all."""
+        self._place = place
         self._take = take
-        self._rules_of = rules_of
+        self._greetings = greetings
         self._on_up = on_up
+        self._on_failure = on_failure
+        self._lock = pool_key(serves, "library") if serves else library.LOCK
+        self._log = log.bind(pool=serves) if serves else log
         self._observe_call = observe_call
         self._loop = asyncio.get_running_loop()
         self._wire: Wire | None = None
@@ -64,8 +79,21 @@ class Talker:
         self._idle = asyncio.Event()
         self._came_up = asyncio.Event()
         self._backoff_s = BACKOFF_MIN_S
+        self._reported = ("", 0.0)
         self._spoke = False
+        self._began_s = self._took_s = 0.0
+        self._away_since_s = self._loop.time()
         self.up = False
+
+    @property
+    def away_s(self) -> float:
+        """For how long the store has been away; 0 if it is there."""
+        return 0.0 if self.up else self._loop.time() - self._away_since_s
+
+    def prompt(self) -> bool:
+        """Whether an answer may be expected within moments."""
+        under_way_s = self._loop.time() - self._began_s if self._busy else 0.0
+        return self.up and max(self._took_s, under_way_s) < PROMPT_S
 
     def wake(self) -> None:
         """There is work."""
@@ -79,7 +107,8 @@ class Talker:
         """A second has passed: make sure that a silent store is still there."""
         if not self._spoke and self._wire is not None and not self._busy:
             self._busy = True
-            self._wire.ask([("PING",)], CALL_S, lambda answer: self._answered([], 0.0, answer))
+            self._began_s = self._loop.time()
+            self._wire.ask([("PING",)], CALL_S, lambda answer: self._answered([], answer))
         else:
             self.wake()
         self._spoke = False
@@ -98,17 +127,26 @@ class Talker:
             try:
                 await self._connection()
             except StoreError as error:
-                if self.up or self._backoff_s >= BACKOFF_MAX_S:
-                    log.warning("store_away", error=str(error))
+                kind = error.kind if isinstance(error, StoreAwayError) else "misread"
+                self._on_failure(kind)
+                self._report(kind, str(error))
             finally:
                 self._set_up(up=False)
             await asyncio.sleep(self._backoff_s * (0.5 + secrets.randbelow(1000) / 1000))
             self._backoff_s = min(BACKOFF_MAX_S, self._backoff_s * 2)
 
+    def _report(self, kind: str, error: str) -> None:
+        """Log what is new, and from time to time that it is still so."""
+        now_s = self._loop.time()
+        if self.up or kind != self._reported[0] or now_s - self._reported[1] >= REPORT_S:
+            self._reported = (kind, now_s)
+            self._log.warning("store_away", error=error, cause=kind, away_s=round(self.away_s, 1))
+
     async def _connection(self) -> None:
-        wire = await Wire.open(self._address)
+        wire = await Wire.open(await self._place.find())
         try:
-            await library.ensure(wire)
+            await library.ensure(wire, lock=self._lock)
+            await self._greet(wire, "")
             self._wire, self._busy, self._broken = wire, False, None
             self._set_up(up=True)
             while True:
@@ -124,13 +162,26 @@ class Talker:
             for work, _ in unsettled:
                 work.fail(StoreAwayError("the store is away"))
 
+    async def _greet(self, wire: Wire, pool: str) -> None:
+        works = self._greetings(pool)
+        replies = await wire.exchange([work.command() for work in works], CALL_S) if works else ()
+        for work, reply in zip(works, replies, strict=True):
+            if isinstance(reply, hiredis.ReplyError):
+                log.error("store_call_failed", error=str(reply))
+            else:
+                _finish(work, reply)
+
     def _set_up(self, *, up: bool) -> None:
         if up == self.up:
             return
-        self.up = up
+        if up:
+            self._log.info("store_up", away_s=round(self.away_s, 1))
+        self.up, self._took_s = up, 0.0
         if up:
             self._came_up.set()
             self.wake()
+        else:
+            self._away_since_s = self._loop.time()
         self._on_up(up)
 
     def _begin(self, wire: Wire) -> None:
@@ -141,10 +192,10 @@ class Talker:
             self._idle.set()
             return
         self._busy = True
-        started = self._loop.time()
-        wire.ask([work.command() for work in works], CALL_S, lambda answer: self._answered(works, started, answer))
+        self._began_s = self._loop.time()
+        wire.ask([work.command() for work in works], CALL_S, lambda answer: self._answered(works, answer))
 
-    def _answered(self, works: list[Work], started: float, answer: Answer) -> None:
+    def _answered(self, works: list[Work], answer: Answer) -> None:
         """Settle each; nobody is left without an answer."""
         if isinstance(answer, StoreError):
             for work in works:
@@ -152,8 +203,9 @@ class Talker:
             self._broken = answer
             self._attention.set()
             return
+        self._took_s = self._loop.time() - self._began_s
         if works:
-            self._observe_call(self._loop.time() - started)
+            self._observe_call(self._took_s)
         self._spoke, self._backoff_s = True, BACKOFF_MIN_S
         for work, reply in zip(works, answer, strict=bool(works)):
             if isinstance(reply, list) and reply[0] == codec.OK:
@@ -183,17 +235,16 @@ class Talker:
     async def _settle(self, wire: Wire, work: Work, reply: Reply) -> None:
         for _ in range(RETRIES):
             if library.is_unknown_function(reply):
-                await library.ensure(wire)
+                await library.ensure(wire, lock=self._lock)
             elif isinstance(reply, hiredis.ReplyError):
                 log.error("store_call_failed", error=str(reply))
                 work.fail(LibraryError(str(reply)))
                 return
             elif isinstance(reply, list) and reply[0] == codec.NO_RULES:
-                rules = self._rules_of(work.scope.pool)
-                if rules is None:
+                if work.scope.rules is None:
                     work.fail(LibraryError(f"nobody has written rules for pool {work.scope.pool}"))
                     return
-                await wire.exchange([rules_command(work.scope, rules)], CALL_S)
+                await self._greet(wire, work.scope.pool)
             elif isinstance(reply, list) and reply[0] == codec.NAME_THESE:
                 work.scope.learn(codec.names(reply[1]), codec.names(reply[2]))
             else:
@@ -201,11 +252,6 @@ class Talker:
                 return
             reply = (await wire.exchange([work.command()], CALL_S))[0]
         work.fail(LibraryError(f"the store does not settle: {reply}"))
-
-
-def rules_command(scope: Scope, rules: Rules) -> list[Argument]:
-    """The command that writes rules."""
-    return call(scope.pool, "wr_rules", scope.keys.backends, (), codec.rules_arguments(rules))
 
 
 def _finish(work: Work, reply: Reply) -> None:

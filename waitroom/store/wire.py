@@ -22,8 +22,26 @@ Reply: TypeAlias = Any
 CONNECT_S = 2.0
 """Time for connecting, TLS and log-in."""
 
-AWAY = ("LOADING", "MASTERDOWN", "READONLY", "MISCONF", "OOM", "CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN")
-"""Errors by which a store says that it cannot work now (and by which a former primary says that it is one no more)."""
+AWAY = {
+    "LOADING": "loading",
+    "BUSY": "busy",
+    "READONLY": "readonly",
+    "OOM": "full",
+    "MISCONF": "full",
+    "MOVED": "moved",
+    "ASK": "moved",
+    "TRYAGAIN": "moved",
+    "CLUSTERDOWN": "unready",
+    "MASTERDOWN": "unready",
+    "NOREPLICAS": "unready",
+    "NOAUTH": "denied",
+    "WRONGPASS": "denied",
+    "NOPERM": "denied",
+}
+"""First words of errors by which a store says that it cannot work now, with the kind of failure that each is. None is
+the asker's fault, and each goes away: by itself, or when an operator repairs what is wrong."""
+
+CROWDED = "ERR max number of clients reached"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,15 @@ def _pack(command: tuple[Argument, ...]) -> bytes:
     return packed
 
 
+def away(reply: Reply) -> StoreAwayError | None:
+    """What a reply says if it says that the store cannot work now."""
+    if not isinstance(reply, hiredis.ReplyError):
+        return None
+    text = str(reply)
+    kind = AWAY.get(text.partition(" ")[0]) or ("full" if text.startswith(CROWDED) else "")
+    return StoreAwayError(f"the store cannot work now: {text}", kind) if kind else None
+
+
 Answer = list[Reply] | StoreAwayError
 """The replies to what was asked, in order (an error reply is a value); or why there are none."""
 
@@ -79,19 +106,22 @@ class Wire(asyncio.Protocol):
         self._closed: StoreAwayError | None = None
 
     @classmethod
-    async def open(cls, address: Address) -> "Wire":
+    async def open(cls, address: Address, within_s: float = CONNECT_S) -> "Wire":
         """Connect and log in; raises StoreAwayError."""
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(within_s):
                 if address.path:
                     _, wire = await loop.create_unix_connection(cls, address.path)
                 else:
                     _, wire = await loop.create_connection(cls, address.host, address.port, ssl=address.tls)
                 await wire.log_in(address)
                 return wire
-        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
-            raise StoreAwayError(f"cannot connect to the store: {error or 'no answer'}") from error
+        except TimeoutError as error:
+            raise StoreAwayError(f"cannot connect to the store within {within_s:g} s", "connect_timeout") from error
+        except OSError as error:
+            kind = "tls" if isinstance(error, ssl.SSLError) else "unreachable"
+            raise StoreAwayError(f"cannot connect to the store: {error}", kind) from error
 
     async def log_in(self, address: Address) -> None:
         """Say who we are and which database is meant; StoreAwayError if that is refused."""
@@ -106,7 +136,7 @@ class Wire(asyncio.Protocol):
         for reply in await self.exchange(commands, CONNECT_S):
             if isinstance(reply, hiredis.ReplyError):
                 self.close()
-                raise StoreAwayError(f"the store refused the log-in: {reply}")
+                raise StoreAwayError(f"the store refused the log-in: {reply}", "denied")
 
     def ask(self, commands: Sequence[Sequence[Argument]], timeout_s: float, done: Callable[[Answer], None]) -> None:
         """Send commands; `done` is called once, never from within this call. A failure closes the wire."""
@@ -133,7 +163,7 @@ class Wire(asyncio.Protocol):
 
     def close(self) -> None:
         """Drop the connection at once; whoever waits is told."""
-        self._fail(StoreAwayError("the connection to the store was closed here"))
+        self._fail(StoreAwayError("the connection to the store was closed here", "left"))
 
     # asyncio's side
 
@@ -148,13 +178,12 @@ class Wire(asyncio.Protocol):
             while (reply := self._reader.gets()) is not False:
                 self._replies.append(reply)
         except hiredis.ProtocolError as error:
-            self._fail(StoreAwayError(f"lost the store: {error}"))
+            self._fail(StoreAwayError(f"lost the store: {error}", "misread"))
             return
-        away = [each for each in self._replies if isinstance(each, hiredis.ReplyError) and str(each).startswith(AWAY)]
-        if away:
-            self._fail(StoreAwayError(f"the store cannot work now: {away[0]}"))
-        elif self._done is None:
-            self._fail(StoreAwayError("the store spoke unasked"))
+        if cannot := next(filter(None, map(away, self._replies)), None):
+            self._fail(cannot)
+        elif self._done is None or len(self._replies) > self._due:
+            self._fail(StoreAwayError("the store spoke unasked", "misread"))
         elif len(self._replies) >= self._due:
             self._finish(self._replies)
 
@@ -163,7 +192,7 @@ class Wire(asyncio.Protocol):
         self._fail(StoreAwayError(f"lost the store: {exc or 'it closed the connection'}"))
 
     def _late(self, timeout_s: float) -> None:
-        self._fail(StoreAwayError(f"the store did not answer within {timeout_s:g} s"))
+        self._fail(StoreAwayError(f"the store did not answer within {timeout_s:g} s", "silent"))
 
     def _fail(self, error: StoreAwayError) -> None:
         if self._closed is None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from waitroom.admission.line import Presence, Standing, Touch, Touched, Whereabouts
+from waitroom.admission.line import Presence, Rules, Standing, Touch, Touched, Whereabouts
 from waitroom.errors import StoreError
 from waitroom.store import codec
 from waitroom.store.keys import AS_REMEMBERED, Argument, PoolKeys, call
@@ -29,12 +29,23 @@ NAMES_LEARNED = 1_000
 
 @dataclass(slots=True)
 class Scope:
-    """A pool's names: those of our settings, and those that the store asked for (elsewhere others are in force)."""
+    """A pool's names: those of our settings, and those that the store asked for (elsewhere others are in force).
+
+    And what a store that has lost it must be shown: the rules, and the latest time that this pool has said (law 9).
+    """
 
     pool: str
     keys: PoolKeys
+    rules: Rules | None = None
+    heard_ms: int = 0
+    frozen_until_ms: int = 0
+    """Until when nobody is admitted, as far as operators have been told."""
     more_backends: dict[str, None] = field(default_factory=dict)
     more_exams: dict[str, None] = field(default_factory=dict)
+
+    def hear(self, now_ms: int) -> None:
+        """The store said that it remembers a call of this time."""
+        self.heard_ms = max(self.heard_ms, now_ms)
 
     def learn(self, backends: Iterable[str], exams: Iterable[str]) -> None:
         """The store asks for these names too."""
@@ -82,6 +93,8 @@ class Presents:
     scope: Scope
     batch: list[Presence]
     dones: list[PresentDone]
+    alone: Callable[[Presence], None]
+    """Hears of each who is answered without the store."""
     backends: tuple[str, ...] = ()
 
     def command(self) -> list[Argument]:
@@ -94,13 +107,15 @@ class Presents:
     def reply(self, reply: Reply) -> None:
         """Tell each where they stand."""
         found = codec.standings(self.batch, self.backends, reply)
+        self.scope.hear(reply[1])
         self.scope.more_exams.clear()  # they have opened
         for done, standing in zip(self.dones, found, strict=True):
             tell(done, standing)
 
     def fail(self, error: StoreError) -> None:
         """Tell each that the store is away."""
-        for done in self.dones:
+        for presence, done in zip(self.batch, self.dones, strict=True):
+            self.alone(presence)
             tell(done, error)
 
 
@@ -120,6 +135,7 @@ class Touches:
 
     def reply(self, reply: Reply) -> None:
         """Hand on what became of each."""
+        self.scope.hear(reply[1])
         self.done(codec.touched(self.batch, reply))
 
     def fail(self, error: StoreError) -> None:
@@ -143,6 +159,7 @@ class Endings:
 
     def reply(self, reply: Reply) -> None:
         """Done."""
+        self.scope.hear(reply[1])
 
     def fail(self, error: StoreError) -> None:
         """Back to the queue."""

@@ -1,0 +1,69 @@
+"""What a store may say, and what it means."""
+
+import hiredis
+import pytest
+
+from tests.support.aio import run
+from tests.support.product import free_port
+from waitroom.errors import StoreAwayError
+from waitroom.store.wire import AWAY, Wire, away, parse_url
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("LOADING Valkey is loading the dataset in memory", "loading"),
+        ("BUSY Valkey is busy running a script.", "busy"),
+        ("READONLY You can't write against a read only replica.", "readonly"),
+        ("OOM command not allowed when used memory > 'maxmemory'.", "full"),
+        ("MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk.", "full"),
+        ("ERR max number of clients reached", "full"),
+        ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", "unready"),
+        ("CLUSTERDOWN Hash slot not served", "unready"),
+        ("NOREPLICAS Not enough good replicas to write.", "unready"),
+        ("MOVED 3999 127.0.0.1:6381", "moved"),
+        ("ASK 3999 127.0.0.1:6381", "moved"),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", "moved"),
+        ("NOAUTH Authentication required.", "denied"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "denied"),
+        ("NOPERM User default has no permissions to run the 'fcall' command", "denied"),
+    ],
+)
+def test_a_store_that_cannot_work_now(text: str, kind: str) -> None:
+    """A typed failure that says what is wrong and that a retry makes sense."""
+    found = away(hiredis.ReplyError(text))
+    assert found is not None
+    assert (found.kind, found.retry) == (kind, True)
+    assert text in str(found)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        hiredis.ReplyError("ERR Function not found"),
+        hiredis.ReplyError("ERR wrong number of arguments"),
+        hiredis.ReplyError("BUSYKEY Target key name already exists."),
+        b"LOADING",
+        [0, 1],
+        None,
+    ],
+)
+def test_what_is_none_of_its_troubles(reply: object) -> None:
+    """Errors of ours, other errors that begin alike, and replies."""
+    assert away(reply) is None
+
+
+def test_every_kind_is_a_label() -> None:
+    """The metric has a place for each."""
+    assert set(AWAY.values()) <= set(StoreAwayError.KINDS)
+
+
+def test_nobody_there() -> None:
+    """Refused at once, and by name."""
+
+    async def main() -> None:
+        with pytest.raises(StoreAwayError) as caught:
+            await Wire.open(parse_url(f"redis://127.0.0.1:{free_port()}"))
+        assert caught.value.kind == "unreachable"
+
+    run(main())
