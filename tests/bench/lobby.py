@@ -91,5 +91,5 @@ async def measure(students: int, seconds: int, say: Callable[[str], None]) -> No
 
 
 if __name__ == "__main__":
-    students, seconds = [*map(int, sys.argv[1:]), *(10_000, 30)[len(sys.argv) - 1 :]]
+    students, seconds = [*map(int, sys.argv[1:]), *(10_000, 90)[len(sys.argv) - 1 :]]
     asyncio.run(measure(students, seconds, print))

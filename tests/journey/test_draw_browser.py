@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.journey.test_browser import Exam, _listening
-from tests.journey.test_draw import config
+from tests.journey.test_draw import FAR, config, opens_soon
 from tests.support.product import serving
 from tests.web.browser import CHROMIUM, FLAGS, need_chromium
 
@@ -31,10 +30,10 @@ def test_a_student_checks_their_draw(tmp_path: Path) -> None:
     async def main() -> None:
         need_chromium()
         exam = Exam()
-        opens = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=20)
         async with _listening(exam.answer) as port, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            text = config(f"http://127.0.0.1:{port}", opens, slots=9)
+            backend = f"http://127.0.0.1:{port}"
+            text = config(backend, FAR, slots=9)
             try:
                 async with serving(tmp_path, config=text) as product:
                     pages = [await (await browser.new_context(locale="en-GB")).new_page() for _ in range(3)]
@@ -44,6 +43,9 @@ def test_a_student_checks_their_draw(tmp_path: Path) -> None:
                     assert len(shown) == 1
                     told = await pages[0].evaluate("fetch('/_waitroom/draw?exam=MATH').then(answer => answer.json())")
                     assert (told["seed"], told["fingerprint"]) == (None, *shown)
+                    await opens_soon(product, backend, slots=9)
+                    for page in pages:
+                        await page.reload()
                     for page in pages:
                         await expect(page.locator("h1")).to_have_text("The exam at /quiz", timeout=60_000)
                     for page in pages:
