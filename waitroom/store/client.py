@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import structlog
 
 from waitroom.admission.line import Announced, Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.pacing import PaceRules, Step
 from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
+from waitroom.store.pace import PaceDone, PaceQueues
 from waitroom.store.talker import Talker, rules_command
 from waitroom.store.wire import Reply, parse_url
 from waitroom.store.work import (
@@ -103,6 +105,7 @@ class LineStore:
         self._on_touched = on_touched
         self._tell_up = on_up
         self._jobs: deque[Job | Inquiry] = deque()
+        self._paces = PaceQueues()
         self._waiting = 0
         self._loop = asyncio.get_running_loop()
         self._gathering: asyncio.TimerHandle | None = None
@@ -154,6 +157,19 @@ class LineStore:
                 self._pools[name] = _Pool(Scope(name, keys))
         for name in self._pools.keys() - pools.keys():
             self._fail_pool(self._pools.pop(name), LibraryError(f"pool {name} is gone"))
+
+    def set_paces(self, paces: Mapping[str, PaceRules]) -> None:
+        """How fast each pace lets requests pass, from now on. What waits for one that is gone fails."""
+        for done in self._paces.adopt(paces):
+            tell(done, LibraryError("the pace is gone"))
+
+    def pace(self, name: str, step: Step, done: PaceDone) -> None:
+        """A request asks for its turn, or its end is told; `done` as with `present`."""
+        if not self.up or self._paces.full or name not in self._paces.rules:
+            self._loop.call_soon(done, self._refusal())
+            return
+        self._paces.put(name, step, done)
+        self._gather()
 
     def present(self, pool: str, presence: Presence, done: PresentDone) -> None:
         """A visitor shows up; `done` is called exactly once, never from within this call."""
@@ -289,6 +305,7 @@ class LineStore:
     def _fail_waiting(self, error: StoreError) -> None:
         while self._jobs:
             self._jobs.popleft().fail(error)
+        self._paces.fail(error)
         for pool in self._pools.values():
             self._fail_pool(pool, error)
 
@@ -303,10 +320,12 @@ class LineStore:
     def _take(self) -> list[Work]:
         """Everything for the next round: of each pool at most one call of each kind."""
         works: list[Work] = [self._jobs.popleft() for _ in range(min(BATCH_JOBS, len(self._jobs)))]
+        works.extend(self._paces.take())
         for pool in self._pools.values():
             works.extend(self._take_from(pool))
         if (
             self._jobs
+            or self._paces
             or self._waiting
             or any(pool.flushing or pool.leaves or pool.releases for pool in self._pools.values())
         ):
