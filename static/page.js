@@ -16,6 +16,7 @@ const locale = ((navigator.languages || []).find(l => l.toLowerCase().split('-')
 const MARKS = [1000, 500, 200, 100, 50, 20, 10, 5, 3, 2, 1];
 const FORMS = {2: ['one', 'other'], 6: ['zero', 'one', 'two', 'few', 'many', 'other']};
 const plural = new Intl.PluralRules(lang);
+if (first.pace) body.dataset.status += '&pace=' + first.pace;
 const nav = performance.getEntriesByType('navigation')[0], reloaded = !!nav && nav.type === 'reload';
 const ANSWER_MS = 15000, LONGEST_MS = 30000, GAP_MS = 1000, STUCK_MS = 20000, NEWS_MS = 4000, SLEPT_MS = 15000;
 const RELOADS = 4, RELOADS_MS = 60000, CHIME_MS = 900;
@@ -159,6 +160,12 @@ function show(now) {
   line(now);
   milestone(now, before, changed);
   until();
+  // Another page or click of this student has sent the same form: this one sends it again only if they say so.
+  if (state === 'sent') {
+    leaving = sent = true;
+    put('keptnote', t('form.sent'));
+    root.classList.add('stuck');
+  }
 }
 function warn(id) {
   if (id) put('warn', t(id));
@@ -337,7 +344,8 @@ if (first.code) {
   if (restless) say(t('warn.reloads'));
   // A page that says "down" has just knocked at the exam server, and one that came when this one entered was told "not
   // yet": neither asks again at once, so that no fault of ours can turn a thousand pages into a storm of reloads.
-  soon(state === 'down' || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
+  // A paced page has a turn of its own, and asks when it comes.
+  soon(first.pace ? first.next_poll_ms : state === 'down' || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
 } else if (mode) {
   // A form that another site sent came without our cookies. With them there may be a place or a pass; if not, a ticket.
   take = '&take=1&exam=' + encodeURIComponent(first.exam);

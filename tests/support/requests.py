@@ -17,6 +17,7 @@ class Asked:
     has_body: bool = False
     upgrade: bytes | None = None
     id: str = "r1"
+    over: bool = False
 
     def first(self, name: bytes) -> bytes | None:
         """First value of a header."""

@@ -29,6 +29,8 @@ class State(StrEnum):
     ADMITTED = "admitted"
     PACED = "paced"
     """Only a page's: its visitor is in, and the request that it keeps is smoothed."""
+    SENT = "sent"
+    """Only of such a page: the form that it keeps has been sent already, by another page or click of its visitor."""
 
     __hash__ = str.__hash__
     """An enum's own is written in Python, and members are looked up for every visitor."""

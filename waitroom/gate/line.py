@@ -11,6 +11,7 @@ from typing import Protocol
 from waitroom import clock
 from waitroom.admission.estimate import Unknown
 from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch, Touched, Whereabouts
+from waitroom.admission.pacing import Step, Turn
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
 from waitroom.admission.view import View
 from waitroom.errors import StoreError
@@ -34,6 +35,7 @@ IDS_DRAWN = 64
 StandingAnswer = Standing | StoreError
 TouchAnswer = Touched | StoreError
 WhereAnswer = Whereabouts | StoreError
+TurnAnswer = Turn | StoreError
 
 Admitted = Callable[[Ticket, bytes], None]
 Waits = Callable[[View], None]
@@ -57,6 +59,9 @@ class Store(Protocol):
 
     def touch(self, pool: str, touch: Touch) -> None:
         """A session was used; told to the store within a second."""
+
+    def pace(self, name: str, step: Step, done: Callable[[TurnAnswer], None]) -> None:
+        """A request of somebody inside asks for its turn, or its end is told."""
 
     def release(self, pool: str, visitor: str, reason: str) -> None:
         """A session has ended."""

@@ -14,6 +14,7 @@ from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar
 from waitroom.gate.line import Line, TouchAnswer
+from waitroom.gate.pace import Pacer
 from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Decision, Later, Request, Respond, Resume
 
@@ -36,6 +37,8 @@ class Errand(NamedTuple):
     hidden: bool
     takes: bool
     """A ticket, if there is none."""
+    pace: str = ""
+    """What the page of a paced request asks for its turn with."""
 
 
 Answer = Callable[[Request, Jar, Errand], Decision]
@@ -44,11 +47,14 @@ Answer = Callable[[Request, Jar, Errand], Decision]
 class OwnEndpoints:
     """Answers `{prefix}status`, `news`, `refresh`, `language`, `receipt` and `leave`."""
 
-    def __init__(self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens) -> None:
+    def __init__(
+        self, prefix: bytes, entrances: Mapping[str, Entrance], line: Line, screens: Screens, pacer: Pacer | None = None
+    ) -> None:
         self._prefix = prefix
         self._entrances = entrances
         self._line = line
         self._screens = screens
+        self._pacer = pacer
         self._errands: dict[bytes, Errand] = {}
         self._endpoints: dict[bytes, tuple[tuple[bytes, ...], Answer]] = {
             b"status": (LOOKED_AT, self._status),
@@ -75,8 +81,9 @@ class OwnEndpoints:
         name, _, query = target[len(self._prefix) :].partition(b"?")
         asked = parse_qs(query.decode("latin-1")) if 0 < len(query) <= MAX_QUERY else {}
         pool, exam = asked.get("pool", [None])[0], asked.get("exam", [""])[0]
-        errand = Errand(name, query, pool, exam, asked.get("hidden") == ["1"], asked.get("take") == ["1"])
-        if len(query) <= MAX_QUERY:
+        hidden, takes, pace = asked.get("hidden") == ["1"], asked.get("take") == ["1"], asked.get("pace", [""])[0]
+        errand = Errand(name, query, pool, exam, hidden, takes, pace)
+        if len(query) <= MAX_QUERY and not pace:  # that is one visitor's
             if len(self._errands) >= ERRANDS_REMEMBERED:
                 self._errands.clear()
             self._errands[target] = errand
@@ -88,7 +95,10 @@ class OwnEndpoints:
             return self._taken(request, errand) if errand.takes else self._screens.no_ticket(request)
         entrance = self._entrances[held.pool]
         if held.relay is not None:
-            return self._status_of_pass(request, held, entrance)
+            inside = self._status_of_pass(request, held, entrance)
+            if errand.pace and self._pacer is not None:
+                return self._pacer.status(request, entrance, held.ticket, errand.pace, inside)
+            return inside
         return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=errand.hidden)
 
     def _status_of_ticket(self, request: Request, ticket: Ticket, entrance: Entrance, *, hidden: bool) -> Decision:
@@ -126,7 +136,7 @@ class OwnEndpoints:
             return self._screens.status(request, _closed(entrance, Ticket("", exam, 0)))
         return self._present(request, entrance, None, exam, hidden=errand.hidden)
 
-    def _status_of_pass(self, request: Request, held: Credential, entrance: Entrance) -> Decision:
+    def _status_of_pass(self, request: Request, held: Credential, entrance: Entrance) -> Later:
         """The cookie is a pass already (another tab was admitted): `admitted` while its session lives."""
 
         def start(resume: Resume) -> None:

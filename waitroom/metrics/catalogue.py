@@ -22,7 +22,9 @@ REASONS = ("released", "left", "lapsed", "absent")
 KINDS = BackendError.KINDS
 """Ways in which a backend fails; the error says what each means."""
 
-OUTCOMES = ("direct", "waited", "refused")
+OUTCOMES = ("direct", "waited", "page", "refused", "sent", "left")
+"""Of a paced request: passed at once, or after a wait; was met by a page that keeps it, or by a refusal; was not passed
+since the same form had been; its client left before its turn."""
 
 WAIT_BUCKETS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 2_700, 3_600, 7_200)
 RATIO_BUCKETS = (0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2, 4)
@@ -102,7 +104,7 @@ _METRICS = (
     _histogram("request_duration_seconds", _BACKEND, REQUEST_BUCKETS_S, "From request head to the answer's last byte."),
     _counter("backend_failures_total", (*_BACKEND, "kind"), "Requests that a backend failed, by the way it failed."),
     _gauge("backend_up", _BACKEND, "1 while the backend's health check passes.", Source.LATER),
-    _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome.", Source.LATER),
+    _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome."),
     _counter("cookies_refused_total", _POOL, "Cookies of our name that did not verify."),
     _histogram("store_call_seconds", (), STORE_BUCKETS_S, "One batch to the store and back."),
     _gauge("store_up", (), "1 if the line could be read for this scrape.", Source.SUPERVISOR),

@@ -86,6 +86,10 @@ class Request(Protocol):
         """A name for this request in logs; says nothing about who sent it."""
 
     @property
+    def over(self) -> bool:
+        """Whether nobody waits for an answer any more."""
+
+    @property
     def has_body(self) -> bool:
         """Whether the framing announces a body."""
 

@@ -15,6 +15,7 @@ class Incoming:
     client: str
     scheme: bytes
     _block: Block
+    _over = False
 
     @property
     def headers(self) -> tuple[Header, ...]:
@@ -29,6 +30,11 @@ class Incoming:
     def every(self, name: bytes) -> list[bytes]:
         """Values of all headers called `name` (given in lower case), in order."""
         return self._block.by_name.get(name, [])
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for an answer any more: it has been given, or its client has left."""
+        return self._over
 
     @property
     def has_body(self) -> bool:

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from waitroom.admission.line import BackendRules, Rules
+from waitroom.admission.pacing import PaceRules, PaceSeal
 from waitroom.admission.receipts import Notary
 from waitroom.admission.tickets import Seal
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.gate import Gate
 from waitroom.gate.gate import Rules as GateRules
+from waitroom.gate.holds import Holds
 from waitroom.gate.jar import Jars
 from waitroom.gate.line import Line, Store
 from waitroom.gate.meters import GateMeters
+from waitroom.gate.pace import Pacer
 from waitroom.metrics.counters import Counters
+from waitroom.server.duty import worker_count
 from waitroom.server.screens import WebScreens
 from waitroom.settings.model import Pool, Settings
 from waitroom.settings.secrets import Secrets
@@ -35,8 +39,10 @@ class Brain:
     entrances: Mapping[str, Entrance]
 
 
-def build_brain(settings: Settings, secrets: Secrets, store: Store, counters: Counters) -> Brain:
-    """A gate ready to decide."""
+def build_brain(
+    settings: Settings, secrets: Secrets, store: Store, counters: Counters, holds: Holds | None = None
+) -> Brain:
+    """A gate ready to decide. `holds` is where the worker holds requests, whatever settings they began with."""
     keys = [(key.id, key.key) for key in secrets.keys]
     entrances = {
         name: Entrance(
@@ -48,20 +54,37 @@ def build_brain(settings: Settings, secrets: Secrets, store: Store, counters: Co
         )
         for name, pool in settings.pools.items()
     }
-    meters = GateMeters(counters, list(settings.pools))
+    meters = GateMeters(counters, list(settings.pools), [pace.name for pace in settings.pace])
     line = Line(store, meters)
     jars = Jars(
         {name: entrance.seal for name, entrance in entrances.items()},
         lambda pool, ticket: entrances[pool].credential(ticket),
         meters.refused,
     )
-    gate = Gate(GateRules.of(settings), entrances, jars, line, WebScreens(settings))
+    screens, pacer = WebScreens(settings), None
+    if settings.pace:
+        seal = PaceSeal([key.key for key in secrets.keys])
+        pacer = Pacer(
+            settings,
+            workers=worker_count(settings),
+            seal=seal,
+            store=store,
+            holds=holds or Holds(),
+            screens=screens,
+            meters=meters,
+        )
+    gate = Gate(GateRules.of(settings), entrances, jars, line, screens, pacer=pacer)
     return Brain(settings, gate, line, entrances)
 
 
 def line_rules(settings: Settings, version: int) -> dict[str, Rules]:
     """What the line must know of each pool. `version`: when the settings were taken, ms; the newest wins."""
     return {name: _rules(pool, version) for name, pool in settings.pools.items()}
+
+
+def pace_rules(settings: Settings) -> dict[str, PaceRules]:
+    """What the store's client must know of each pace."""
+    return {pace.name: PaceRules.of(pace.rate_milli) for pace in settings.pace}
 
 
 def _rules(pool: Pool, version: int) -> Rules:

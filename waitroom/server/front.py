@@ -15,6 +15,7 @@ import structlog
 
 from waitroom.admission.line import Touched
 from waitroom.errors import SettingsError, StoreError
+from waitroom.gate.holds import Holds
 from waitroom.logs import request_ids
 from waitroom.metrics.catalogue import REASONS
 from waitroom.metrics.counters import Counters
@@ -23,7 +24,7 @@ from waitroom.proxy.dialler import tls_context
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
-from waitroom.server.brain import Brain, build_brain, line_rules
+from waitroom.server.brain import Brain, build_brain, line_rules, pace_rules
 from waitroom.server.conductor import Conductor
 from waitroom.server.duty import Front, Grace
 from waitroom.server.home import pool_keys
@@ -71,7 +72,9 @@ class ExamFront:
             on_touched=self._touched,
             observe_call=counters.histogram("store_call_seconds").observe,
         )
-        self._brain = build_brain(settings, secrets, self._store, counters)
+        self._store.set_paces(pace_rules(settings))
+        self._holds = Holds()
+        self._brain = build_brain(settings, secrets, self._store, counters, self._holds)
         self._conductor = Conductor(self._store, line_rules(settings, taken_ms), self._departed)
         self._watcher = Watcher(counters, _backends(settings), access=settings.logging.access)
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
@@ -104,7 +107,7 @@ class ExamFront:
 
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
-        brain = build_brain(settings, secrets, self._store, self._counters)
+        brain = build_brain(settings, secrets, self._store, self._counters, self._holds)
         rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
             if each.tls is not None and tls is not None:
@@ -113,6 +116,7 @@ class ExamFront:
         def commit() -> None:
             assert self._listener is not None
             self._store.set_pools(pool_keys(settings))
+            self._store.set_paces(pace_rules(settings))
             self._brain = brain
             self._watcher.renew(_backends(settings), access=settings.logging.access)
             self._listener.adopt(proxy_rules, targets)
@@ -131,6 +135,7 @@ class ExamFront:
         for server in self._servers:
             server.close()
         await asyncio.gather(*(doorman.close() for doorman in self._doormen))
+        self._holds.close()
         if self._listener is not None:
             await _drained(self._listener, grace)
 

@@ -292,7 +292,10 @@ class Settings(Part):
     )
     bypass: Matches = Field(default=(), description="Requests that pass without a ticket, such as sign-on returns.")
     release: Matches = Field(default=(), description="Requests after which the session is over, such as log-out.")
-    pace: Annotated[tuple[Pace, ...], Field(max_length=MAX_PACES)] = later((), "Expensive requests that are smoothed.")
+    pace: Annotated[tuple[Pace, ...], Field(max_length=MAX_PACES)] = Field(
+        default=(),
+        description="Expensive requests of visitors already admitted that are smoothed.",
+    )
     identity: Identity | None = later(None, "How one student is known across browsers.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="How long each phase may take.")
     limits: Limits = Field(default_factory=Limits, description="How much of anything there may be.")
