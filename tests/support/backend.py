@@ -22,6 +22,8 @@ class CountingBackend:
     requests: Counter[str] = field(default_factory=Counter)
     paths: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+    """Of each body, when its request came."""
     slow: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -30,6 +32,7 @@ class CountingBackend:
         self.requests[student] += 1
         self.paths.append(request.raw_path)
         if request.method == "POST":
+            self.times_s.append(asyncio.get_running_loop().time())
             self.bodies.append(await request.read())
         if request.path == "/logout":
             self.inside.discard(student)

@@ -146,7 +146,7 @@ class Pacer:
             asking.resume = resume
             self._ask(asking)
 
-        return Later(start)
+        return Later(start, queued=True)
 
     def _ask(self, asking: Asking) -> None:
         if asking.request.over:  # its place lapses, since nobody asks for it any more

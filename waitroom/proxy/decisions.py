@@ -54,6 +54,8 @@ class Later:
     """Decide when something has been answered: `start` is called at once with the function to resume with."""
 
     start: "Callable[[Callable[[Decision], None]], None]"
+    queued: bool = False
+    """It waits for a turn: a client that sends no more meanwhile has left."""
 
 
 Decision = Respond | Relay | Collect | Later

@@ -46,8 +46,6 @@ class Exchange(Incoming):
     """The answer's body goes out in chunks."""
     _retried = False
     _over = False
-    _waits = False
-    """For the answer to a Later."""
     _continued = False
     """Somebody has asked for the body that the client offers, or it came unasked."""
     _uploaded = False
@@ -97,7 +95,7 @@ class Exchange(Incoming):
             case Respond():
                 self._respond(decision)
             case Later():
-                self._waits = True
+                self._waits, self._turn = True, decision.queued
                 decision.start(self._resume)
             case Collect():
                 self._collect(decision)
