@@ -311,11 +311,12 @@ async function news() {
   } catch (error) { /* the polls say what there is to say about the connection */ }
   setTimeout(news, (d.hidden ? 5 : 1) * newsMs * (.75 + Math.random() / 3));
 }
-// Reloads are counted in the entry of the history, which survives them: no storage is used.
+// Reloads are counted in the entry of the history, which survives them: no storage is used. The entry of a form is left
+// alone: replaced, it would be a GET at the next reload, and the form gone.
 function countReloads() {
   const before = history.state && history.state.reloads || [], now = Date.now();
   const reloads = before.filter(ms => now - ms < RELOADS_MS).concat(reloaded ? now : []);
-  if (reloaded || before.length) history.replaceState(reloads.length ? {reloads} : null, '');
+  if (!mode && (reloaded || before.length)) history.replaceState(reloads.length ? {reloads} : null, '');
   return reloads.length >= RELOADS;
 }
 
@@ -344,8 +345,7 @@ if (first.code) {
   if (restless) say(t('warn.reloads'));
   // A page that says "down" has just knocked at the exam server, and one that came when this one entered was told "not
   // yet": neither asks again at once, so that no fault of ours can turn a thousand pages into a storm of reloads.
-  // A paced page has a turn of its own, and asks when it comes.
-  soon(first.pace ? first.next_poll_ms : state === 'down' || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
+  soon(state === 'down' || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
 } else if (mode) {
   // A form that another site sent came without our cookies. With them there may be a place or a pass; if not, a ticket.
   take = '&take=1&exam=' + encodeURIComponent(first.exam);
