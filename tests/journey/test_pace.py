@@ -296,6 +296,20 @@ def test_programs_and_forged_words(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_newcomer_is_given_a_pass_and_then_a_turn(tmp_path: Path) -> None:
+    """Whose first request is a paced form: the page in its place brings the pass with which it is sent."""
+
+    async def main() -> None:
+        async with hall(tmp_path, 1, "15/min", max_wait="1s") as it, Student(it.product.public, "new") as new:
+            assert (await it.start(0)).status == 200
+            it.students.append(new)
+            assert (await _to_the_end(it, 1)).status == 200
+            assert it.arrived() == [0, 1]
+            assert (await new.poll())["state"] == "admitted"
+
+    run(main())
+
+
 def test_files_wait_unread(tmp_path: Path) -> None:
     """What no page can carry is held as it comes and arrives whole, or is met by a page that says it was not sent."""
     kind = {"Content-Type": "multipart/form-data; boundary=b"}

@@ -97,6 +97,7 @@ class OwnEndpoints:
         if held.relay is not None:
             inside = self._status_of_pass(request, held, entrance)
             if errand.pace and self._pacer is not None:
+                self._line.touch(held)  # who waits for a turn is inside, and their session lives
                 return self._pacer.status(request, entrance, held.ticket, errand.pace, inside)
             return inside
         return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=errand.hidden)
