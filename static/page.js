@@ -161,7 +161,7 @@ function show(now) {
   milestone(now, before, changed);
   until();
   // Another page or click of this student has sent the same form: this one sends it again only if they say so.
-  if (state === 'sent') {
+  if (kept && state === 'sent') {
     leaving = sent = true;
     put('keptnote', t('form.sent'));
     root.classList.add('stuck');

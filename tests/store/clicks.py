@@ -124,7 +124,7 @@ class Crowd:
     def _held(self, name: str, student: Student, click: int, since_us: int, until_ms: int) -> None:
         if not self._there(name, student, click):
             return
-        turn = self.pace.click(name, since_us=since_us, patience_ms=max(0, until_ms - self._now()))
+        turn = self.pace.click(name, since_us=since_us, patience_ms=max(1, until_ms - self._now()))
         self.promised.setdefault(name, self._now() + turn.wait_ms)
         if turn.verdict in (Verdict.DIRECT, Verdict.TURN):
             self.passed.append((self._now(), name, click))

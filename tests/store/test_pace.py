@@ -10,8 +10,8 @@ from tests.store.clicks import LONG_MS, Crowd, Pace, Student
 from tests.store.driver import Server
 from waitroom.admission.pacing import Step, Verdict
 
-SLACK_MS = 4_300
-"""Who leaves holds up others for no longer: a page that was told to send, and the second until others ask again."""
+SLACK_MS = 1_300
+"""Who leaves holds up others for no longer: a quarter of a second, and the second until others ask again."""
 
 RATES = st.sampled_from([(1_000, 1), (5_000, 1), (25_000, 5), (200_000, 40)])
 

@@ -60,8 +60,8 @@ class PaceRules:
 class Step(NamedTuple):
     """A request that asks for its turn, or what became of it. `form` "" cannot be sent twice, or not be told apart.
 
-    `since_us`: when it first asked, as it was answered then; 0: now. `patience_ms`: how long it can be held yet, or one
-    of the words above.
+    `since_us`: when it first asked, as it was answered then; 0: now. `patience_ms`: how long it can be held yet (0: not
+    at all; 1: no longer, but for a page that was told to send), or one of the words above.
     """
 
     visitor: str
@@ -84,7 +84,7 @@ class Verdict(IntEnum):
     SENT = 4
     """The same form has been sent already, since this one asked first."""
     GO = 5
-    """A page's turn: it may send what it keeps."""
+    """A page's turn is about to come: it may send what it keeps, which is held for the rest."""
 
 
 class Turn(NamedTuple):
@@ -128,8 +128,8 @@ class LonePace:
             if step.form:
                 self._sent[step[:2]] = now_us
             return Turn(Verdict.TURN if step.since_us else Verdict.DIRECT, 0, 0, since_us)
-        if wait_ms == 0:
-            verdict, next_ms = Verdict.GO, 2 * AGAIN_MS
+        if wait_ms <= AGAIN_MS and step.patience_ms < 0:
+            verdict, next_ms = Verdict.GO, AGAIN_MS
         elif wait_ms <= step.patience_ms:
             verdict, next_ms = Verdict.HOLD, min(wait_ms, AGAIN_MS)
         else:

@@ -155,7 +155,7 @@ class Pacer:
         patience_ms = 0
         if self._holds.open:
             lenience_ms = LENIENCE_MS if asking.since_us else 0
-            patience_ms = max(0, asking.until_ms - clock.monotonic_ms() + lenience_ms)
+            patience_ms = max(1, asking.until_ms - clock.monotonic_ms() + lenience_ms)
         step = Step(asking.ticket.visitor, asking.form, asking.since_us, patience_ms)
 
         def answered(answer: Turn | StoreError) -> None:

@@ -1229,9 +1229,9 @@ local PACE_HOLD_MS = 1000        -- a held request asks again so often: those be
 local PACE_HOLD_SLACK_MS = 250   -- and may be this late
 local PACE_PAGE_MS = 1000        -- no page asks more often
 local PACE_PAGE_SLACK_MS = 1000
-local PACE_NEAR_MS = 2500        -- a page this near its turn asks when it comes, others after a part of the time
-local PACE_GO_MS = 3000          -- a page that was told to send keeps its place before others for so long
-local PACE_CLAIM_MS = 30000      -- and no other page of its visitor is told to for so long
+local PACE_EARLY_MS = 2000       -- a page sends so long before its turn, and is held for the rest: no line is so slow
+local PACE_NEAR_MS = 2500        -- a page this near the time to send asks when it comes, others after a part of theirs
+local PACE_CLAIM_MS = 30000      -- no other page of a visitor is told to send for so long
 local PACE_REPEAT_MS = 500       -- a form that is at the backend already asks again
 local PACE_UNDERWAY_MS = 30000   -- nobody told its end: the worker has died
 local PACE_KEEP_MS = 120000      -- an absent place, and what was sent, are remembered for so long
@@ -1325,8 +1325,8 @@ local function pass_on(pace, visitor, key)
   end
 end
 
--- A page whose turn has come. One at a time is told so, since each would send the form that it keeps.
-local function let_send(pace, visitor, order, known, since)
+-- A page whose turn is about to come. One at a time is told so, since each would send the form that it keeps.
+local function let_send(pace, visitor, order, known, since, wait)
   local claim = redis.call('HGET', pace.state, 'go:' .. visitor)
   local mine = string.format('%.0f', since)
   if claim then
@@ -1334,8 +1334,15 @@ local function let_send(pace, visitor, order, known, since)
     if holder ~= mine and tonumber(until_ms) > pace.now then return PAGE, PACE_PAGE_MS, PACE_PAGE_MS end
   end
   redis.call('HSET', pace.state, 'go:' .. visitor, string.format('%s %.0f', mine, pace.now + PACE_CLAIM_MS))
-  stand(pace, visitor, order, known, PACE_GO_MS)
-  return GO, PACE_GO_MS, 0
+  stand(pace, visitor, order, known, wait + PACE_HOLD_SLACK_MS)
+  return GO, PACE_EARLY_MS, wait
+end
+
+-- Whether a request can be held until its turn: for its patience, or since it comes from a page that was told to send.
+-- A worker that goes has none at all.
+local function may_hold(pace, visitor, wait, patience)
+  if wait <= patience or patience <= 0 then return patience > 0 end
+  return wait <= 2 * PACE_EARLY_MS and redis.call('HEXISTS', pace.state, 'go:' .. visitor) == 1
 end
 
 -- Law 9: somebody asked before this store remembers anything. Nobody passes until all who are held have asked again.
@@ -1355,7 +1362,7 @@ local function look_up(pace, key, since, patience)
   if bound and since < tonumber(bound) or lost and since < tonumber(lost) then return SENT, 0, 0 end
 end
 
--- `patience`: how many ms a request can be held yet; below 0 a page asks, which never passes.
+-- `patience`: how many ms a request can be held yet; 0: not at all; below 0 a page asks, which never passes.
 local function ask_pace(pace, visitor, form, since, patience)
   local fresh, key = since == 0, form ~= '' and visitor .. ':' .. form
   if fresh then since = stamp(pace) else prove_pace_loss(pace, since) end
@@ -1369,18 +1376,19 @@ local function ask_pace(pace, visitor, form, since, patience)
   if passed and since < passed then order = stamp(pace) end -- each of several at once of one visitor waits in turn
   local ahead = redis.call('ZCOUNT', pace.awake, '-inf', string.format('(%.0f', order))
   local wait = max(0, math.ceil(((ahead + 1) * ONE_TOKEN - pace.tokens) / pace.rate))
-  if wait == 0 and patience < 0 then
-    local verdict, next_ms, left = let_send(pace, visitor, order, known, since)
+  if patience < 0 and wait <= PACE_EARLY_MS then
+    local verdict, next_ms, left = let_send(pace, visitor, order, known, since, wait)
     return verdict, next_ms, left, since
   elseif wait == 0 then
     pass_on(pace, visitor, key)
-    return known and TURN or fresh and DIRECT or TURN, 0, 0, since
-  elseif wait <= patience then
+    return fresh and not known and DIRECT or TURN, 0, 0, since
+  elseif may_hold(pace, visitor, wait, patience) then
     local next_ms = min(wait, PACE_HOLD_MS)
     stand(pace, visitor, order, known, next_ms + PACE_HOLD_SLACK_MS)
     return HOLD, next_ms, wait, since
   end
-  local next_ms = max(PACE_PAGE_MS, wait <= PACE_NEAR_MS and wait or min(POLL_MAX_MS, floor(wait * POLL_PART)))
+  local left = wait - PACE_EARLY_MS
+  local next_ms = max(PACE_PAGE_MS, left <= PACE_NEAR_MS and left or min(POLL_MAX_MS, floor(left * POLL_PART)))
   stand(pace, visitor, order, known, next_ms + PACE_PAGE_SLACK_MS)
   return PAGE, next_ms, wait, since
 end
@@ -1406,10 +1414,11 @@ end
 again has it still. Nobody who does not ask again is waited for.
 KEYS   pace, pace:line, pace:awake, pace:due, pace:sent, pace:underway
 ARGV   now_ms (0: TIME), rate_milli, burst, then of each request: visitor, form (empty: none that could be sent twice),
-       since (us as replied before; 0: it asks for the first time), patience (ms it can be held yet; -1 a page asks;
-       what was passed has ended: -2 without an answer, -3 with one, -4 unsent)
+       since (us as replied before; 0: it asks for the first time), patience (ms it can be held yet, 0 not at all; -1 a
+       page asks; what was passed has ended: -2 without an answer, -3 with one, -4 unsent)
 Reply  0, now_ms, then of each request: verdict (0 hold it, 1 a page is to come back, 2 it may pass, 3 it may pass after
-       a wait, 4 it has been sent, 5 the page may send it), ms after which to ask again, ms until its turn, since ]]
+       a wait, 4 it has been sent, 5 the page may send it, a little early), ms after which to ask again, ms until its
+       turn, since ]]
 local function wr_pace(keys, args)
   local pace = pace_of(keys, args)
   expire_pace(pace)
