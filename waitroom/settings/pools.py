@@ -110,7 +110,7 @@ class Admission(Part):
     )
     adaptive: Adaptive | None = Field(
         default=None,
-        description="Let the rate move with the backends' health, up to `rate`. Their max_inflight is then auto by default.",
+        description="Let the rate move with the backends' health, up to `rate`. max_inflight is then auto by default.",
     )
 
 
