@@ -93,7 +93,9 @@ async def follows(replica: Valkey) -> None:
     """Wait until a replica has all that its primary has."""
 
     async def linked() -> bool:
-        return bool(replica.client.info("replication").get("master_link_status") == "up")
+        with contextlib.suppress(redis.RedisError):  # busy with it
+            return bool(replica.client.info("replication").get("master_link_status") == "up")
+        return False
 
     await until(linked, what="the replica")
 
