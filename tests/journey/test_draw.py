@@ -25,7 +25,9 @@ RATE = 4
 EXAM = "/quiz?cmid=7"
 
 
-def config(backend: str, opens: datetime, order: str = "draw", slots: int = 1, **exam: object) -> str:
+def config(
+    backend: str, opens: datetime, order: str = "draw", slots: int = 1, *, access: bool = True, **exam: object
+) -> str:
     """One exam behind one backend."""
     pool = {
         "backends": {"main-1": {"url": backend, "max_sessions": slots}},
@@ -33,7 +35,8 @@ def config(backend: str, opens: datetime, order: str = "draw", slots: int = 1, *
     }
     match = [{"path": "/quiz", "query": {"cmid": "7"}}]
     exams = {"MATH": {"pool": "main", "match": match, "opens": opens.isoformat(), "order": order, **exam}}
-    return json.dumps({"pools": {"main": pool}, "workers": 2, "exams": exams, "release": [{"path": "/logout"}]})
+    whole = {"pools": {"main": pool}, "workers": 2, "exams": exams, "release": [{"path": "/logout"}]}
+    return json.dumps(whole | {"logging": {"access": access}})
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from waitroom import clock
 from waitroom.admission.identity import Known, Registrar
-from waitroom.gate.jar import Jar
+from waitroom.gate.jar import HEADER_REMEMBERED_BYTES, HEADERS_REMEMBERED, Jar
 from waitroom.proxy.decisions import Request
 
 NAMES_REMEMBERED = 50_000
@@ -77,10 +77,22 @@ def from_header(name: str) -> Source:
 def from_cookie(name: str) -> Source:
     """The value of a cookie."""
     pattern = re.compile(rb"(?:^|;)[ \t]*%b=\"?([^;\"]*)" % re.escape(name.encode()))
+    read: dict[bytes, bytes | None] = {}
 
     def found(request: Request) -> bytes | None:
-        values = {value for header in request.every(b"cookie") for value in pattern.findall(header)}
-        return values.pop() if len(values) == 1 else None
+        headers = request.every(b"cookie")
+        if not headers:
+            return None
+        header = headers[0] if len(headers) == 1 else b";".join(headers)
+        if header in read:
+            return read[header]
+        values = set(pattern.findall(header))
+        value = values.pop() if len(values) == 1 else None
+        if len(header) <= HEADER_REMEMBERED_BYTES:
+            if len(read) >= HEADERS_REMEMBERED:
+                read.clear()
+            read[header] = value
+        return value
 
     return found
 

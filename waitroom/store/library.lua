@@ -6,7 +6,8 @@ Every function but wr_version, wr_lease and wr_pace works on one pool and begins
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
         lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who traffic, then
         back:<backend> and backdue:<backend> of each backend. All share the hash tag {pool}. What a version adds stands
-        last: a worker of before does not name it, and must still find its own keys.
+        last: a worker
+        of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
   Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
@@ -46,6 +47,8 @@ What the keys hold:
   traffic  hash: worker -> "at_ms text": what it saw of the backends in its last second
   back:    zset: holder of a session of before who is present and waits for this backend -> order key
   backdue: zset: the same -> deadline ms of its next heartbeat
+
+A function that can be called stands in a block with what it alone needs: a chunk of Lua has at most 200 locals.
 
 An order key is lane * 3e15 + us: of the arrival, or of the place that was drawn. Doubles are exact up to 2^53 =
 9.007e15, which lane 2 reaches in the year 2065 (us of 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is
@@ -1005,6 +1008,7 @@ local function ticket_of(pool, index, visitor, kind, arrival, order)
   }
 end
 
+do
 local function tell(reply, n, ticket, told, asked)
   local state, backend, admitted = told.state, told.backend or 0, told.admitted or 0
   if asked.lanes and ticket.kind.lane ~= asked.lane then state = state + IN_LANE * (ticket.kind.lane + 1) end
@@ -1099,6 +1103,8 @@ local function wr_present(keys, args)
   save(pool)
   return reply
 end
+redis.register_function('wr_present', wr_present)
+end
 
 -- When a session lapses: idle timeout within max duration, and never before the end of its exam.
 local function lapse_ms(pool, admitted, keep)
@@ -1162,6 +1168,7 @@ local function touch_dead(pool, touch, ended)
   return LAPSED, 0
 end
 
+do
 --[[ wr_touch: a batch of passes was used: their sessions live on, end, or start again.
 KEYS   the pool's
 ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV (+ 65536: its holder has saved
@@ -1196,20 +1203,8 @@ local function wr_touch(keys, args)
   save(pool)
   return reply
 end
-
--- Who has not been heard of in time waits no more; they stand where they stood as soon as they are.
-local function expire_returns(pool, bound)
-  if pool.now < pool.mercy then return end
-  for _, backend in ipairs(pool.live and pool.backends or {}) do -- a worker of before names no such keys
-    local late = redis.call('ZRANGEBYSCORE', backend.back_due, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
-    if #late > 0 then
-      redis.call('ZREM', backend.back, unpack(late))
-      redis.call('ZREM', backend.back_due, unpack(late))
-    end
-  end
+redis.register_function('wr_touch', wr_touch)
 end
-
-do -- Lua allows 200 names at a time: those of the way back are known in here only
 
 -- Who waits to come back stands among those who had a session before: in an open attempt first, then who was in first.
 local function back_key(return_) return (1 - return_.attempt) * LANE_WIDTH + return_.admitted * 1000 end
@@ -1232,6 +1227,18 @@ local function leave_ramps(pool, visitor)
   for _, backend in ipairs(pool.backends) do
     redis.call('ZREM', backend.back, visitor)
     redis.call('ZREM', backend.back_due, visitor)
+  end
+end
+
+-- Who has not been heard of in time waits no more; they stand where they stood as soon as they are.
+local function expire_returns(pool, bound)
+  if pool.now < pool.mercy then return end
+  for _, backend in ipairs(pool.live and pool.backends or {}) do -- a worker of before names no such keys
+    local late = redis.call('ZRANGEBYSCORE', backend.back_due, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
+    if #late > 0 then
+      redis.call('ZREM', backend.back, unpack(late))
+      redis.call('ZREM', backend.back_due, unpack(late))
+    end
   end
 end
 
@@ -1292,6 +1299,7 @@ local function return_one(pool, return_)
   return let_back(pool, return_, target, pass)
 end
 
+do
 --[[ wr_return: holders of passes whose backend is down or comes back ask for their sessions (law 7): they wait, or go on.
 KEYS   the pool's
 ARGV   the pool's, then of each pass: visitor, position of its backend in ARGV, admitted_ms, keep_until_ms, mix (1 in an
@@ -1320,6 +1328,8 @@ local function wr_return(keys, args)
   save(pool)
   return reply
 end
+redis.register_function('wr_return', wr_return)
+end
 
 -- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use.
 local function prolong(pool, backend)
@@ -1330,6 +1340,7 @@ local function prolong(pool, backend)
   end
 end
 
+do
 --[[ wr_live: sets what lies over the rules while it runs: phases of backends, the adaptive rate, what staff want.
 KEYS   the pool's
 ARGV   the pool's, then of each field: name, value (empty: no more of it)
@@ -1363,7 +1374,10 @@ local function wr_live(keys, args)
   save(pool)
   return reply
 end
+redis.register_function('wr_live', wr_live)
+end
 
+do
 --[[ wr_report: a worker tells what it saw of the backends, and hears what all have seen.
 KEYS   the pool's
 ARGV   the pool's, then worker, text
@@ -1384,12 +1398,10 @@ local function wr_report(keys, args)
   if #gone > 0 then redis.call('HDEL', pool.traffic, unpack(gone)) end
   return reply
 end
-
-redis.register_function('wr_return', wr_return)
-redis.register_function('wr_live', wr_live)
 redis.register_function('wr_report', wr_report)
 end
 
+do
 --[[ wr_release: sessions end before their time: log-out, attempt finished, staff. Their passes are dead from now on.
 KEYS   the pool's
 ARGV   the pool's, then of each session: visitor, reason
@@ -1420,7 +1432,10 @@ local function wr_release(keys, args)
   save(pool)
   return {0, pool.now, lived}
 end
+redis.register_function('wr_release', wr_release)
+end
 
+do
 --[[ wr_leave: tickets give up their places. A session that such a visitor holds ends too.
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor
@@ -1433,7 +1448,10 @@ local function wr_leave(keys, args)
   save(pool)
   return {0, pool.now, left}
 end
+redis.register_function('wr_leave', wr_leave)
+end
 
+do
 --[[ wr_rules: writes the rules of a pool whole, unless newer or the same are there.
 KEYS   the pool's
 ARGV   the pool's, then version, text: JSON of rate_milli, burst, idle_ms, max_ms, grace_ms, held (0 or 1), share
@@ -1464,6 +1482,8 @@ local function wr_rules(keys, args)
   save(pool)
   return {0, pool.now, version}
 end
+redis.register_function('wr_rules', wr_rules)
+end
 
 -- Backends and exams that hold something and that the call did not name.
 local function unnamed(pool)
@@ -1480,6 +1500,23 @@ local function unnamed(pool)
   return backends, exams
 end
 
+-- What staff say now: exam, at_ms, text, ... What has had its time is dropped by the next sweep.
+local function notices_of(pool)
+  local found, over = {}, {}
+  if not pool.notices then return found, over end -- a worker of before announcements asks
+  local fields = redis.call('HGETALL', pool.notices)
+  for at = 1, #fields, 2 do
+    local said, until_ms, text = string.match(fields[at + 1], '^(%d+) (%d+) (.*)$')
+    if until_ms == '0' or tonumber(until_ms) > pool.now then
+      found[#found + 1], found[#found + 2], found[#found + 3] = fields[at], tonumber(said), text
+    else
+      over[#over + 1] = fields[at]
+    end
+  end
+  return found, over
+end
+
+do
 -- Absent tickets whose grace is over leave the line.
 local function forget_absent(pool, due)
   local since = pool.now - pool.rules.grace_ms
@@ -1635,22 +1672,6 @@ local function untold_departures(pool)
   return untold
 end
 
--- What staff say now: exam, at_ms, text, ... What has had its time is dropped by the next sweep.
-local function notices_of(pool)
-  local found, over = {}, {}
-  if not pool.notices then return found, over end -- a worker of before announcements asks
-  local fields = redis.call('HGETALL', pool.notices)
-  for at = 1, #fields, 2 do
-    local said, until_ms, text = string.match(fields[at + 1], '^(%d+) (%d+) (.*)$')
-    if until_ms == '0' or tonumber(until_ms) > pool.now then
-      found[#found + 1], found[#found + 2], found[#found + 3] = fields[at], tonumber(said), text
-    else
-      over[#over + 1] = fields[at]
-    end
-  end
-  return found, over
-end
-
 --[[ wr_sweep: the conductor's second: opens, expires, forgets, measures. Bounded; the next one does what is left over.
 KEYS   the pool's
 ARGV   the pool's, nothing more
@@ -1682,9 +1703,10 @@ local function wr_sweep(keys, args)
   save(pool)
   return {0, pool.now, unpack(untold_departures(pool))}
 end
+redis.register_function('wr_sweep', wr_sweep)
+end
 
-do -- as above
-
+do
 local function flow_of(pool)
   local slots, totals, found = {}, {}, {}
   local fields = redis.call('HGETALL', pool.flow)
@@ -1707,6 +1729,7 @@ local function flow_of(pool)
   return slots, totals
 end
 
+do
 --[[ wr_announce: says something on the pages of a pool or of one of its exams, in place of what was said before.
 KEYS   the pool's
 ARGV   the pool's, then exam (empty: the whole pool), ms for which it is said (0: for good), text (empty: say nothing)
@@ -1726,6 +1749,8 @@ local function wr_announce(keys, args)
     redis.call('HSET', pool.notices, exam, string.format('%.0f %.0f %s', pool.now, until_ms, text))
   end
   return {0, pool.now, before}
+end
+redis.register_function('wr_announce', wr_announce)
 end
 
 --[[ wr_snapshot: the pool as it is, changing nothing.
@@ -1768,7 +1793,10 @@ local function wr_snapshot(keys, args)
     (notices_of(pool)), returns, pool.live and redis.call('HGETALL', pool.live) or {},
   }
 end
+redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
+end
 
+do
 --[[ wr_waits: a page of the waits of a pool, changing nothing: of those still waiting in order, or of how others ended,
 the latest pages first. Who comes or goes while pages are read may be told twice; nobody is left out who was there.
 KEYS   the pool's
@@ -1792,7 +1820,10 @@ local function wr_waits(keys, args)
   end
   return {0, pool.now, page}
 end
+redis.register_function{function_name = 'wr_waits', callback = wr_waits, flags = {'no-writes'}}
+end
 
+do
 --[[ wr_where: where tickets stand, changing nothing: to ask is no heartbeat. The exams they come for must be named.
 KEYS   the pool's
 ARGV   the pool's, then of each ticket: visitor, order key (it tells where an absent ticket would stand)
@@ -1821,15 +1852,10 @@ local function wr_where(keys, args)
   end
   return reply
 end
-
-redis.register_function('wr_announce', wr_announce)
-redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
-redis.register_function{function_name = 'wr_waits', callback = wr_waits, flags = {'no-writes'}}
 redis.register_function{function_name = 'wr_where', callback = wr_where, flags = {'no-writes'}}
 end
 
-do -- as above
-
+do
 --[[ wr_lane: staff move a ticket to another lane, where it keeps its order. Who was in before goes ahead of both lanes.
 KEYS   the pool's
 ARGV   the pool's, then visitor, lane (1 priority, 2 standard)
@@ -1854,7 +1880,10 @@ local function wr_lane(keys, args)
   redis.call('HSET', pool.who, 'lane:' .. visitor, lane)
   return {0, pool.now, 1, before}
 end
+redis.register_function('wr_lane', wr_lane)
+end
 
+do
 --[[ wr_draw: the seeds by which places are drawn: the first that is named for an opening stays, and stays when the
 opening moves. Once it has been used it is for nothing else: everybody may know it.
 KEYS   the pool's
@@ -1877,7 +1906,10 @@ local function wr_draw(keys, args)
   end
   return reply
 end
+redis.register_function('wr_draw', wr_draw)
+end
 
+do
 --[[ wr_prove: a worker shows what this store has said to it, so that a store that forgot it (law 9) is found out before
 anybody enters, and says how long it could not reach it, which is not the fault of those who wait. Writes only if
 there is something to write, but is refused where nothing could be written.
@@ -1897,14 +1929,10 @@ local function wr_prove(keys, args)
   if #pool.changed > 0 then save(pool) end
   return {0, pool.now, pool.latest, max(0, pool.freeze - pool.now)}
 end
-
-redis.register_function('wr_lane', wr_lane)
-redis.register_function('wr_draw', wr_draw)
 redis.register_function('wr_prove', wr_prove)
 end
 
-do -- Lua allows 200 names at a time: those of paces
-
+do
 --[[ A pace is a line of its own, whose turn is one request of somebody inside. Its keys hold:
 
   pace     hash: tokens (millionths of a request), at (ms of the last call), stamp (us, the last given), born (ms of the
@@ -2132,16 +2160,19 @@ local function wr_pace(keys, args)
   save_pace(pace)
   return reply
 end
-
 redis.register_function('wr_pace', wr_pace)
 end
 
+do
 --[[ wr_version: the version of this library; a newer one understands all that an older one was asked.
 KEYS   none
 ARGV   none
 Reply  version ]]
 local function wr_version() return VERSION end
+redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
+end
 
+do
 --[[ wr_lease: takes or renews a lease; only its owner renews it, and nobody takes it before it runs out.
 KEYS   lease
 ARGV   owner, ttl_ms
@@ -2153,12 +2184,5 @@ local function wr_lease(keys, args)
   redis.call('SET', lease, owner, 'PX', ttl_ms)
   return 1
 end
-
-redis.register_function('wr_present', wr_present)
-redis.register_function('wr_touch', wr_touch)
-redis.register_function('wr_release', wr_release)
-redis.register_function('wr_leave', wr_leave)
-redis.register_function('wr_rules', wr_rules)
-redis.register_function('wr_sweep', wr_sweep)
-redis.register_function{function_name = 'wr_version', callback = wr_version, flags = {'no-writes'}}
 redis.register_function('wr_lease', wr_lease)
+end
