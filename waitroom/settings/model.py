@@ -19,8 +19,8 @@ from pydantic import (
 )
 
 from waitroom.settings.addresses import DEFAULT_ADMIN, DEFAULT_PUBLIC, Address, HostPort, parse_host_port
+from waitroom.settings.care import Adaptive, Health, Recovery, Tls, Token
 from waitroom.settings.identity import Identity, Jwt, Priority
-from waitroom.settings.later import Adaptive, Health, Recovery, Tls, Token
 from waitroom.settings.look import Enclosed, Look
 from waitroom.settings.notices import not_in_force
 from waitroom.settings.part import Part

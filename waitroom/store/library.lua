@@ -6,8 +6,7 @@ Every function but wr_version, wr_lease and wr_pace works on one pool and begins
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
         lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who traffic, then
         back:<backend> and backdue:<backend> of each backend. All share the hash tag {pool}. What a version adds stands
-        last: a worker
-        of before does not name it, and must still find its own keys.
+        last: a worker of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
   Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
