@@ -16,6 +16,7 @@ const locale = ((navigator.languages || []).find(l => l.toLowerCase().split('-')
 const MARKS = [1000, 500, 200, 100, 50, 20, 10, 5, 3, 2, 1];
 const FORMS = {2: ['one', 'other'], 6: ['zero', 'one', 'two', 'few', 'many', 'other']};
 const plural = new Intl.PluralRules(lang);
+if (first.pace) body.dataset.status += '&pace=' + first.pace;
 const nav = performance.getEntriesByType('navigation')[0], reloaded = !!nav && nav.type === 'reload';
 const ANSWER_MS = 15000, LONGEST_MS = 30000, GAP_MS = 1000, STUCK_MS = 20000, NEWS_MS = 4000, SLEPT_MS = 15000;
 const RELOADS = 4, RELOADS_MS = 60000, CHIME_MS = 900;
@@ -159,6 +160,12 @@ function show(now) {
   line(now);
   milestone(now, before, changed);
   until();
+  // Another page or click of this student has sent the same form: this one sends it again only if they say so.
+  if (kept && state === 'sent') {
+    leaving = sent = true;
+    put('keptnote', t('form.sent'));
+    root.classList.add('stuck');
+  }
 }
 function warn(id) {
   if (id) put('warn', t(id));
@@ -304,11 +311,12 @@ async function news() {
   } catch (error) { /* the polls say what there is to say about the connection */ }
   setTimeout(news, (d.hidden ? 5 : 1) * newsMs * (.75 + Math.random() / 3));
 }
-// Reloads are counted in the entry of the history, which survives them: no storage is used.
+// Reloads are counted in the entry of the history, which survives them: no storage is used. The entry of a form is left
+// alone: replaced, it would be a GET at the next reload, and the form gone.
 function countReloads() {
   const before = history.state && history.state.reloads || [], now = Date.now();
   const reloads = before.filter(ms => now - ms < RELOADS_MS).concat(reloaded ? now : []);
-  if (reloaded || before.length) history.replaceState(reloads.length ? {reloads} : null, '');
+  if (!mode && (reloaded || before.length)) history.replaceState(reloads.length ? {reloads} : null, '');
   return reloads.length >= RELOADS;
 }
 

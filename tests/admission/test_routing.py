@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.requests import Asked
-from waitroom.admission.routing import ExamRoutes, RuleSet, compile_rule, has_second_reading, host_name
+from waitroom.admission.routing import ExamRoutes, PaceRoutes, RuleSet, compile_rule, has_second_reading, host_name
 from waitroom.settings.model import Match
 
 
@@ -119,3 +119,21 @@ def test_a_rule_by_host_is_not_remembered_by_target() -> None:
 def test_host_name(value: bytes | None, name: str) -> None:
     """Ports and case do not matter."""
     assert host_name(value) == name
+
+
+def test_a_pace_is_found_by_all_that_its_rule_states() -> None:
+    """What stands in the target is tried once for each target, the rest for each request."""
+    rules = [
+        ("start", Match(path="/start", method="POST")),
+        ("night", Match(path="/start", header={"X-Night": "1"})),
+        ("quiz", Match(host="quiz.example", query={"way": "in"})),
+    ]
+    routes = PaceRoutes(rules)
+    for _ in range(2):
+        assert routes.find(Asked(b"POST", b"/start")) == "start"
+        assert routes.find(Asked(b"GET", b"/start")) is None
+        assert routes.find(Asked(b"GET", b"/start", [(b"X-Night", b"1")])) == "night"
+        assert routes.find(Asked(b"GET", b"/other?way=in", [(b"Host", b"quiz.example")])) == "quiz"
+        assert routes.find(Asked(b"GET", b"/other?way=in", [(b"Host", b"else.example")])) is None
+        assert routes.find(Asked(b"POST", b"/%73tart?x")) == "start"
+        assert routes.find(Asked(b"GET", b"/elsewhere")) is None

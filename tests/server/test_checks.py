@@ -12,7 +12,7 @@ from tests.support.aio import run
 from tests.support.product import free_port, look_again, until
 from waitroom.server.checks import PROBE, Checks, Patient, Pulse, check
 from waitroom.settings.addresses import BackendUrl
-from waitroom.settings.later import Health
+from waitroom.settings.care import Health
 
 HEALTH = Health.model_validate({"path": "/up?x=%7E", "interval": "100ms", "timeout": "300ms", "fall": 2, "rise": 2})
 

@@ -12,8 +12,10 @@ from tests.store.desk import desk as desk_at
 from tests.store.driver import Server
 from tests.support.aio import run
 from waitroom.admission.line import Life, Presence, Standing, State, Touch, Touched
-from waitroom.errors import LibraryError, StoreAwayError
+from waitroom.admission.pacing import PaceRules, Step, Turn, Verdict
+from waitroom.errors import LibraryError, StoreAwayError, StoreError
 from waitroom.store import client as limits
+from waitroom.store import pace as pace_limits
 from waitroom.store.talker import CALL_S
 
 
@@ -208,5 +210,37 @@ def test_a_lease_is_held_by_one(server: Server) -> None:
             assert not await it.store.lease("conductor", "b", 5_000)
             assert await it.store.lease("conductor", "a", 5_000)
             assert await it.store.sweep("p") == {}
+
+    run(main())
+
+
+def test_paces_share_a_call_and_fail_like_presences(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers in the order of asking; beyond the bound, and of a pace that a reload took away, an error at once."""
+    monkeypatch.setattr(pace_limits, "QUEUE_PACE", 100)
+
+    async def main() -> None:
+        async with desk(server, 1) as it:
+            it.store.set_paces({"p1": PaceRules.of(1_000), "p2": PaceRules.of(50_000)})
+
+            async def ask(name: str, visitor: str) -> Turn | StoreError:
+                future = asyncio.get_running_loop().create_future()
+                it.store.pace(name, Step(visitor, "", 0, 60_000), future.set_result)
+                found: Turn | StoreError = await future
+                return found
+
+            before = len(it.calls)
+            found = await asyncio.gather(*[ask(("p1", "p2")[n % 2], f"v{n}") for n in range(105)])
+            assert len(it.calls) - before <= 2
+            turns = [turn for turn in found if isinstance(turn, Turn)]
+            assert len(turns) == 100
+            assert [turn.verdict for turn in turns[:2]] == [Verdict.DIRECT] * 2
+            waits = [turn.wait_ms for turn in turns[2::2]]
+            assert all(990 * n <= wait <= 1_000 * n for n, wait in enumerate(waits, 1))
+            waiting = asyncio.ensure_future(ask("p1", "late"))
+            await asyncio.sleep(0)
+            it.store.set_paces({"p2": PaceRules.of(50_000)})
+            assert isinstance(await waiting, LibraryError)
+            assert isinstance(await ask("p1", "later"), StoreAwayError)
+            assert isinstance(await ask("p2", "v1"), Turn)
 
     run(main())

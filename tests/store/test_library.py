@@ -42,7 +42,7 @@ def test_a_header_says_what_the_body_takes(name: str) -> None:
         assert "pool_of" not in body
     if each := re.search(r"then of each \w+: (.+)", header["argv"], re.DOTALL):
         names = re.sub(r"\([^()]*\)", "", each[1]).split(",")
-        steps = re.search(r"for at = pool\.first, #args(?:, (\d))? do", body)
+        steps = re.search(r"for at = (?:pool|pace)\.first, #args(?:, (\d))? do", body)
         assert steps is not None
         assert len(names) == int(steps[1] or 1)
     if header["argv"].strip() in {"none", "the pool's, nothing more"}:

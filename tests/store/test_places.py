@@ -10,8 +10,9 @@ import pytest
 from tests.store.desk import Desk, answered, desk
 from tests.store.driver import rules
 from tests.support.aio import run
+from tests.support.faults import faulty
 from tests.support.product import free_port, until
-from tests.support.stores import Valkey, cluster, valkey, watched
+from tests.support.stores import Valkey, cluster, follows, valkey, watched
 from waitroom.admission.line import State
 from waitroom.errors import StoreAwayError, StoreError
 from waitroom.store.keys import PoolKeys
@@ -85,21 +86,21 @@ def test_a_replica_that_was_behind_is_promoted(tmp_path: Path) -> None:
     """It lost admissions and rules: nobody enters for a minute, the later rules are in force, sessions come back."""
 
     async def main() -> None:
-        async with watched(tmp_path) as servers, desk(servers.url, 1) as it:
-            servers.replica.ask("REPLICAOF", "127.0.0.1", free_port())  # cut off: it keeps what it has
-
-            async def cut() -> bool:
-                return bool(servers.replica.client.info("replication")["master_link_status"] == "down")
-
-            await until(cut)
+        async with (
+            valkey(tmp_path / "primary") as primary,
+            valkey(tmp_path / "replica", "--replicaof", "127.0.0.1", str(primary.port)) as replica,
+            faulty(port=primary.port) as network,
+            desk(network.url, 1) as it,
+        ):
+            primary.ask("WAIT", 1, 5_000)
+            await follows(replica)
+            replica.ask("REPLICAOF", "127.0.0.1", free_port())  # cut off: it keeps what it has
             await it.store.write_rules("p", rules(2, version=2))
             told = [await it.one(f"v{n}") for n in range(2)]
             assert [one.state for one in told] == [State.ADMITTED] * 2
-            await servers.primary.kill()
-            servers.replica.ask("REPLICAOF", "NO", "ONE")
-            for each in servers.sentinels:
-                each.ask("SENTINEL", "REMOVE", "exams")
-                each.ask("SENTINEL", "MONITOR", "exams", "127.0.0.1", servers.replica.port, 2)
+            replica.ask("REPLICAOF", "NO", "ONE")
+            network.to_port = replica.port
+            await primary.kill()
             await it.until(lambda: it.ups == [True, False, True])
             assert (await it.one("new")).state is State.WAITING
             assert [one for one in await asyncio.gather(*map(it.check, told)) if isinstance(one, StoreError)] == []

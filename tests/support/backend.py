@@ -24,6 +24,8 @@ class CountingBackend:
     times: list[float] = field(default_factory=list)
     """When each of `paths` was asked for, on the loop's clock."""
     bodies: list[bytes] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+    """Of each body, when its request came."""
     slow: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -33,6 +35,7 @@ class CountingBackend:
         self.paths.append(request.raw_path)
         self.times.append(asyncio.get_running_loop().time())
         if request.method == "POST":
+            self.times_s.append(asyncio.get_running_loop().time())
             self.bodies.append(await request.read())
         if request.path == "/logout":
             self.inside.discard(student)

@@ -18,6 +18,7 @@ class Asked:
     upgrade: bytes | None = None
     trusted: bool = False
     id: str = "r1"
+    over: bool = False
 
     def first(self, name: bytes) -> bytes | None:
         """First value of a header."""

@@ -31,6 +31,8 @@ class State(StrEnum):
     """Only a page's: its visitor is in, and the request that it keeps is smoothed."""
     BUSY = "busy"
     """Only a page's: its visitor is in, and the exam server has as many requests as it may have at a time."""
+    SENT = "sent"
+    """Only of such a page: the form that it keeps has been sent already, by another page or click of its visitor."""
 
     __hash__ = str.__hash__
     """An enum's own is written in Python, and members are looked up for every visitor."""

@@ -65,12 +65,14 @@ class Rule:
             return False
         if self.host is not None and host_name(asked.first(b"host")) != self.host:
             return False
-        path, query = split_target(asked.target)
+        return self.fits_target(asked.target) and all(_text(asked.first(name)) == value for name, value in self.header)
+
+    def fits_target(self, target: bytes) -> bool:
+        """Whether path and query are those that this rule states."""
+        path, query = split_target(target)
         if self.path is not None and self.path.fullmatch(path) is None:
             return False
-        if self.query and not set(self.query) <= _parameters(query):
-            return False
-        return all(_text(asked.first(name)) == value for name, value in self.header)
+        return not self.query or set(self.query) <= _parameters(query)
 
     def is_said_once(self, target: bytes) -> bool:
         """Whether each parameter that this rule states stands in the query once, as PHP reads names."""
@@ -137,6 +139,33 @@ class ExamRoutes:
 
     def _search(self, asked: Asked) -> str | None:
         return next((name for name, rule in self._rules if rule.fits(asked)), None)
+
+
+class PaceRoutes:
+    """Finds the pace of a request, and remembers for each target which rules its path and query fit: nearly always
+    none, so that a request costs one look."""
+
+    def __init__(self, paces: Iterable[tuple[str, Match]]) -> None:
+        self._rules = tuple((name, compile_rule(match)) for name, match in paces)
+        self._seen: dict[bytes, tuple[tuple[str, Rule], ...]] = {}
+
+    def find(self, asked: Asked) -> str | None:
+        """Name of the pace, or None for a request that is not paced. The first that fits wins."""
+        fitting = self._seen.get(asked.target)
+        if fitting is None:
+            fitting = self._look(asked.target)
+        for name, rule in fitting:
+            if rule.fits(asked):
+                return name
+        return None
+
+    def _look(self, target: bytes) -> tuple[tuple[str, Rule], ...]:
+        fitting = tuple((name, rule) for name, rule in self._rules if rule.fits_target(target))
+        if len(target) <= MAX_TARGET_REMEMBERED:
+            if len(self._seen) >= ROUTES_REMEMBERED:
+                self._seen.clear()
+            self._seen[target] = fitting
+        return fitting
 
 
 def _no_exam(_asked: Asked) -> str | None:

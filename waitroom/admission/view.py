@@ -36,6 +36,8 @@ class View(NamedTuple):
     """Where places are drawn at the opening: SHA-256 of the seed, in hexadecimal."""
     cookies: tuple[bytes, ...] = ()
     """Set-Cookie values that go along."""
+    pace: str = ""
+    """What the page of a paced request asks for its turn with."""
 
     @property
     def position(self) -> int | None:

@@ -26,6 +26,7 @@ from waitroom.gate.jar import NEVER, Credential, Jar, Jars
 from waitroom.gate.kinds import Kind, content_length, is_foreign, kind_of
 from waitroom.gate.line import Line, TouchAnswer
 from waitroom.gate.own import Otherwise, OwnEndpoints
+from waitroom.gate.pace import Pacer
 from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond, Resume
 from waitroom.settings.model import Settings
@@ -74,6 +75,7 @@ class Gate:
         screens: Screens,
         *,
         identities: Identities | None = None,
+        pacer: Pacer | None = None,
     ) -> None:
         self._rules = rules
         self._identities = identities
@@ -86,7 +88,8 @@ class Gate:
             entrance.bars = self._bars
         self._comeback = Comeback(line, screens, rules.form_bytes)
         self._claimed = Claims(line, screens)
-        self._own = OwnEndpoints(rules.prefix, entrances, line, screens, self.status_at_bar)
+        self._own = OwnEndpoints(rules.prefix, entrances, line, screens, self.status_at_bar, pacer=pacer)
+        self._pacer = pacer
         self._find_exam = rules.routes.find
         self._releases = rules.release.fits
         self._tick = 0
@@ -173,9 +176,21 @@ class Gate:
             held.touched_tick = tick
             self._line.touch(held)
         relay = self._relay_and_release(request, held) if self._releases(request) else held.relay
+        decision: Decision = relay
+        if self._pacer is not None:
+            decision = self._smoothed(request, self._entrances[held.pool], held.ticket, relay)
         if tick <= held.good_until or not self._line.up:
+            return decision
+        return Later(lambda resume: self._verify(request, held, decision, exam, resume))
+
+    def _smoothed(
+        self, request: Request, entrance: Entrance, ticket: Ticket, relay: Relay, *, cookies: tuple[bytes, ...] = ()
+    ) -> Decision:
+        """The relay of somebody inside, or what a pace makes of it; `cookies` go with a page in its place."""
+        name = self._pacer.find(request) if self._pacer is not None else None
+        if self._pacer is None or name is None:
             return relay
-        return Later(lambda resume: self._verify(request, held, relay, exam, resume))
+        return self._pacer.decide(name, request, entrance, ticket, relay, cookies=cookies)
 
     def _note_save(self, held: Credential) -> None:
         """A request that may save something. After a few its holder is in an attempt, and the store is told."""
@@ -203,17 +218,17 @@ class Gate:
         self,
         request: Request,
         held: Credential,
-        relay: Relay,
+        decision: Decision,
         exam: str | None,
         resume: Resume,
     ) -> None:
         def answered(answer: TouchAnswer) -> None:
             if isinstance(answer, StoreError):
-                resume(relay)
+                resume(decision)
                 return
             self._line.judge(held, answer, self._tick)
             if answer.life is Life.LIVE:
-                resume(relay)
+                resume(decision)
             else:
                 resume(self._without_pass(request, Jar(), held.pool, self._returning(held), exam))
 
@@ -324,7 +339,8 @@ class Gate:
         def start(resume: Resume) -> None:
             def admitted(mine: Ticket, cookie: bytes) -> None:
                 if may_relay:
-                    resume(Relay(entrance.target(mine.backend), cookie=cookie))
+                    relay = Relay(entrance.target(mine.backend), cookie=cookie)
+                    resume(self._smoothed(ask.request, entrance, mine, relay, cookies=(cookie,)))
                 else:
                     resume(show(entrance.inside(mine, (cookie,))))
 

@@ -14,6 +14,7 @@ from waitroom.admission.estimate import Unknown
 from waitroom.admission.identity import Known
 from waitroom.admission.line import Lane, Life, Presence, Standing, State, Touch, Touched, Whereabouts
 from waitroom.admission.order import order_key
+from waitroom.admission.pacing import Step, Turn
 from waitroom.admission.recovery import Return, Returned
 from waitroom.admission.tickets import VISITOR_BYTES, Ticket, visitor_id
 from waitroom.admission.view import View
@@ -43,6 +44,7 @@ StandingAnswer = Standing | StoreError
 TouchAnswer = Touched | StoreError
 WhereAnswer = Whereabouts | StoreError
 ReturnAnswer = Returned | StoreError
+TurnAnswer = Turn | StoreError
 
 Admitted = Callable[[Ticket, bytes], None]
 Waits = Callable[[View], None]
@@ -69,6 +71,9 @@ class Store(Protocol):
 
     def touch(self, pool: str, touch: Touch) -> None:
         """A session was used; told to the store within a second."""
+
+    def pace(self, name: str, step: Step, done: Callable[[TurnAnswer], None]) -> None:
+        """A request of somebody inside asks for its turn, or its end is told."""
 
     def release(self, pool: str, visitor: str, reason: str) -> None:
         """A session has ended."""

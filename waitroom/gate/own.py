@@ -15,6 +15,7 @@ from waitroom.errors import StoreError
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar
 from waitroom.gate.line import Line, TouchAnswer
+from waitroom.gate.pace import Pacer
 from waitroom.gate.screens import Screens
 from waitroom.proxy.decisions import Decision, Later, Request, Respond, Resume
 
@@ -37,6 +38,8 @@ class Errand(NamedTuple):
     hidden: bool
     takes: bool
     """A ticket, if there is none."""
+    pace: str = ""
+    """What the page of a paced request asks for its turn with."""
 
 
 Answer = Callable[[Request, Jar, Errand, Known | None], Decision]
@@ -54,12 +57,15 @@ class OwnEndpoints:
         line: Line,
         screens: Screens,
         status_at_bar: Callable[[Request, Credential, Otherwise], Decision | None],
+        *,
+        pacer: Pacer | None = None,
     ) -> None:
         self._prefix = prefix
         self._entrances = entrances
         self._line = line
         self._screens = screens
         self._status_at_bar = status_at_bar
+        self._pacer = pacer
         self._errands: dict[bytes, Errand] = {}
         self._endpoints: dict[bytes, tuple[tuple[bytes, ...], Answer]] = {
             b"status": (LOOKED_AT, self._status),
@@ -87,8 +93,9 @@ class OwnEndpoints:
         name, _, query = target[len(self._prefix) :].partition(b"?")
         asked = parse_qs(query.decode("latin-1")) if 0 < len(query) <= MAX_QUERY else {}
         pool, exam = asked.get("pool", [None])[0], asked.get("exam", [""])[0]
-        errand = Errand(name, query, pool, exam, asked.get("hidden") == ["1"], asked.get("take") == ["1"])
-        if len(query) <= MAX_QUERY:
+        hidden, takes, pace = asked.get("hidden") == ["1"], asked.get("take") == ["1"], asked.get("pace", [""])[0]
+        errand = Errand(name, query, pool, exam, hidden, takes, pace)
+        if len(query) <= MAX_QUERY and not pace:  # that is one visitor's
             if len(self._errands) >= ERRANDS_REMEMBERED:
                 self._errands.clear()
             self._errands[target] = errand
@@ -100,7 +107,11 @@ class OwnEndpoints:
             return self._taken(request, errand, known) if errand.takes else self._screens.no_ticket(request)
         entrance = self._entrances[held.pool]
         if held.relay is not None:
-            return self._status_of_pass(request, held, entrance)
+            inside = self._status_of_pass(request, held, entrance)
+            if errand.pace and self._pacer is not None and isinstance(inside, Later):
+                self._line.touch(held)  # who waits for a turn is inside, and their session lives
+                return self._pacer.status(request, entrance, held.ticket, errand.pace, inside)
+            return inside
         return self._status_of_ticket(request, held.ticket.place(), entrance, hidden=errand.hidden, known=known)
 
     def _status_of_ticket(

@@ -31,7 +31,9 @@ CONNECT_KINDS = BackendError.UNSENT - {BUSY}
 CAUSES = StoreAwayError.KINDS
 """The same of the store."""
 
-OUTCOMES = ("direct", "waited", "refused")
+OUTCOMES = ("direct", "waited", "page", "refused", "sent", "left")
+"""Of a paced request: passed at once, or after a wait; was met by a page that keeps it, or by a refusal; was not passed
+since the same form had been; its client left before its turn."""
 
 ENDS = ("served", "late", "crowded", "left")
 """How a request's wait for a place among max_inflight ended (proxy/guard.py)."""
@@ -120,7 +122,7 @@ _METRICS = (
     _gauge("backend_up", _BACKEND, "0 while the backend is down, or held by staff.", Source.STORE),
     _gauge("returning", _BACKEND, "Students with a session who wait to come back to it.", Source.STORE),
     _gauge("return_rate", _BACKEND, "How many a second may come back to it; +Inf without a ramp.", Source.STORE),
-    _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome.", Source.LATER),
+    _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome."),
     _counter("cookies_refused_total", _POOL, "Cookies of our name that did not verify."),
     _histogram("store_call_seconds", (), STORE_BUCKETS_S, "One batch to the store and back."),
     _counter("store_failures_total", ("cause",), "Connections to the store that failed or were not made."),

@@ -36,9 +36,10 @@ class LayoutFullError(WaitroomError):
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The label values that the settings allow: each pool with its backends."""
+    """The label values that the settings allow: each pool with its backends, and the paces."""
 
     pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    paces: tuple[str, ...] = ()
 
     def of(self, metric: Metric) -> Iterator[Key]:
         """Every combination of label values that the metric can have."""
@@ -58,6 +59,9 @@ class Labels:
         elif labels[:1] == ("pool",):
             for pool in self.pools:
                 yield (pool,)
+        elif labels[:1] == ("name",):
+            for name in self.paces:
+                yield (name,)
         else:
             yield ()
 

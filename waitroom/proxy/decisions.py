@@ -56,6 +56,8 @@ class Later:
     """Decide when something has been answered: `start` is called at once with the function to resume with."""
 
     start: "Callable[[Callable[[Decision], None]], None]"
+    queued: bool = False
+    """It waits for a turn: a client that sends no more meanwhile has left."""
 
 
 Decision = Respond | Relay | Collect | Later
@@ -90,6 +92,10 @@ class Request(Protocol):
     @property
     def id(self) -> str:
         """A name for this request in logs; says nothing about who sent it."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for an answer any more."""
 
     @property
     def has_body(self) -> bool:

@@ -39,8 +39,6 @@ class Exchange(Staying):
     """The answer's body goes out in chunks."""
     _retried = False
     _over = False
-    _waits = False
-    """For the answer to a Later."""
     _continued = False
     """Somebody has asked for the body that the client offers, or it came unasked."""
     _id = ""
@@ -88,7 +86,7 @@ class Exchange(Staying):
             case Respond():
                 self._respond(decision)
             case Later():
-                self._waits = True
+                self._waits, self._turn = True, decision.queued
                 decision.start(self._resume)
             case Collect():
                 self._collect(decision)

@@ -19,6 +19,11 @@ class Incoming:
     scheme: bytes
     _block: Block
     _spoken: Spoken
+    _over = False
+    _waits = False
+    """For the answer to a Later."""
+    _turn = False
+    """That Later waits for a turn."""
 
     @property
     def headers(self) -> tuple[Header, ...]:
@@ -38,6 +43,17 @@ class Incoming:
     def trusted(self) -> bool:
         """Whether it comes from a proxy that may speak for others."""
         return self._spoken.trusted
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits for an answer any more: it has been given, or its client has left."""
+        return self._over
+
+    @property
+    def queued(self) -> bool:
+        """Whether it waits for its turn. A client that ends its half now has left: a browser's Stop or reload looks so,
+        and who half-closes and reads on is no browser (HAProxy's abortonclose, for queues alone)."""
+        return self._waits and self._turn
 
     @property
     def has_body(self) -> bool:

@@ -103,7 +103,7 @@ class Staying(Incoming):
     def queued(self) -> bool:
         """Whether it waits for a place. A client that ends its half now has left: a browser's Stop or reload looks so,
         and who half-closes and reads on is no browser (HAProxy's abortonclose, for queues alone)."""
-        return self._wait is not None
+        return self._wait is not None or super().queued
 
     @property
     def _keeps_body(self) -> bool:

@@ -11,16 +11,20 @@ from importlib import import_module
 from waitroom.admission.draw import Lot, proposed
 from waitroom.admission.identity import Registrar
 from waitroom.admission.line import BackendRules, Rules
+from waitroom.admission.pacing import PaceRules, PaceSeal
 from waitroom.admission.receipts import Notary
 from waitroom.admission.tickets import Seal
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.gate import Gate
 from waitroom.gate.gate import Rules as GateRules
+from waitroom.gate.holds import Holds
 from waitroom.gate.identity import Identities, from_cookie, from_header, from_token_header
 from waitroom.gate.jar import Jars
 from waitroom.gate.line import Line, Store
 from waitroom.gate.meters import GateMeters
+from waitroom.gate.pace import Pacer
 from waitroom.metrics.counters import Counters
+from waitroom.server.duty import worker_count
 from waitroom.server.screens import WebScreens
 from waitroom.settings.identity import KEY, roster_of
 from waitroom.settings.model import Exam, Pool, Settings
@@ -52,9 +56,17 @@ Lots = dict[str, dict[str, Lot]]
 
 
 def build_brain(
-    settings: Settings, secrets: Secrets, store: Store, counters: Counters, lots: Lots | None = None
+    settings: Settings,
+    secrets: Secrets,
+    store: Store,
+    counters: Counters,
+    *,
+    lots: Lots | None = None,
+    holds: Holds | None = None,
 ) -> Brain:
-    """A gate ready to decide. `lots` are what the brain before this one knew."""
+    """A gate ready to decide. `lots` are what the brain before this one knew; `holds` is where the worker holds
+    requests, whatever settings they began with.
+    """
     lots = {} if lots is None else lots
     keys = [(key.id, key.key) for key in secrets.keys]
 
@@ -72,15 +84,27 @@ def build_brain(
         )
 
     entrances = {name: entrance(name, pool) for name, pool in settings.pools.items()}
-    meters = GateMeters(counters, list(settings.pools))
+    meters = GateMeters(counters, list(settings.pools), [pace.name for pace in settings.pace])
     line = Line(store, meters)
     jars = Jars(
         {name: entrance.seal for name, entrance in entrances.items()},
         lambda pool, ticket: entrances[pool].credential(ticket),
         meters.refused,
     )
+    screens, pacer = WebScreens(settings), None
+    if settings.pace:
+        seal = PaceSeal([key.key for key in secrets.keys])
+        pacer = Pacer(
+            settings,
+            workers=worker_count(settings),
+            seal=seal,
+            store=store,
+            holds=holds or Holds(),
+            screens=screens,
+            meters=meters,
+        )
     identities = _identities(settings, [key for _, key in keys])
-    gate = Gate(GateRules.of(settings), entrances, jars, line, WebScreens(settings), identities=identities)
+    gate = Gate(GateRules.of(settings), entrances, jars, line, screens, identities=identities, pacer=pacer)
     return Brain(settings, gate, line, entrances)
 
 
@@ -112,6 +136,11 @@ def _identities(settings: Settings, keys: list[bytes]) -> Identities | None:
 def line_rules(settings: Settings, version: int) -> dict[str, Rules]:
     """What the line must know of each pool. `version`: when the settings were taken, ms; the newest wins."""
     return {name: _rules(pool, version) for name, pool in settings.pools.items()}
+
+
+def pace_rules(settings: Settings) -> dict[str, PaceRules]:
+    """What the store's client must know of each pace."""
+    return {pace.name: PaceRules.of(pace.rate_milli) for pace in settings.pace}
 
 
 def _rules(pool: Pool, version: int) -> Rules:

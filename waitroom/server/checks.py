@@ -14,7 +14,7 @@ from yarl import URL
 
 from waitroom.proxy.dialler import tls_context
 from waitroom.settings.addresses import BackendUrl
-from waitroom.settings.later import Health
+from waitroom.settings.care import Health
 from waitroom.tasks import spawn, stop
 
 PROBE = Health.model_validate({"path": "/"})

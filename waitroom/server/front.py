@@ -16,6 +16,7 @@ import structlog
 
 from waitroom.admission.line import Touched
 from waitroom.errors import BackendError, SettingsError, StoreError
+from waitroom.gate.holds import Holds
 from waitroom.logs import request_ids
 from waitroom.metrics.catalogue import REASONS
 from waitroom.metrics.counters import Counters
@@ -24,7 +25,7 @@ from waitroom.proxy.dialler import tls_context
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import MaxInflight, ProxyRules
-from waitroom.server.brain import Brain, Lots, build_brain, line_rules
+from waitroom.server.brain import Brain, Lots, build_brain, line_rules, pace_rules
 from waitroom.server.checks import Checks, Patient
 from waitroom.server.conductor import Conductor
 from waitroom.server.duty import Front, Grace, worker_count
@@ -76,8 +77,10 @@ class ExamFront:
             observe_call=counters.histogram("store_call_seconds").observe,
             on_failure=lambda cause: counters.counter("store_failures_total", cause).inc(),
         )
+        self._store.set_paces(pace_rules(settings))
+        self._holds = Holds()
         self._lots: Lots = {}
-        self._brain = build_brain(settings, secrets, self._store, counters, self._lots)
+        self._brain = build_brain(settings, secrets, self._store, counters, lots=self._lots, holds=self._holds)
         self._reports = Reports()
         self._checks = Checks(_patients(settings))
         self._regulator = Regulator(self._store, self._reports, self._checks)
@@ -113,7 +116,7 @@ class ExamFront:
 
     async def prepare(self, settings: Settings, secrets: Secrets, taken_ms: int) -> Callable[[], None]:
         """Build what new settings need; the function returned switches over."""
-        brain = build_brain(settings, secrets, self._store, self._counters, self._lots)
+        brain = build_brain(settings, secrets, self._store, self._counters, lots=self._lots, holds=self._holds)
         patients = _patients(settings)
         rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
         for each, tls in zip(settings.listen.public, self._tls, strict=True):
@@ -123,6 +126,7 @@ class ExamFront:
         def commit() -> None:
             assert self._listener is not None
             self._store.set_pools(pool_keys(settings))
+            self._store.set_paces(pace_rules(settings))
             brain.remember(self._brain)
             self._brain = brain
             self._watcher.renew(_backends(settings), access=settings.logging.access)
@@ -143,6 +147,7 @@ class ExamFront:
         for server in self._servers:
             server.close()
         await asyncio.gather(*(doorman.close() for doorman in self._doormen))
+        self._holds.close()
         if self._listener is not None:
             await _drained(self._listener, grace)
 

@@ -49,4 +49,5 @@ def read_orders(message: Message) -> Orders:
 
 def labels_of(settings: Settings) -> Labels:
     """The label values that the settings allow."""
-    return Labels({name: tuple(pool.backends) for name, pool in settings.pools.items()})
+    pools = {name: tuple(pool.backends) for name, pool in settings.pools.items()}
+    return Labels(pools, tuple(pace.name for pace in settings.pace))

@@ -33,6 +33,7 @@ _REFUSALS = {
     State.HELD: ("held", "On hold", "Staff have stopped admissions for a moment. Places in line are kept."),
     State.DOWN: ("backend-down", "Not answering", "The exam server does not answer. Places are kept."),
     State.BUSY: ("backend-busy", "Busy", "The exam server is busy. This request was not sent to it: send it again."),
+    State.PACED: ("paced", "Paced", "Many ask for this at once. Nothing was sent: send it again after the time given."),
 }
 _WAITING = ("waiting", "Waiting room", "All places are taken. Load the page in a browser to take a place in line.")
 
@@ -66,7 +67,8 @@ class WebScreens:
         del request
         slug, title, detail = _REFUSALS.get(view.state, _WAITING)
         status = 503 if view.state in (State.CLOSED, State.HELD, State.DOWN) else self._queue_status
-        return problem(status, slug, title, detail, RETRY_S, view.state)
+        retry_s = -(-view.next_poll_ms // 1000) if view.state is State.PACED else RETRY_S
+        return problem(status, slug, title, detail, retry_s, view.state)
 
     def status(self, request: Request, view: View) -> Respond:
         """The answer to a status poll."""

@@ -36,6 +36,7 @@ def cross_check(data: Data) -> Iterator[Finding]:
     for key in ("bypass", "release"):
         yield from _wide_rules(data.get(key), key)
     yield from _same_names(data.get("pace"), ("pace",))
+    yield from _paces(data)
     yield from _same_names(_mapping(data.get("admin")).get("tokens"), ("admin", "tokens"))
     yield from _trust(data)
     yield from _same_listeners(_mapping(data.get("listen")))
@@ -117,10 +118,37 @@ def _same_rules(exams: Data) -> Iterator[Finding]:
         for index, rule in enumerate(_sequence(_mapping(exam).get("match"))):
             if not isinstance(rule, Mapping) or not rule:
                 continue
-            spelt = repr(sorted((key, _in_order(value)) for key, value in rule.items()))
-            if (earlier := first.setdefault(spelt, name)) != name:
+            if (earlier := first.setdefault(_spelt(rule), name)) != name:
                 wrong = f"the same rule as in {earlier}, which comes first and wins"
                 yield Finding(("exams", name, "match", index), wrong, "each rule in one exam only")
+
+
+def _paces(data: Data) -> Iterator[Finding]:
+    """Rules of a pace that nothing can come to, or everything; and waits that the data path would cut short."""
+    hosts = [host.lower() for host in _sequence(data.get("hosts")) if isinstance(host, str)]
+    prefix, said = data.get("prefix", "/_waitroom/"), _mapping(data.get("timeouts")).get("response")
+    response = _read(units.parse_duration, said)
+    first: dict[str, object] = {}
+    for index, pace in enumerate(map(_mapping, _sequence(data.get("pace")))):
+        rule, path, longest = _mapping(pace.get("match")), ("pace", index, "match"), pace.get("max_wait")
+        host, stated = rule.get("host"), rule.get("path")
+        if rule and (earlier := first.setdefault(_spelt(rule), pace.get("name"))) != pace.get("name"):
+            yield Finding(path, f"the same rule as of {earlier}, which comes first and wins", "each rule once")
+        if set(rule) == {"path"} and stated in EVERY_PATH:
+            wrong = "matches every request: answers being saved would wait for a turn"
+            yield Finding((*path, "path"), wrong, "a narrower rule")
+        if isinstance(stated, str) and isinstance(prefix, str) and stated.startswith(prefix):
+            yield Finding((*path, "path"), f"{prefix} is ours, and never paced", "a path of the exam server")
+        if hosts and isinstance(host, str) and host.lower() not in hosts:
+            yield Finding((*path, "host"), f"{host} is not served: it is not in hosts", ", ".join(hosts))
+        wait = _read(units.parse_duration, longest)
+        if response is not None and wait is not None and wait >= response:
+            yield Finding(("pace", index, "max_wait"), "is not below timeouts.response", f"less than {said}")
+
+
+def _spelt(rule: Data) -> str:
+    """A rule's text, whatever the order of its parts."""
+    return repr(sorted((str(key), _in_order(value)) for key, value in rule.items()))
 
 
 def _wide_rules(rules: object, key: str) -> Iterator[Finding]:

@@ -19,11 +19,11 @@ from pydantic import (
 )
 
 from waitroom.settings.addresses import DEFAULT_ADMIN, DEFAULT_PUBLIC, Address, HostPort, parse_host_port
+from waitroom.settings.care import Adaptive, Health, Recovery, Tls, Token
 from waitroom.settings.identity import Identity, Jwt, Priority
-from waitroom.settings.later import Adaptive, Health, Recovery, Tls, Token
 from waitroom.settings.look import Enclosed, Look
 from waitroom.settings.notices import not_in_force
-from waitroom.settings.part import Part, later
+from waitroom.settings.part import Part
 from waitroom.settings.pools import Admission, Backend, Exam, Match, Matches, Pace, Pool, Session
 from waitroom.settings.spelling import (
     AdminAddress,
@@ -298,7 +298,10 @@ class Settings(Part):
     )
     bypass: Matches = Field(default=(), description="Requests that pass without a ticket, such as sign-on returns.")
     release: Matches = Field(default=(), description="Requests after which the session is over, such as log-out.")
-    pace: Annotated[tuple[Pace, ...], Field(max_length=MAX_PACES)] = later((), "Expensive requests that are smoothed.")
+    pace: Annotated[tuple[Pace, ...], Field(max_length=MAX_PACES)] = Field(
+        default=(),
+        description="Expensive requests of visitors already admitted that are smoothed.",
+    )
     identity: Identity | None = Field(
         default=None, description="How one student is known across browsers. Without it nobody is known by name."
     )

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from waitroom.settings.care import Adaptive, Health, Recovery
 from waitroom.settings.identity import Priority
-from waitroom.settings.later import Adaptive, Health, Recovery
 from waitroom.settings.part import Part
 from waitroom.settings.spelling import (
     AnyText,

@@ -6,7 +6,7 @@ may still refuse for reasons that span keys; what it refuses, the loader refuses
 
 from typing import Any
 
-from waitroom.settings import later, look, model, pools
+from waitroom.settings import care, look, model, pools
 from waitroom.settings.model import Settings
 from waitroom.settings.part import Part
 
@@ -63,5 +63,5 @@ def _spell_defaults(schema: Json, part: type[Part] | None) -> None:
 
 
 def _part_named(name: str) -> type[Part] | None:
-    found = next((getattr(place, name) for place in (model, pools, later, look) if hasattr(place, name)), None)
+    found = next((getattr(place, name) for place in (model, pools, care, look) if hasattr(place, name)), None)
     return found if isinstance(found, type) and issubclass(found, Part) else None

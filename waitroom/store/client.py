@@ -12,11 +12,13 @@ import structlog
 
 from waitroom.admission.draw import Lot
 from waitroom.admission.line import Announced, Lane, Moved, Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.pacing import PaceRules, Step
 from waitroom.admission.recovery import Return
 from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
+from waitroom.store.pace import PaceDone, PaceQueues
 from waitroom.store.places import Places
 from waitroom.store.proof import rules_command
 from waitroom.store.queues import Patience, PoolQueues
@@ -60,6 +62,7 @@ class LineStore:
     ) -> None:
         self._pools = {name: PoolQueues(Scope(name, keys)) for name, keys in pools.items()}
         self._leases: dict[str, PoolQueues] = {}
+        self._paces = PaceQueues()
         self._on_touched = on_touched
         self._tell_up = on_up
         self._observe_call = observe_call
@@ -71,7 +74,7 @@ class LineStore:
         self._ticking: asyncio.TimerHandle | None = None
         self._places = Places(url)
         self._talkers: dict[str, Talker] = {}
-        """One for all; of a cluster one a pool, and one a lease that has no pool of its name."""
+        """One for all; of a cluster one a pool, and one a lease or a pace that has no pool of its name."""
         self._tasks: dict[str, asyncio.Task[None]] = {}
         for name in self._pools if self._places.apart else ("",):
             self._talk(name)
@@ -112,7 +115,7 @@ class LineStore:
         if self._gathering is not None:
             self._gathering.cancel()
         self._patience.close()
-        for name in (*self._pools, *self._leases):
+        for name in (*self._pools, *self._leases, *self._paces.rules):
             self._fail_waiting(name, StoreAwayError("the worker is going", "left"))
 
     def set_pools(self, pools: Mapping[str, PoolKeys]) -> None:
@@ -127,9 +130,25 @@ class LineStore:
         for name in self._pools.keys() - pools.keys():
             gone = self._pools.pop(name)
             self._waiting -= gone.fail_waiting(LibraryError(f"pool {name} is gone"))
-            if name in self._talkers and name not in self._leases:
+            if name in self._talkers and name not in self._leases and name not in self._paces.rules:
                 del self._talkers[name]
                 self._tasks.pop(name).cancel()
+
+    def set_paces(self, paces: Mapping[str, PaceRules]) -> None:
+        """How fast each pace lets requests pass, from now on. What waits for one that is gone fails."""
+        for done in self._paces.adopt(paces):
+            tell(done, LibraryError("the pace is gone"))
+        for name in paces if self._places.apart else ():
+            if name not in self._talkers:
+                self._talk(name)
+
+    def pace(self, name: str, step: Step, done: PaceDone) -> None:
+        """A request asks for its turn, or its end is told; `done` as with `present`."""
+        if self._paces.full or name not in self._paces.rules or not self._talker(name).up:
+            self._loop.call_soon(done, StoreAwayError("the store is away, or too much waits", "silent"))
+            return
+        self._paces.put(name, step, done)
+        self._gather()
 
     def present(self, pool: str, presence: Presence, done: PresentDone) -> None:
         """A visitor shows up; `done` is called exactly once, never from within this call."""
@@ -320,6 +339,7 @@ class LineStore:
     def _fail_waiting(self, name: str, error: StoreAwayError) -> None:
         for queues in self._served(name):
             self._waiting -= queues.fail_waiting(error)
+        self._paces.fail(error, name)
 
     def _take(self, name: str) -> list[Work]:
         """Everything for the next round: of each pool at most one call of each kind."""
@@ -329,6 +349,7 @@ class LineStore:
             asked = queues.waiting
             works.extend(queues.take(self._on_touched))
             self._waiting -= asked - queues.waiting
-        if any(queues.urgent() for queues in served):
+        works.extend(self._paces.take(name))
+        if self._paces.waits(name) or any(queues.urgent() for queues in served):
             self._gather()  # more than one round can carry
         return works

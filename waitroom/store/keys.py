@@ -39,6 +39,15 @@ def lease_key(name: str) -> str:
     return f"wr:{{{name}}}:lease"
 
 
+PACE = ("pace", "pace:line", "pace:awake", "pace:due", "pace:sent", "pace:underway")
+"""The keys of a pace, in the order of the library; its name is their hash tag."""
+
+
+def pace_call(name: str, rate_milli: int, burst: int, own: Iterable[Argument], *, now_ms: int = 0) -> list[Argument]:
+    """The command that asks the pace `name`; `own` are the arguments of the requests."""
+    return ["FCALL", "wr_pace", len(PACE), *(pool_key(name, part) for part in PACE), now_ms, rate_milli, burst, *own]
+
+
 def call(
     pool: str,
     function: str,

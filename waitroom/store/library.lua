@@ -1,12 +1,12 @@
 #!lua name=waitroom
 --[[ The line: order, counting and admission of one pool, decided here and nowhere else (DESIGN.md section 5).
 
-Every function but wr_version and wr_lease works on one pool and begins with the same KEYS and ARGV:
+Every function but wr_version, wr_lease and wr_pace works on one pool and begins with the same KEYS and ARGV:
 
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
         lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who traffic, then
-        back:<backend> and backdue:<backend> of each backend. All share the hash tag {pool}. What a version adds stands last: a worker
-        of before does not name it, and must still find its own keys.
+        back:<backend> and backdue:<backend> of each backend. All share the hash tag {pool}. What a version adds stands
+        last: a worker of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
   Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
@@ -1929,6 +1929,237 @@ local function wr_prove(keys, args)
   return {0, pool.now, pool.latest, max(0, pool.freeze - pool.now)}
 end
 redis.register_function('wr_prove', wr_prove)
+end
+
+do
+--[[ A pace is a line of its own, whose turn is one request of somebody inside. Its keys hold:
+
+  pace     hash: tokens (millionths of a request), at (ms of the last call), stamp (us, the last given), born (ms of the
+           first call), go:<visitor> ("since until_ms": the page that was told to send, and how long no other is)
+  line     zset: visitor with a place, present or absent -> order
+  awake    zset: present visitor -> order
+  due      zset: visitor -> ms until when they count as present; absent: minus the ms since when
+  sent     zset: visitor -> stamp of their last pass; "visitor:form" -> stamp before which whoever had asked with the
+           same form asks for what has been sent; "visitor:form:lost" -> the same for pages, where no answer came
+  underway zset: "visitor:form" -> ms until when that form is taken to be at the backend
+
+Orders and stamps are us of arrival, each given once, and go on rising when the clock goes back. ]]
+
+local PACE = {
+  HOLD_MS = 1000,                -- a held request asks again so often: those before it may have left
+  HOLD_SLACK_MS = 250,           -- and may be this late
+  PAGE_MS = 1000,                -- no page asks more often
+  PAGE_SLACK_MS = 1000,
+  EARLY_MS = 2000,               -- a page sends so long before its turn, and is held for the rest: no line is so slow
+  NEAR_MS = 2500,                -- a page this near the time to send asks when it comes, others after a part of theirs
+  CLAIM_MS = 30000,              -- no other page of a visitor is told to send for so long
+  REPEAT_MS = 500,               -- a form that is at the backend already asks again
+  UNDERWAY_MS = 30000,           -- nobody told its end: the worker has died
+  KEEP_MS = 120000,              -- an absent place, and what was sent, are remembered for so long
+  RESTORE_MS = 1300,             -- law 9: within this all held requests have asked again
+  PLACES = 100000,
+  EXPIRED = 256,                 -- entries of one kind that a call clears
+  KEYS_MS = 600000,              -- a pace that nobody uses is forgotten
+}
+
+local HOLD, PAGE, DIRECT, TURN, SENT, GO = 0, 1, 2, 3, 4, 5
+
+-- The pace a call works on, and its bucket as it is now. A clock that went back earns nothing, and whoever is there
+-- counts as present again when they next ask.
+local function pace_at(keys, args)
+  if not floor then floor, max, min, byte = math.floor, math.max, math.min, string.byte end
+  local now_us = tonumber(args[1]) * 1000
+  if now_us == 0 then now_us = server_us() end
+  local pace = {
+    state = keys[1], line = keys[2], awake = keys[3], due = keys[4], sent = keys[5], underway = keys[6],
+    now_us = now_us, now = floor(now_us / 1000), rate = tonumber(args[2]), cap = tonumber(args[3]) * ONE_TOKEN,
+    first = 4,
+  }
+  local found = redis.call('HMGET', pace.state, 'tokens', 'at', 'stamp', 'born')
+  local tokens, at = tonumber(found[1]), tonumber(found[2])
+  pace.tokens = tokens and min(pace.cap, tokens + max(0, pace.now - at) * pace.rate) or pace.cap
+  pace.stamp, pace.born = tonumber(found[3]) or 0, tonumber(found[4]) or pace.now
+  if at and pace.now < at - BACK_MS then
+    redis.call('ZUNIONSTORE', pace.due, 1, pace.due, 'WEIGHTS', 0)
+    redis.call('DEL', pace.awake, pace.underway)
+    pace.born = min(pace.born, pace.now)
+  end
+  return pace
+end
+
+local function save_pace(pace)
+  redis.call(
+    'HSET', pace.state, 'tokens', string.format('%.0f', pace.tokens), 'at', pace.now,
+    'stamp', string.format('%.0f', pace.stamp), 'born', pace.born)
+  for _, key in ipairs({pace.state, pace.line, pace.awake, pace.due, pace.sent, pace.underway}) do
+    redis.call('PEXPIRE', key, PACE.KEYS_MS)
+  end
+end
+
+local function pace_stamp(pace)
+  pace.stamp = max(pace.stamp + 1, pace.now_us)
+  return pace.stamp
+end
+
+-- A form is at the backend no more, and no answer to it has reached its visitor.
+local function end_unanswered(pace, key)
+  if redis.call('ZREM', pace.underway, key) == 0 then return end
+  local passed = redis.call('ZSCORE', pace.sent, key)
+  if passed and redis.call('ZREM', pace.sent, key) == 1 then redis.call('ZADD', pace.sent, passed, key .. ':lost') end
+end
+
+local function expire_pace(pace)
+  local late = redis.call('ZRANGEBYSCORE', pace.due, 0, '(' .. pace.now, 'LIMIT', 0, PACE.EXPIRED)
+  if #late > 0 then
+    redis.call('ZREM', pace.awake, unpack(late))
+    for _, visitor in ipairs(late) do redis.call('ZADD', pace.due, -pace.now, visitor) end
+  end
+  local long = string.format('(%.0f', PACE.KEEP_MS - pace.now)
+  local gone = redis.call('ZRANGEBYSCORE', pace.due, long, '(0', 'LIMIT', 0, PACE.EXPIRED)
+  if #gone > 0 then
+    redis.call('ZREM', pace.due, unpack(gone))
+    redis.call('ZREM', pace.line, unpack(gone))
+    for _, visitor in ipairs(gone) do redis.call('HDEL', pace.state, 'go:' .. visitor) end
+  end
+  local over = redis.call('ZRANGEBYSCORE', pace.underway, '-inf', '(' .. pace.now, 'LIMIT', 0, PACE.EXPIRED)
+  for _, key in ipairs(over) do end_unanswered(pace, key) end
+  redis.call('ZREMRANGEBYSCORE', pace.sent, '-inf', string.format('(%.0f', pace.now_us - PACE.KEEP_MS * 1000))
+  redis.call('ZREMRANGEBYRANK', pace.sent, 0, -2 * PACE.PLACES - 1)
+end
+
+-- The visitor counts as present until the time they are to ask again, and a little longer.
+local function stand(pace, visitor, order, known, for_ms)
+  if not known and redis.call('ZCARD', pace.line) >= PACE.PLACES then return end
+  redis.call('ZADD', pace.line, string.format('%.0f', order), visitor)
+  redis.call('ZADD', pace.awake, string.format('%.0f', order), visitor)
+  redis.call('ZADD', pace.due, 'GT', pace.now + for_ms, visitor)
+end
+
+local function pass_on(pace, visitor, key)
+  local passed = string.format('%.0f', pace_stamp(pace))
+  pace.tokens = pace.tokens - ONE_TOKEN
+  for _, places in ipairs({pace.line, pace.awake, pace.due}) do redis.call('ZREM', places, visitor) end
+  redis.call('HDEL', pace.state, 'go:' .. visitor)
+  redis.call('ZADD', pace.sent, passed, visitor)
+  if key then
+    redis.call('ZADD', pace.sent, passed, key)
+    redis.call('ZADD', pace.underway, pace.now + PACE.UNDERWAY_MS, key)
+  end
+end
+
+-- A page whose turn is about to come. One at a time is told so, since each would send the form that it keeps.
+local function let_send(pace, visitor, order, known, since, wait)
+  local claim = redis.call('HGET', pace.state, 'go:' .. visitor)
+  local mine = string.format('%.0f', since)
+  if claim then
+    local holder, until_ms = string.match(claim, '^(%d+) (%d+)$')
+    if holder ~= mine and tonumber(until_ms) > pace.now then return PAGE, PACE.PAGE_MS, PACE.PAGE_MS end
+  end
+  redis.call('HSET', pace.state, 'go:' .. visitor, string.format('%s %.0f', mine, pace.now + PACE.CLAIM_MS))
+  stand(pace, visitor, order, known, wait + PACE.HOLD_SLACK_MS)
+  return GO, PACE.EARLY_MS, wait
+end
+
+-- Whether a request can be held until its turn: for its patience, or since it comes from a page that was told to send.
+-- A worker that goes has none at all.
+local function may_hold(pace, visitor, wait, patience)
+  if wait <= patience or patience <= 0 then return patience > 0 end
+  return wait <= 2 * PACE.EARLY_MS and redis.call('HEXISTS', pace.state, 'go:' .. visitor) == 1
+end
+
+-- Law 9: somebody asked before this store remembers anything. Nobody passes until all who are held have asked again.
+local function prove_pace_loss(pace, since)
+  local left = pace.born + PACE.RESTORE_MS - pace.now
+  if since < pace.born * 1000 and left > 0 then pace.tokens = min(pace.tokens, ONE_TOKEN - left * pace.rate) end
+end
+
+-- What has become of the form that somebody asks with: sent, at the backend, or neither.
+local function look_up(pace, key, since, patience)
+  local bound = redis.call('ZSCORE', pace.sent, key)
+  local lost = patience < 0 and redis.call('ZSCORE', pace.sent, key .. ':lost')
+  if redis.call('ZSCORE', pace.underway, key) then
+    if patience >= PACE.REPEAT_MS then return HOLD, PACE.REPEAT_MS, PACE.REPEAT_MS end
+    return PAGE, PACE.PAGE_MS, PACE.PAGE_MS
+  end
+  if bound and since < tonumber(bound) or lost and since < tonumber(lost) then return SENT, 0, 0 end
+end
+
+-- `patience`: how many ms a request can be held yet; 0: not at all; below 0 a page asks, which never passes.
+local function ask_pace(pace, visitor, form, since, patience)
+  local fresh, key = since == 0, form ~= '' and visitor .. ':' .. form
+  if fresh then since = pace_stamp(pace) else prove_pace_loss(pace, since) end
+  if key then
+    local verdict, next_ms, wait = look_up(pace, key, since, patience)
+    if verdict then return verdict, next_ms, wait, since end
+  end
+  local known = tonumber(redis.call('ZSCORE', pace.line, visitor))
+  local order = known or since
+  local passed = not known and not fresh and tonumber(redis.call('ZSCORE', pace.sent, visitor))
+  if passed and since < passed then order = pace_stamp(pace) end -- each of several at once of one visitor waits in turn
+  local ahead = redis.call('ZCOUNT', pace.awake, '-inf', string.format('(%.0f', order))
+  local wait = max(0, math.ceil(((ahead + 1) * ONE_TOKEN - pace.tokens) / pace.rate))
+  if patience < 0 and wait <= PACE.EARLY_MS then
+    local verdict, next_ms, left = let_send(pace, visitor, order, known, since, wait)
+    return verdict, next_ms, left, since
+  elseif wait == 0 then
+    pass_on(pace, visitor, key)
+    return fresh and not known and DIRECT or TURN, 0, 0, since
+  elseif may_hold(pace, visitor, wait, patience) then
+    local next_ms = min(wait, PACE.HOLD_MS)
+    stand(pace, visitor, order, known, next_ms + PACE.HOLD_SLACK_MS)
+    return HOLD, next_ms, wait, since
+  end
+  local left = wait - PACE.EARLY_MS
+  local next_ms = max(PACE.PAGE_MS, left <= PACE.NEAR_MS and left or min(POLL_MAX_MS, floor(left * POLL_PART)))
+  stand(pace, visitor, order, known, next_ms + PACE.PAGE_SLACK_MS)
+  return PAGE, next_ms, wait, since
+end
+
+-- What was passed has an end: 2 without an answer, 3 with one; 4: its visitor had left, and it was not sent at all.
+local function end_pace(pace, visitor, form, since, how)
+  local key = visitor .. ':' .. form
+  if how == 2 then
+    end_unanswered(pace, key)
+  elseif how == 3 and redis.call('ZREM', pace.underway, key) == 1 then
+    redis.call('ZADD', pace.sent, string.format('%.0f', pace_stamp(pace)), key)
+  elseif how == 4 then
+    redis.call('ZREM', pace.underway, key)
+    redis.call('ZREM', pace.sent, key, visitor)
+    pace.tokens = min(pace.cap, pace.tokens + ONE_TOKEN)
+    if redis.call('ZADD', pace.line, 'NX', string.format('%.0f', since), visitor) == 1 then
+      redis.call('ZADD', pace.due, -pace.now, visitor)
+    end
+  end
+end
+
+--[[ wr_pace: a batch of requests that a pace smooths, in the order in which they came. A visitor has one place: who asks
+again has it still. Nobody who does not ask again is waited for.
+KEYS   pace, pace:line, pace:awake, pace:due, pace:sent, pace:underway
+ARGV   now_ms (0: TIME), rate_milli, burst, then of each request: visitor, form (empty: none that could be sent twice),
+       since (us as replied before; 0: it asks for the first time), patience (ms it can be held yet, 0 not at all; -1 a
+       page asks; what was passed has ended: -2 without an answer, -3 with one, -4 unsent)
+Reply  0, now_ms, then of each request: verdict (0 hold it, 1 a page is to come back, 2 it may pass, 3 it may pass after
+       a wait, 4 it has been sent, 5 the page may send it, a little early), ms after which to ask again, ms until its
+       turn, since ]]
+local function wr_pace(keys, args)
+  local pace = pace_at(keys, args)
+  expire_pace(pace)
+  local reply, n = {0, pace.now}, 2
+  for at = pace.first, #args, 4 do
+    local visitor, form, since, patience = args[at], args[at + 1], tonumber(args[at + 2]), tonumber(args[at + 3])
+    local verdict, next_ms, wait = HOLD, 0, 0
+    if patience < -1 then
+      end_pace(pace, visitor, form, since, -patience)
+    else
+      verdict, next_ms, wait, since = ask_pace(pace, visitor, form, since, patience)
+    end
+    reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4] = verdict, next_ms, wait, since
+    n = n + 4
+  end
+  save_pace(pace)
+  return reply
+end
+redis.register_function('wr_pace', wr_pace)
 end
 
 do

@@ -35,6 +35,7 @@ class Returns:
 
     def reply(self, reply: Reply) -> None:
         """Tell each."""
+        self.scope.hear(reply[1])
         for done, answer in zip(self.dones, returned(self.backends, reply), strict=True):
             tell(done, answer)
 

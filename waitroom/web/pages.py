@@ -154,7 +154,7 @@ class Pages:
             (b"Content-Security-Policy", library.policy_with_form if now.kind == "kept" else library.policy),
             (b"X-Content-Type-Options", b"nosniff"),
             (b"Referrer-Policy", b"same-origin"),
-            (b"X-Waitroom", now.view.state.encode()),
+            (b"X-Waitroom", (State.PACED if now.view.state is State.SENT else now.view.state).encode()),
         )
 
 

@@ -45,13 +45,15 @@ def status_body(view: View, language: str = "") -> bytes:
 def status_text(view: View, language: str = "", who: str = "") -> str:
     """The same as text, for the page that carries it as its first answer; `who` is `who_text`, if it is known."""
     state, pool, exam, visitor, arrival_us, ahead, waiting, eta = view[:8]
-    opens = f',"opens_at":{_instant(view.opens_ms * 1000)}' if state is State.LOBBY and view.opens_ms else ""
+    more = f',"opens_at":{_instant(view.opens_ms * 1000)}' if state is State.LOBBY and view.opens_ms else ""
+    if view.pace:  # only a page's; of letters that need no escape
+        more += f',"pace":"{view.pace}"'
     return (
         f'{{"state":"{state}","pool":{_text(pool)},"exam":{_text(exam)},'
         f'"position":{"null" if ahead is None else ahead + 1},"ahead":{_number(ahead)},'
         f'"waiting":{_number(waiting)},"eta":{_range(eta)},"next_poll_ms":{view.next_poll_ms},'
         f'{who or _who(visitor, arrival_us)},"message":{message_text(view.notice, language)},'
-        f'"stale":{"true" if view.stale else "false"}{opens}}}'
+        f'"stale":{"true" if view.stale else "false"}{more}}}'
     )
 
 

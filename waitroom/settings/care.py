@@ -1,6 +1,6 @@
-"""The parts whose behaviour comes with a later version: adaptive rate, health, recovery; and tokens.
+"""How backends are looked after (adaptive rate, health, recovery), and two small parts: TLS and tokens.
 
-Law: they are read and checked in full today, so that a file written for them stays right.
+Law: a part states each key once, with its bounds, its default and what it is for.
 """
 
 from typing import Annotated
