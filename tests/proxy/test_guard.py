@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from waitroom.admission.limits import KINDS
 from waitroom.metrics.catalogue import ENDS
 from waitroom.proxy import guard as guard_module
-from waitroom.proxy.guard import NOT_KNOWN, PASSED_OVER, End, Guard, share_of
+from waitroom.proxy.guard import NOT_KNOWN, PASSED_OVER, End, Guard, Level, share_of
 from waitroom.proxy.limiters import UNLIMITED, RequestKinds
 from waitroom.proxy.urgency import Urgency
 
@@ -257,7 +257,7 @@ def test_what_is_left_over_does_not_always_go_to_the_same() -> None:
 def test_without_a_limit_there_is_always_a_place() -> None:
     """The comparison that every request makes."""
     assert Guard().limit == UNLIMITED
-    assert Guard().level == (0, UNLIMITED, 0, False)
+    assert Guard().level == Level(0, UNLIMITED, 0, saturated=False)
 
 
 def test_ends_are_the_metrics_words() -> None:

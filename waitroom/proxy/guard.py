@@ -65,6 +65,9 @@ class Level(NamedTuple):
     waiting: int
     saturated: bool
     """Whether it was at its limit within the last whole second."""
+    taken_s: float = 0.0
+    alone_s: float = 0.0
+    """What requests took, of all time so far, and would have taken alone, where a limiter knows that."""
 
 
 class Guard:
@@ -170,7 +173,8 @@ class Guard:
     @property
     def level(self) -> Level:
         """How it stands."""
-        return Level(self.held + self.streaming, self.limit, self.waiting, self.saturated)
+        effort = (self.limiter.taken_s, self.limiter.alone_s) if self.limiter is not None else (0.0, 0.0)
+        return Level(self.held + self.streaming, self.limit, self.waiting, self.saturated, *effort)
 
     def _serve(self) -> None:
         """Let in who can be. Whoever comes in may end at once: that is seen here, and not a level deeper each time."""

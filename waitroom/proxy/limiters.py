@@ -24,6 +24,14 @@ class Limiter(Protocol):
     def limit(self) -> int:
         """Most requests of this worker at a time, as of now."""
 
+    @property
+    def taken_s(self) -> float:
+        """Time that requests of known kinds have taken, of all time so far."""
+
+    @property
+    def alone_s(self) -> float:
+        """The same if each had been the only one."""
+
     def observe(self, request_class: int, seconds: float, inflight: int, ok: bool) -> None:
         """A request has been answered, or has failed; with how many at the backend, itself included."""
 

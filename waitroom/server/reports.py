@@ -37,15 +37,24 @@ class Level(Protocol):
     def saturated(self) -> bool:
         """Whether it was at its limit within the last second."""
 
+    @property
+    def taken_s(self) -> float:
+        """Time that requests of known kinds took, of all time so far."""
+
+    @property
+    def alone_s(self) -> float:
+        """The same if each had been the only one."""
+
 
 class Tally:
     """One backend's second."""
 
-    __slots__ = ("connect", "durations", "errors", "other", "requests")
+    __slots__ = ("_alone_ms", "_taken_ms", "connect", "durations", "errors", "other", "requests")
 
     def __init__(self) -> None:
         self.requests = self.errors = self.connect = self.other = 0
         self.durations = [0] * BUCKETS
+        self._taken_ms = self._alone_ms = 0
 
     def ended(self, status: int, seconds: float) -> None:
         """A request has ended, in our eyes: `status` is what its client was told."""
@@ -75,10 +84,18 @@ class Tally:
             int(level.saturated) if level else 0,
             level.waiting if level else 0,
             tuple(self.durations),
+            *self._effort(level),
         )
         self.requests = self.errors = self.connect = self.other = 0
         self.durations = [0] * BUCKETS
         return seen
+
+    def _effort(self, level: Level | None) -> tuple[int, int]:
+        """What the second has added to the sums of a limiter; one that is new begins at 0."""
+        taken_ms, alone_ms = (int(level.taken_s * 1000), int(level.alone_s * 1000)) if level else (0, 0)
+        added = max(0, taken_ms - self._taken_ms), max(0, alone_ms - self._alone_ms)
+        self._taken_ms, self._alone_ms = taken_ms, alone_ms
+        return added
 
 
 UNLIMITED = 1_000_000_000
