@@ -44,16 +44,25 @@ def lives(
     seed: str, number: int, *, exams: Sequence[str], shape: Shape, span_s: float, works_s: float, habits: Habits
 ) -> list[Life]:
     """A crowd."""
-    return [_life(Random(f"{seed}/life/{at}"), at, exams, shape(Random(f"{seed}/comes/{at}"), span_s), works_s, habits)
-            for at in range(number)]  # fmt: skip
+    return [
+        _life(
+            Random(f"{seed}/life/{at}"),
+            f"s{at:03}",
+            exams=exams,
+            comes_s=shape(Random(f"{seed}/comes/{at}"), span_s),
+            works_s=works_s,
+            habits=habits,
+        )
+        for at in range(number)
+    ]
 
 
-def _life(chance: Random, at: int, exams: Sequence[str], comes_s: float, works_s: float, habits: Habits) -> Life:
+def _life(chance: Random, name: str, *, exams: Sequence[str], comes_s: float, works_s: float, habits: Habits) -> Life:
     def does(probability: float) -> bool:
         return chance.random() < probability
 
     return Life(
-        name=f"s{at:03}",
+        name=name,
         exam=chance.choice(exams),
         comes_s=comes_s,
         works_s=works_s * chance.uniform(0.3, 1.7),

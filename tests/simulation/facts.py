@@ -5,7 +5,7 @@ nothing is concluded here.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -112,26 +112,30 @@ def read(asked: Asked) -> list[Fact]:
     if not isinstance(reply, list) or not reply or reply[0] != 0:
         return []
     backends, exams, own = _head(asked.args)
+    found: Iterable[Fact] = ()
     match asked.function:
         case "wr_present":
-            return list(_presents(own, reply, backends, exams))
+            found = _presents(own, reply, backends, exams)
         case "wr_touch":
-            return list(_touches(own, reply, backends))
+            found = _touches(own, reply, backends)
         case "wr_return":
-            return list(_returns(own, reply, backends))
+            found = _returns(own, reply, backends)
         case "wr_release":
-            return [Ended(own[at].decode(), left=False) for at in range(0, len(own), 2)]
+            found = [Ended(own[at].decode(), left=False) for at in range(0, len(own), 2)]
         case "wr_leave":
-            return [Ended(visitor.decode(), left=True) for visitor in own]
+            found = [Ended(visitor.decode(), left=True) for visitor in own]
         case "wr_rules":
-            return [RulesSet(json.loads(own[1]))] if reply[2] == int(own[0]) else []
+            found = [RulesSet(json.loads(own[1]))] if reply[2] == int(own[0]) else []
         case "wr_live":
-            return [LiveSet({own[at].decode(): own[at + 1].decode() for at in range(0, len(own), 2)})]
+            found = [LiveSet({own[at].decode(): own[at + 1].decode() for at in range(0, len(own), 2)})]
         case "wr_snapshot":
             sessions = reply[8]
-            return [Seen({sessions[at].decode(): sessions[at + 1] for at in range(0, len(sessions), 3)}, sum(reply[6]))]
+            found = [
+                Seen({sessions[at].decode(): sessions[at + 1] for at in range(0, len(sessions), 3)}, sum(reply[6]))
+            ]
         case _:
-            return []
+            pass
+    return list(found)
 
 
 def _head(args: list[bytes]) -> tuple[list[str], list[tuple[str, int]], list[bytes]]:

@@ -133,7 +133,7 @@ class SameAnswerTwice(_Memoryless):
         session = case.ledger.sessions.get(fact.visitor)
         if session is not None and session.expires_ms >= case.now_ms and session.backend in case.ledger.limits:
             if fact.state != "admitted":
-                yield f"{fact.visitor} is in until {session.expires_ms - case.now_ms} ms from now, and told {fact.state}"
+                yield f"{fact.visitor} is in for {session.expires_ms - case.now_ms} ms more, and told {fact.state}"
             elif (fact.backend, fact.admitted_ms) != session[:2]:
                 yield f"{fact.visitor} was told {session[:2]} and now {fact.backend, fact.admitted_ms}"
             return
@@ -170,6 +170,12 @@ class SessionsEndByRule(_Memoryless):
             session = ledger.sessions.get(fact.visitor)
             if session and session.backend == fact.backend and session.expires_ms > now_ms:
                 yield f"{fact.visitor}'s session had {session.expires_ms - now_ms} ms left, and is told {fact.life}"
+        if isinstance(fact, Touched) and fact.life == "live":
+            mine = ledger.sessions.get(fact.visitor)
+            admitted_ms = mine.admitted_ms if mine else fact.admitted_ms
+            due_ms = max(min(now_ms + ledger.idle_ms, admitted_ms + ledger.max_ms), fact.keep_ms)
+            if ledger.limits and fact.expires_ms != due_ms:
+                yield f"{fact.visitor}'s session is to end {fact.expires_ms - due_ms} ms off"
         if isinstance(fact, Seen):
             for backend, count in fact.sessions.items():
                 least, most = ledger.used(backend, now_ms), ledger.possibly_used(backend, now_ms, SWEPT_MS)
@@ -251,6 +257,7 @@ class RateHolds:
 
     def lost(self, *, empty: bool) -> None:
         """Begin to count anew."""
+        del empty
         self.begun = None
 
     def judge(self, fact: Fact, case: Case) -> Iterator[str]:

@@ -44,12 +44,14 @@ class Ledger:
 
     limits: dict[str, int] = field(default_factory=dict)
     idle_ms: int = 0
+    max_ms: int = 0
     rate_milli: int = 0
     burst: int = 0
     live: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
+    lapsed: set[str] = field(default_factory=set)
     openings: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By exam, the earliest and the latest opening that any worker has spoken of."""
     born_ms: int | None = None
@@ -76,6 +78,11 @@ class Ledger:
         """Whether newcomers may be sent there."""
         return not (self.live.get(f"staff:{backend}") or self.live.get(f"phase:{backend}", "").startswith("down"))
 
+    def has_lapsed(self, visitor: str, now_ms: int) -> bool:
+        """Whether somebody's session is known to be over by its time."""
+        session = self.sessions.get(visitor)
+        return session.expires_ms < now_ms if session else visitor in self.lapsed
+
     def free(self, now_ms: int) -> int:
         """Slots that may be free at most."""
         return sum(
@@ -101,16 +108,19 @@ class Ledger:
         """Slots of a backend that may be taken."""
         return sum(each.backend == backend and each.expires_ms + lag_ms >= now_ms for each in self.sessions.values())
 
-    def note(self, fact: Fact, now_ms: int) -> None:
-        """Take a fact in."""
+    def reach(self, now_ms: int) -> None:
+        """It is so late by the store's clock."""
         if self.born_ms is None:
             self.born_ms = now_ms
         if now_ms < self.now_ms:
             self._pull_in(now_ms)
         self.now_ms = now_ms
+
+    def note(self, fact: Fact, now_ms: int) -> None:
+        """Take a fact in."""
         match fact:
             case RulesSet():
-                self.limits, self.idle_ms = fact.limits, fact.text["idle_ms"]
+                self.limits, self.idle_ms, self.max_ms = fact.limits, fact.text["idle_ms"], fact.text["max_ms"]
                 self.rate_milli, self.burst = fact.text["rate_milli"], fact.text["burst"]
             case LiveSet():
                 self.live = {name: value for name, value in (self.live | fact.fields).items() if value}
@@ -129,17 +139,22 @@ class Ledger:
                 pass
 
     def _pull_in(self, now_ms: int) -> None:
-        """The clock went back: no deadline lies further ahead than any call gives."""
+        """The clock went back: what was over is over, and no deadline lies further ahead than any call gives."""
+        self.sessions = {name: each for name, each in self.sessions.items() if each.expires_ms >= self.now_ms}
+        self.places = {name: each for name, each in self.places.items() if each.latest_ms >= self.now_ms}
         for visitor, session in self.sessions.items():
             latest_ms = max(now_ms + self.idle_ms, session.keep_ms)
             self.sessions[visitor] = session._replace(expires_ms=min(session.expires_ms, latest_ms))
         for visitor, place in self.places.items():
-            self.places[visitor] = place._replace(deadline_ms=min(place.deadline_ms, now_ms + DUE_MAX_MS))
+            self.places[visitor] = place._replace(
+                deadline_ms=min(place.deadline_ms, now_ms + DUE_MAX_MS) if place.deadline_ms >= self.now_ms else 0
+            )
 
     def _start(self, visitor: str, session: Session) -> None:
         self.sessions[visitor] = session
         self.places.pop(visitor, None)
         self.released.discard(visitor)
+        self.lapsed.discard(visitor)
 
     def _touched(self, visitor: str, session: Session, life: str, backend: str) -> None:
         mine = self.sessions.get(visitor)
@@ -148,6 +163,8 @@ class Ledger:
             self._start(visitor, session._replace(admitted_ms=admitted_ms))
         elif mine is not None and mine.backend == backend:
             del self.sessions[visitor]
+        if life == "lapsed" and (mine is None or mine.backend == backend):
+            self.lapsed.add(visitor)
 
     def _present(self, fact: Present, now_ms: int) -> None:
         if fact.exam and fact.opens_ms:
@@ -163,5 +180,6 @@ class Ledger:
         else:
             deadline_ms = latest_ms = now_ms + UNCONFIRMED_MS
         lobby = fact.exam if fact.opens_ms > now_ms else ""
-        self.sessions.pop(fact.visitor, None)
+        if self.sessions.pop(fact.visitor, None):
+            self.lapsed.add(fact.visitor)
         self.places[fact.visitor] = Place(fact.key, fact.lane, deadline_ms, latest_ms, lobby)

@@ -34,6 +34,7 @@ def of(world: World) -> dict[str, Act]:
         "announced": acts.announced,
         "opening_moved": acts.opening_moved,
         "backend_dies": acts.backend_dies,
+        "all_clear": acts.all_clear,
     }
 
 
@@ -165,17 +166,28 @@ class Acts:
 
     async def _live(self, field: str, value: str, for_s: float) -> None:
         """Set something over the rules, and take it away again: both as soon as the store can be told."""
-        store, backends = self._store, self._world.house.backends
-        for said in (value, ""):
-            await until(lambda: store.up and not store.silent)
-            store.do(_bytes(call(POOL, "wr_live", backends, (), (field, said))))
-            if said:
-                await pause(for_s)
+        await until(self._reachable)
+        self._set(field, value)
+        await pause(for_s)
+        await until(self._reachable)
+        self._set(field, "")
         self._referee.tell("operator", f"ends that ({field})")
+
+    def _reachable(self) -> bool:
+        return self._store.up and not self._store.silent
+
+    def _set(self, field: str, value: str) -> None:
+        self._store.do(_bytes(call(POOL, "wr_live", self._world.house.backends, (), (field, value))))
+
+    async def all_clear(self, _chance: Random) -> None:
+        """Operators look whether anything stands that should not: an order that a replica did not hear of, say."""
+        await until(self._reachable)
+        for field in list(self._referee.ledger.live):
+            self._set(field, "")
 
     async def announced(self, chance: Random) -> None:
         """Staff speak to everyone who waits."""
-        if not self._store.up or self._store.silent:
+        if not self._reachable():
             return
         text = codec.announcement(Announced((("", f"word {chance.randint(1, 99)}"),), "staff"))
         self._referee.tell("operator", "announces something")

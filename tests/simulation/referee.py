@@ -92,6 +92,7 @@ class Referee:
     def watch(self, asked: Asked) -> None:
         """A call was done."""
         self.calls += 1
+        self.ledger.reach(asked.now_ms)
         for fact in read(asked):
             self.facts += 1
             case = Case(self.ledger, asked.now_ms, self.clock.time() >= self.settled_from_s)
@@ -141,5 +142,7 @@ class Referee:
         if answer is None:
             return
         self.tell(student.name, f"is interrupted: {answer.state or answer.status}")
-        if idle_s < AT_WORK_S and self.clock.time() >= self.excused_from_s:
+        lapsed = self.ledger.has_lapsed(student.browser.visitor, self.ledger.now_ms)  # law 10
+        excused = lapsed or self.clock.time() < self.excused_from_s
+        if idle_s < AT_WORK_S and not excused:
             self.complain("9 work goes on", f"{student.name} was at work, and is told {answer.state or answer.status}")

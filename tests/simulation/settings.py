@@ -43,7 +43,12 @@ class House:
         }
         if self.rate:
             pool["admission"] = {"rate": self.rate, "burst": 3}
-        math = {"pool": POOL, "match": [{"path": "/quiz/MATH"}], "opens": _at(self.opens_s), "closes": _at(self.closes_s)}
+        math = {
+            "pool": POOL,
+            "match": [{"path": "/quiz/MATH"}],
+            "opens": _at(self.opens_s),
+            "closes": _at(self.closes_s),
+        }
         return from_mapping(
             {
                 "store": {"url": "unix:///virtual"},

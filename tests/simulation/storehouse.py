@@ -134,16 +134,19 @@ class Store:
             reply = self.server.ask(*command)
             self.watch(Asked(self.loop.time(), now_ms, name.decode(), command[at + 1 :], reply))
             return reply
-        return self._lease(command) if name == b"wr_lease" else self.server.ask(*command)
+        if name == b"wr_lease":
+            return self._lease(command, command[3], command[5])
+        if command[0] == b"SET" and command[-2] == b"PX":
+            return self._lease(command, command[1], command[-1])
+        return self.server.ask(*command)
 
-    def _lease(self, command: list[bytes]) -> Any:
-        """A lease runs out in virtual time."""
-        key = command[3]
+    def _lease(self, command: list[bytes], key: bytes, ttl_ms: bytes) -> Any:
+        """A key that runs out does so in virtual time."""
         if self._leases.get(key, 0.0) <= self.loop.time():
             self.server.ask("DEL", key)
         reply = self.server.ask(*command)
-        if reply == 1:
-            self._leases[key] = self.loop.time() + int(command[5]) / 1000
+        if reply not in (0, None):
+            self._leases[key] = self.loop.time() + int(ttl_ms) / 1000
             self.server.ask("PERSIST", key)
         return reply
 

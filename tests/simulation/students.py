@@ -6,6 +6,7 @@ cookies, open a second tab, reload, go away.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
@@ -42,7 +43,7 @@ class Habits:
     """Are let in, and never look."""
     wanders: float = 0.1
     """Leave the exam without logging out."""
-    idles: float = 0.1
+    idles: float = 0.15
     """Write offline for longer than the idle time-out, then go on."""
 
 
@@ -135,10 +136,8 @@ class Student:
         async def look() -> None:
             raise Over
 
-        try:
+        with suppress(Over):
             await self._come_in(look, strange=False)
-        except Over:
-            pass
 
     async def _come_in(self, then: Callable[[], Awaitable[None]], *, strange: bool = True) -> None:
         """Until the end: get in, work, and get in again if that was not the end."""

@@ -29,10 +29,9 @@ Carry = Callable[[Relay], int]
 class Worker:
     """One worker process."""
 
-    name: str
+    process: Process
     loop: VirtualLoop
     carry: Carry
-    process: Process
     counters: Counters
     settings: Settings
     ready: bool = False
@@ -40,15 +39,16 @@ class Worker:
     _outside: Context = field(default_factory=Context)
 
     @classmethod
-    def begin(
-        cls, name: str, loop: VirtualLoop, carry: Carry, settings: Settings, taken_ms: int, offset_ms: int
-    ) -> "Worker":
+    def begin(cls, process: Process, loop: VirtualLoop, carry: Carry, settings: Settings, taken_ms: int) -> "Worker":
         """A worker that starts up and will be ready."""
-        worker = cls(
-            name, loop, carry, Process(name, offset_ms), Counters.private(labels_of(settings)), settings
-        )
-        worker.process.run(worker._start, taken_ms)
+        worker = cls(process, loop, carry, Counters.private(labels_of(settings)), settings)
+        process.run(worker._start, taken_ms)
         return worker
+
+    @property
+    def name(self) -> str:
+        """Its process's."""
+        return self.process.name
 
     def _start(self, taken_ms: int) -> None:
         self._front = ExamFront(self.settings, SECRETS, self.counters, taken_ms)
@@ -75,7 +75,7 @@ class Worker:
         self.process.run(lambda: self.loop.create_task(renew(), name=f"{self.name} reloads"))
 
     def ask(self, request: Asked, body: bytes | None, answered: Callable[[Respond | Relay, int], None]) -> None:
-        """Decide about a request; `answered` is called once, outside, with the backend's status where it was relayed."""
+        """Decide about a request; `answered` is called once, outside, with the status of whoever answered."""
 
         def tell(decision: Respond | Relay, status: int) -> None:
             self.loop.call_soon(answered, decision, status, context=self._outside.copy())

@@ -5,12 +5,10 @@ the run is over.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context
 from dataclasses import dataclass, field
-from functools import cache
 from random import Random
-from unittest.mock import patch
 
 from structlog.typing import EventDict
 
@@ -22,17 +20,19 @@ from tests.simulation.settings import House
 from tests.simulation.settings import drawn as drawn_house
 from tests.simulation.storehouse import Server, Store, Troubles
 from tests.simulation.students import Habits, Student
-from tests.simulation.virtual import T0_MS, VirtualLoop, reigning
+from tests.simulation.virtual import T0_MS, Process, VirtualLoop
 from tests.simulation.workers import Worker, pause, until
 from waitroom.proxy.decisions import Relay
-from waitroom.server import brain
-from waitroom.server.screens import WebScreens
-from waitroom.settings.model import Settings
 
 FAULTS_S = 360.0
 END_S = 1_200.0
+ACTS_END_S = 95.0
+"""What began before the end of the faults is over by then."""
 CROWD = (25, 60)
 WORKERS = (2, 3)
+
+Act = Callable[[Random], Awaitable[None]]
+"""Something that happens now and then."""
 
 _QUIET = frozenset({"conductor_lease"})
 
@@ -88,10 +88,10 @@ class World:
     def start_worker(self) -> Worker:
         """One more worker process, on a machine whose clock is nearly right."""
         self._numbers += 1
-        name, offset_ms = f"w{self._numbers}", self.chance.randint(-3_000, 3_000)
-        worker = Worker.begin(name, self.loop, self.carry, self.house.settings(), self._taken_ms, offset_ms)
-        self.network.workers[name] = worker
-        self.referee.tell(name, "starts")
+        process = Process(f"w{self._numbers}", self.chance.randint(-3_000, 3_000))
+        worker = Worker.begin(process, self.loop, self.carry, self.house.settings(), self._taken_ms)
+        self.network.workers[worker.name] = worker
+        self.referee.tell(worker.name, "starts")
         return worker
 
     def carry(self, relay: Relay) -> int:
@@ -114,20 +114,22 @@ class World:
 
     # The run
 
-    async def run(self) -> None:
-        """The whole morning."""
+    async def run(self, acts: Mapping[str, Act]) -> None:
+        """The whole morning; `acts` are what may go wrong, by the names of `Faults`."""
         self.store.begin()
         for _ in range(self.chance.randint(*WORKERS)):
             self.start_worker()
         await until(lambda: any(worker.ready for worker in self.network.workers.values()))
         tasks = [asyncio.ensure_future(student.morning()) for student in self.students]
         tasks += [asyncio.ensure_future(each.other_tab()) for each in self.students if each.life.second_tab]
-        for name, act in plagues(self).items():
-            if rate := getattr(self.faults, name):
+        for name, act in acts.items():
+            if rate := getattr(self.faults, name, 0.0):
                 tasks.append(asyncio.ensure_future(self._plague(rate, Random(f"{self.seed}/plague/{name}"), act)))
         await pause(FAULTS_S)
         self.network.faults = Faults()
         self.store.troubles = Troubles()
+        await pause(ACTS_END_S)
+        await acts["all_clear"](self.chance)
         while self.loop.time() < END_S and not all(student.done for student in self.students):
             await pause(1.0)
         self._last_word()
@@ -136,7 +138,7 @@ class World:
                 raise error
             task.cancel()
 
-    async def _plague(self, a_minute: float, chance: Random, act: "Act") -> None:
+    async def _plague(self, a_minute: float, chance: Random, act: Act) -> None:
         while True:
             await pause(chance.expovariate(a_minute / 60))
             if self.is_calm():
@@ -157,61 +159,3 @@ class World:
         self.referee.tell(process, f"logs {what} {more}".rstrip())
         if event.get("exc_info"):
             self.referee.complain("0 sound code", f"{process}: {what} {event['exc_info']!r}")
-
-
-Act = Callable[[Random], Awaitable[None]]
-
-
-def plagues(world: World) -> dict[str, Act]:
-    """What happens now and then, by the names of `Faults`."""
-    from tests.simulation import plagues as acts  # noqa: PLC0415 - the acts know the world, not the other way round
-
-    return acts.of(world)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a run."""
-
-    seed: int
-    referee: Referee
-    faults: Faults
-    house: House
-    shape: str
-    students: int
-    inside: int
-    ended_s: float
-
-    @property
-    def good(self) -> bool:
-        """Whether every law held."""
-        return not self.referee.complaints
-
-
-@cache
-def _screens_of(exams: frozenset[str]) -> WebScreens:
-    """Rendering all pages takes as long as half a run; what they say follows from the view that they are given."""
-    house = House((1,), None, 60, 60, 0.0, 1.0)
-    assert exams == house.settings().exams.keys()
-    return WebScreens(house.settings())
-
-
-def _screens(settings: Settings) -> WebScreens:
-    return _screens_of(frozenset(settings.exams))
-
-
-def play(seed: int, server: Server, change: Callable[[World], None] = lambda _world: None) -> Outcome:
-    """Run the world of a seed on a Valkey that nobody else uses. `change` may alter it before it begins."""
-    world: World | None = None
-
-    def hear(process: str, event: EventDict) -> None:
-        assert world is not None
-        world.heard(process, event)
-
-    with reigning(str(seed), hear) as loop, patch.object(brain, "WebScreens", _screens):
-        referee = Referee(loop)
-        world = World.of(seed, loop, server, referee)
-        change(world)
-        loop.run_until_complete(world.run())
-        inside = sum(student.inside_s is not None for student in world.students)
-        return Outcome(seed, referee, world.faults, world.house, world.shape, len(world.students), inside, loop.time())
