@@ -335,9 +335,9 @@ const restless = countReloads();
 if (first.code) {
   show(first);
   if (restless) say(t('warn.reloads'));
-  // A page that says "down" has just knocked at the exam server, and one that came when this one entered was told "not
-  // yet": neither asks again at once, so that no fault of ours can turn a thousand pages into a storm of reloads.
-  soon(state === 'down' || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
+  // A page that says "down" or "busy" has just knocked at the exam server, and one that came when this one entered was
+  // told "not yet": neither asks again at once, so that no fault of ours can turn a thousand pages into a storm of reloads.
+  soon(['down', 'busy'].includes(state) || (d.referrer === location.href && !reloaded) ? patience : Math.random() * 1000);
 } else if (mode) {
   // A form that another site sent came without our cookies. With them there may be a place or a pass; if not, a ticket.
   take = '&take=1&exam=' + encodeURIComponent(first.exam);

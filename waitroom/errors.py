@@ -52,10 +52,16 @@ class BackendError(WaitroomError):
 
     KINDS: ClassVar[tuple[str, ...]] = (
         "unresolved", "refused", "unreachable", "tls", "connect_timeout", "send_timeout", "response_timeout",
-        "body_timeout", "reset", "truncated", "protocol",
+        "body_timeout", "reset", "truncated", "protocol", "busy",
     )  # fmt: skip
     """Its name has no address; nobody listens; no way there; no TLS that verifies; too slow to connect, to take the
-    request, to begin its answer, to go on with it; closed before the answer, within it; an answer that may not be."""
+    request, to begin its answer, to go on with it; closed before the answer, within it; an answer that may not be; no
+    place among `max_inflight` came free in time."""
+
+    UNSENT: ClassVar[frozenset[str]] = frozenset(
+        {"unresolved", "refused", "unreachable", "tls", "connect_timeout", "busy"}
+    )
+    """Of these, the ones in which nothing of a request has been acted upon: it may be asked for again."""
 
     retry = True
     status = 502
@@ -64,8 +70,22 @@ class BackendError(WaitroomError):
         super().__init__(message)
         self.kind = kind
 
+    @property
+    def unsent(self) -> bool:
+        """Whether the backend cannot have acted upon the request."""
+        return self.kind in self.UNSENT
+
 
 class BackendTimeoutError(BackendError):
     """A phase of a backend exchange took longer than it may."""
 
     status = 504
+
+
+class BusyError(BackendError):
+    """The backend has as many requests as it may have, and none of them ended in time."""
+
+    status = 503
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="busy")

@@ -137,6 +137,7 @@ def test_catalogue_rules(metric: Metric) -> None:
         "reason",
         "name",
         "outcome",
+        "end",
         "kind",
         "version",
     }

@@ -22,7 +22,7 @@ from tests.proxy.wire import TARGET
 from tests.support.aio import run
 from waitroom.proxy.client import ClientConnection
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond
-from waitroom.proxy.exchange import IDEMPOTENT
+from waitroom.proxy.incoming import IDEMPOTENT
 from waitroom.proxy.rules import ProxyRules
 
 STEPS = 600

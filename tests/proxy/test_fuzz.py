@@ -16,13 +16,13 @@ from tests.proxy.fuzz import PROPER, REQUESTS, RESPONSES, WORDS, cut, mutated, p
 from tests.proxy.memory import World
 from tests.proxy.reference import all_replies, all_requests
 from tests.proxy.vectors import CL3, TE, H
-from tests.proxy.wire import Call, Client, Stage, stage
+from tests.proxy.wire import TARGET, Call, Client, Stage, stage
 from tests.support.aio import run
 from tests.support.product import look_again
 from waitroom.proxy.client import ClientConnection
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.requesthead import RequestReader
-from waitroom.proxy.rules import OWN_COOKIES, ProxyRules
+from waitroom.proxy.rules import OWN_COOKIES, MaxInflight, ProxyRules
 from waitroom.proxy.upstream import BackendConnection
 
 EXCHANGES, SHARES, ROUNDS = 100_000, 10, 80
@@ -163,12 +163,15 @@ class Hostility:
             await client.rest()
 
 
-def test_thousands_of_hostile_exchanges_over_sockets() -> None:
-    """The same by real sockets, both sides hostile: nothing breaks, and a plain request is served right after."""
+@pytest.mark.parametrize("most", [{}, {TARGET: TOGETHER // 4}], ids=["free", "guarded"])
+def test_thousands_of_hostile_exchanges_over_sockets(most: dict[str, MaxInflight]) -> None:
+    """The same by real sockets, both sides hostile: nothing breaks, and a plain request is served right after; so too
+    where most of them have to wait for a place.
+    """
     hostility = Hostility(7)
 
     async def main() -> None:
-        async with stage(hostility.backend, rules=ProxyRules(body_bytes=1_000)) as s:
+        async with stage(hostility.backend, rules=ProxyRules(body_bytes=1_000, max_inflight=most)) as s:
             ticker = s.listener.ticker
             talks = asyncio.gather(*(hostility.client(s) for _ in range(TOGETHER)))
             while not talks.done():  # a backend that does not go on is given up
@@ -180,7 +183,8 @@ def test_thousands_of_hostile_exchanges_over_sockets() -> None:
             ticker.tick(ticker.now_s + 400)
             for _ in range(20):
                 assert (await s.say(NEXT.replace(H, H + b"Connection: close\r\n"))).startswith(b"HTTP/1.1 204 ")
-            assert s.inflight == 0
+            assert (s.inflight, s.listener.pools.levels()[TARGET].waiting) == (0, 0)
+            assert bool(s.watch.waits) is bool(most)
         assert len(asyncio.all_tasks()) == 1
 
     with capture_logs() as logs:

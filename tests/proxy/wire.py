@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.product import look_again
-from waitroom.proxy.decisions import Decision, Relay, Request, Respond
+from waitroom.errors import BackendError
+from waitroom.proxy.decisions import Collect, Decision, Relay, Request, Respond
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
 from waitroom.settings.addresses import BackendUrl
@@ -135,6 +136,7 @@ class Watch:
     done: list[tuple[str, int]] = field(default_factory=list)
     own: list[int] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
 
     def request_done(self, target: str, status: int, seconds: float) -> None:
         assert seconds >= 0
@@ -147,6 +149,11 @@ class Watch:
         assert target
         self.failed.append(kind)
 
+    def waited(self, target: str, end: str, seconds: float) -> None:
+        assert target
+        assert seconds >= 0
+        self.waits.append(end)
+
 
 @dataclass
 class Brain:
@@ -154,15 +161,16 @@ class Brain:
 
     choose: Callable[[Request], Decision]
     requests: list[Request] = field(default_factory=list)
+    on_failure: Callable[[], Respond | Collect] | None = None
 
     def decide(self, request: Request) -> Decision:
         self.requests.append(request)
         return self.choose(request)
 
-    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
+    def backend_failed(self, request: Request, relay: Relay, error: BackendError) -> Respond | Collect:
         assert request
         assert relay
-        return Respond(502, (), getattr(error, "kind", "?").encode())
+        return self.on_failure() if self.on_failure else Respond(502, (), error.kind.encode())
 
 
 @dataclass

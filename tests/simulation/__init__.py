@@ -1,2 +1,1 @@
-"""A seeded world around the real product: real workers and the real library in virtual time, a crowd, faults, and
-checkers apart from all of them."""
+"""Whole mornings in virtual time: models of exam servers and of crowds, with the real line between them."""

@@ -21,6 +21,8 @@ class CountingBackend:
     entered: list[str] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     paths: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each of `paths` was asked for, on the loop's clock."""
     bodies: list[bytes] = field(default_factory=list)
     slow: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -29,6 +31,7 @@ class CountingBackend:
         student = request.headers.get("X-Student", "")
         self.requests[student] += 1
         self.paths.append(request.raw_path)
+        self.times.append(asyncio.get_running_loop().time())
         if request.method == "POST":
             self.bodies.append(await request.read())
         if request.path == "/logout":

@@ -61,6 +61,7 @@ EVERY_STATE = {
     "lobby": view(State.LOBBY, opens_ms=OPENS_MS, ahead=None),
     "draw": view(State.LOBBY, opens_ms=OPENS_MS, ahead=None, seed_hash="9f86d081884c7d659a2feaa0c55ad015" * 2),
     "paced": view(State.PACED, ahead=None),
+    "busy": view(State.BUSY, ahead=None),
     "returning": view(State.RETURNING, ahead=14, eta=Eta(10, 40)),
     "held": view(
         State.HELD,

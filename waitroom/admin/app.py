@@ -14,6 +14,8 @@ from aiohttp import web
 from waitroom.admin.access import Access
 from waitroom.admin.announcements import Announcements
 from waitroom.admin.announcements import Store as Notices
+from waitroom.admin.holds import Holds
+from waitroom.admin.holds import Store as Lives
 from waitroom.admin.receipts import Receipts
 from waitroom.admin.refusals import RefusedError, problem
 from waitroom.admin.scrape import line_readings
@@ -74,7 +76,7 @@ class House(Protocol):
         """Why students cannot be served here now, or None."""
 
 
-class Store(Notices, Waits, Protocol):
+class Store(Notices, Waits, Lives, Protocol):
     """All that the listener asks of the store."""
 
 
@@ -91,6 +93,7 @@ class AdminListener:
         application.router.add_get("/readyz", self._readiness)
         access = Access(lambda: house.settings.admin, lambda: house.secrets.local_token)
         application.router.add_routes(Announcements(lambda: house.settings, access, store).routes())
+        application.router.add_routes(Holds(lambda: house.settings, access, store).routes())
         application.router.add_routes(WaitsApi(lambda: house.settings, access, store).routes())
         application.router.add_routes(Receipts(lambda: house.secrets, access).routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)

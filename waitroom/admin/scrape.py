@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from waitroom.admission.line import Snapshot
+from waitroom.admission.recovery import Phase, course_of
 from waitroom.errors import StoreError
 from waitroom.metrics.totals import Reading
 
@@ -51,5 +52,10 @@ def _pool_readings(pool: str, at: Snapshot) -> Iterator[Reading]:
         yield Reading("sessions", (pool, backend), (sessions,))
     for backend, limit in at.limits.items():
         yield Reading("sessions_limit", (pool, backend), (limit,))
+    for backend in at.returning:
+        course = course_of(at.live, backend)
+        yield Reading("backend_up", (pool, backend), (float(course.phase is not Phase.DOWN),))
+        yield Reading("returning", (pool, backend), (at.returning[backend],))
+        yield Reading("return_rate", (pool, backend), (course.rate_milli / 1000 if course.ramps else float("inf"),))
     yield Reading("admission_rate", (pool,), (at.rate_milli / 1000 if at.rate_milli else float("inf"),))
     yield Reading("held", (pool,), (float(at.held),))

@@ -29,6 +29,8 @@ class State(StrEnum):
     ADMITTED = "admitted"
     PACED = "paced"
     """Only a page's: its visitor is in, and the request that it keeps is smoothed."""
+    BUSY = "busy"
+    """Only a page's: its visitor is in, and the exam server has as many requests as it may have at a time."""
 
     __hash__ = str.__hash__
     """An enum's own is written in Python, and members are looked up for every visitor."""

@@ -6,15 +6,18 @@ fails again soon begins lower. Nothing here reads a clock: the conductor steps e
 must remember is the text of a `Course`, which the store keeps, so that any other conductor goes on from there.
 
 The numbers. A server that has just started is cold: the sample's first requests take five times as long, and the
-sign-on that everybody needs is among the dearest pages. Then it goes TCP's way (RFC 5681): fast growth as long as
-nothing has gone wrong, by a tenth each second, 2/s to 30/s in half a minute; slow growth after the first trouble, since
-the limit is known to be near. Trouble counts once in `SETTLE_MS`: what was let in before a halving is still being
-served, and must not halve it again.
+sign-on that everybody needs is among the dearest pages. Then it goes TCP's way (RFC 5681): growth by a twentieth each
+second up to four times the initial rate, 2/s to 8/s in half a minute; from there, and after any trouble, by the same
+each second, since who is let in is felt in full only some five seconds later and the limit may be near: a database
+under contention goes from well to choked within a few seconds. Before trouble comes strain (as TCP Vegas and Netflix's
+gradient have it): answers become slower, or requests more, than they were a little before, and the ramp stays as it is.
+In trouble it rests, so that what is on its way can be served, and goes on at half its rate. A halving counts once in
+`SETTLE_MS`: what was let in before it is still on its way, and must not halve it again.
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
-from math import log
+from enum import Enum, StrEnum, auto
+from math import ceil, floor, log
 from typing import NamedTuple
 
 from waitroom.admission.estimate import Eta, Unknown
@@ -78,20 +81,37 @@ class Course(NamedTuple):
     """When the rate was last changed."""
     troubled: bool = False
     """There has been trouble on this ramp."""
+    rests: bool = False
+    """Nobody but one now and then comes until the trouble is over; then half as many as before."""
+    usual_ms: int = 0
+    """The usual p95 of answer times on this ramp, see `USUAL_S`. 0: not known."""
+    usual_tenths: int = 0
+    """The usual number of requests at the backend, in tenths."""
+
+    @property
+    def ramps(self) -> bool:
+        """Whether who comes is let in at a rate."""
+        return self.phase in (Phase.RECOVERING, Phase.EASING)
 
     @property
     def text(self) -> str:
         """What the store keeps."""
-        phase, since_ms, rate_milli, failures, changed_ms, troubled = self
-        return f"{phase} {since_ms} {rate_milli} {failures} {changed_ms} {int(troubled)}"
+        phase, since_ms, *rest = self
+        return " ".join((phase, str(since_ms), str(self.pass_milli), *(str(int(each)) for each in rest)))
+
+    @property
+    def pass_milli(self) -> int:
+        """Who may come now, in 1,000 s: the rate, or hardly anybody while the ramp rests."""
+        return min(LEAST_RATE_MILLI, self.rate_milli) if self.rests else self.rate_milli
 
     @classmethod
     def read(cls, text: str) -> "Course":
         """The course in such a text; a text that is none (of another version) is a backend that is up."""
         try:
             phase, *numbers = text.split()
-            since_ms, rate_milli, failures, changed_ms, troubled = map(int, numbers)
-            return cls(Phase(phase), since_ms, rate_milli, failures, changed_ms, bool(troubled))
+            since_ms, _, rate, failures, changed_ms, troubled, rests, usual_ms, tenths = map(int, numbers)
+            flags = bool(troubled), bool(rests)
+            return cls(Phase(phase), since_ms, rate, failures, changed_ms, *flags, usual_ms, tenths)
         except ValueError:
             return cls()
 
@@ -115,7 +135,11 @@ class Signs(NamedTuple):
     answers: bool = True
     """It has answered checks, as many as were asked for."""
     trouble: bool = False
-    """It answers slowly, or with errors."""
+    """It answers with errors, or slower than anybody should have to wait."""
+    p95_ms: int | None = None
+    """Its answer times lately."""
+    inflight: int = 0
+    """Requests at it now."""
     waiting: int = 0
     """Who waits to come back to it."""
     absent: int = 0
@@ -125,7 +149,28 @@ class Signs(NamedTuple):
 
 
 GROWTH_MS = 1_000
-GROWTH, GROWTH_AFTER_TROUBLE = 1.1, 1.03
+GROWTH = 1.05
+FAST_UNTIL = 4
+"""Times the initial rate, up to which a ramp grows by a part of itself. Beyond, each second adds the same."""
+
+STEP = 0.05
+"""Of the initial rate, what a second adds then: 0.1/s for a ramp that begins at 2/s."""
+
+STRAINED, STRAINED_MS = 1.5, 100
+"""An answer time so many times the usual one (and that many ms at least): the server's cores have become fewer than its
+requests. The ramp grows no further; whoever was let in a few seconds ago is still to be felt."""
+
+OVERDONE, OVERDONE_MS = 3, 300
+"""So many times: requests queue, which is trouble."""
+
+STRAINED_LOAD, OVERDONE_LOAD = 4, 10
+"""The same is said by the number of requests at the server, some seconds before the slow ones among them are answered:
+twice the usual and so many more are a strain, `OVERDONE` times and so many more are trouble."""
+
+USUAL_S = 10
+"""The usual answer time follows the present one so slowly: a ramp that has grown by half since then is compared with
+what was before, and a server that warms up is not compared with its first pages."""
+
 SETTLE_MS = 4_000
 """Between two halvings: a page that takes longer than this is trouble by itself."""
 
@@ -150,6 +195,8 @@ def step(course: Course, signs: Signs, initial_milli: int, now_ms: int) -> Cours
     """A backend's course after one more look at it."""
     if course.phase is Phase.DOWN:
         return course if not signs.answers or signs.held else _comes_back(course, initial_milli, now_ms)
+    if signs.held:  # no failure of its own
+        return Course(Phase.DOWN, _later(course, now_ms), 0, max(1, course.failures), now_ms)
     if signs.failed:
         again = course.failures and now_ms - course.changed_ms <= RECALL_MS
         return Course(Phase.DOWN, _later(course, now_ms), 0, course.failures + 1 if again else 1, now_ms)
@@ -187,16 +234,60 @@ def _ramp(course: Course, signs: Signs, initial_milli: int, now_ms: int) -> Cour
     since_change_ms = now_ms - course.changed_ms
     if since_change_ms < 0:  # the clock went back
         return course._replace(changed_ms=now_ms)
-    if signs.trouble:
-        if since_change_ms < SETTLE_MS and course.troubled:
-            return course
-        rate = max(min(LEAST_RATE_MILLI, initial_milli), course.rate_milli // 2)
-        return course._replace(rate_milli=rate, changed_ms=now_ms, troubled=True)
+    load = _load(course, signs)
+    course = course._replace(
+        usual_ms=_follow(course.usual_ms, signs.p95_ms or 0),
+        usual_tenths=_follow(course.usual_tenths, 10 * signs.inflight),
+    )
+    if load is Load.OVERDONE:
+        settled = since_change_ms >= SETTLE_MS or not course.rests
+        return _halved(course, initial_milli, now_ms) if settled else course
+    if course.rests:
+        return course._replace(rests=False, changed_ms=now_ms)
     if signs.waiting == 0:
         over = since_change_ms >= CALM_MS and signs.absent * 1_000 <= max(initial_milli, 1_000)
-        return Course(Phase.UP, course.since_ms, 0, course.failures, now_ms) if over else course
-    if since_change_ms < (SETTLE_MS if course.troubled else GROWTH_MS):
+        return UP._replace(since_ms=course.since_ms, failures=course.failures, changed_ms=now_ms) if over else course
+    if load is Load.STRAINED or since_change_ms < (SETTLE_MS if course.troubled else GROWTH_MS):
         return course
-    growth = GROWTH_AFTER_TROUBLE if course.troubled else GROWTH
-    rate = min(MAX_RATE_MILLI, max(course.rate_milli + 1, int(course.rate_milli * growth)))
-    return course._replace(rate_milli=rate, changed_ms=now_ms)
+    return course._replace(rate_milli=_grown(course, initial_milli, since_change_ms), changed_ms=now_ms)
+
+
+def _halved(course: Course, initial_milli: int, now_ms: int) -> Course:
+    rate = max(min(LEAST_RATE_MILLI, initial_milli), course.rate_milli // 2)
+    return course._replace(rate_milli=rate, changed_ms=now_ms, troubled=True, rests=True)
+
+
+class Load(Enum):
+    """How a server that comes back bears what it has."""
+
+    EASY = auto()
+    STRAINED = auto()
+    OVERDONE = auto()
+
+
+def _load(course: Course, signs: Signs) -> Load:
+    """By its answer times and its number of requests, each compared with what was usual a little before."""
+    p95_ms, usual_ms = signs.p95_ms or 0, course.usual_ms or signs.p95_ms or 0
+    inflight, usual = signs.inflight, (course.usual_tenths or 10 * signs.inflight) / 10
+    slow = p95_ms > max(OVERDONE_MS, OVERDONE * usual_ms)
+    if signs.trouble or slow or inflight > OVERDONE * usual + OVERDONE_LOAD:
+        return Load.OVERDONE
+    slower = p95_ms > max(STRAINED_MS, STRAINED * usual_ms)
+    return Load.STRAINED if slower or inflight > 2 * usual + STRAINED_LOAD else Load.EASY
+
+
+def _grown(course: Course, initial_milli: int, since_ms: int) -> int:
+    rate = course.rate_milli
+    if not course.troubled and rate < FAST_UNTIL * initial_milli:
+        grown = int(rate * GROWTH)
+    else:
+        grown = rate + int(initial_milli * STEP * min(since_ms, SETTLE_MS) / 1_000)
+    return min(MAX_RATE_MILLI, max(rate + 1, grown))
+
+
+def _follow(usual_ms: int, p95_ms: int) -> int:
+    """The usual answer time a second later."""
+    if not usual_ms or not p95_ms:
+        return usual_ms or p95_ms
+    part = (p95_ms - usual_ms) / USUAL_S
+    return usual_ms + (ceil(part) if part > 0 else floor(part))

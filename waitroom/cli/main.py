@@ -12,12 +12,17 @@ import click
 COMMANDS = {
     "serve": "Run the waiting room in front of a web server.",
     "check": "List every problem of a settings file.",
+    "hold": "Let nobody enter a pool, or take a backend out for a while.",
+    "open": "End a hold.",
     "announce": "Say something on the pages of everyone who waits.",
     "waits": "Write how long everyone waited for an exam, as CSV.",
     "ticket": "Check the record of a wait that a student shows.",
     "demo": "Show what it does: a server that collapses, the waiting room, a crowd.",
 }
-"""Name and one line of help. The command `x` is the function `x` in `waitroom/cli/x.py`."""
+"""Name and one line of help. The command `x` is the function `x` in `waitroom/cli/x.py`, but for `ELSEWHERE`."""
+
+ELSEWHERE = {"open": ("hold", "open_")}
+"""Module and function of a command whose name is taken in Python, or that shares a module."""
 
 
 class _Lazy(click.Group):
@@ -33,7 +38,8 @@ class _Lazy(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"waitroom.cli.{cmd_name}"), cmd_name)
+        module, function = ELSEWHERE.get(cmd_name, (cmd_name, cmd_name))
+        command = getattr(import_module(f"waitroom.cli.{module}"), function)
         assert isinstance(command, click.Command)
         return command
 

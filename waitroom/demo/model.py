@@ -18,6 +18,7 @@ An operator who knows none of this would call it "about sixty students at a time
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
+from heapq import heappop, heappush
 
 EPSILON_MS = 1e-6
 """Work left that counts as none: far below a microsecond, far above the rounding of a sum of milliseconds."""
@@ -40,6 +41,8 @@ class Capacity:
     """How many times slower everything is with the swap full; proportional below."""
     contention: float = 0.15
     """Each further request that wants the same lock slows all of those by so much of their speed."""
+    crosstalk: float = 0.0
+    """The same for each pair of them (Gunther's universal scalability law): beyond some number, more get less done."""
     choke_ms: int = 4_000
     """A backlog that was full and has not drained to half for this long: monitoring restarts the machine."""
     restart_ms: int = 8_000
@@ -47,6 +50,8 @@ class Capacity:
     """How many times slower the first request after a start is."""
     warm_requests: int = 120
     """Requests until the caches are warm again."""
+    hindrance: float = 1.0
+    """How many times slower everything is for a reason outside: a backup, a neighbour on the same hardware."""
 
     @property
     def sessions(self) -> int:
@@ -116,7 +121,42 @@ Event = Done | Died | Back
 class _Job:
     request: int
     work: Work
-    left_ms: float
+
+
+class _Share:
+    """Jobs that all go on at the same speed: what each has got is one sum for all of them."""
+
+    def __init__(self) -> None:
+        self.speed = 1.0
+        self._got_ms = 0.0
+        self._jobs: list[tuple[float, int]] = []
+        """When `_got_ms` will be enough, and the request."""
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def begin(self, job: _Job) -> None:
+        """A job has got nothing yet."""
+        heappush(self._jobs, (self._got_ms + job.work.cpu_ms, job.request))
+
+    def go_on(self, span_ms: float) -> None:
+        """Time goes by in which nothing ends."""
+        self._got_ms += span_ms * self.speed
+
+    def ends_in_ms(self) -> float | None:
+        """Time until the next of them is done."""
+        return max(0.0, self._jobs[0][0] - self._got_ms) / self.speed if self._jobs else None
+
+    def finish(self) -> list[int]:
+        """Those that are done, who had the least to do first."""
+        done = []
+        while self._jobs and self._jobs[0][0] - self._got_ms <= EPSILON_MS:
+            done.append(heappop(self._jobs)[1])
+        return done
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._jobs.clear()
 
 
 class Machine:
@@ -129,7 +169,7 @@ class Machine:
         self.refused = 0
         self.deaths: list[Died] = []
         self._now_ms = now_ms
-        self._running: list[_Job] = []
+        self._free, self._locking = _Share(), _Share()
         self._queue: deque[_Job] = deque()
         self._full_since_ms: float | None = None
         self._down_until_ms: float | None = None
@@ -143,7 +183,7 @@ class Machine:
     @property
     def running(self) -> int:
         """Requests that occupy a worker."""
-        return len(self._running)
+        return len(self._free) + len(self._locking)
 
     @property
     def queued(self) -> int:
@@ -161,19 +201,19 @@ class Machine:
     def slowness(self) -> float:
         """How many times longer a request takes than alone on a warm machine."""
         share = max(1.0, self.running / self.capacity.cores)
-        return share * self._swapping() * self._coldness()
+        return share * self.capacity.hindrance * self._swapping() * self._coldness()
 
     def arrive(self, now_ms: float, request: int, work: Work) -> Verdict:
         """A request comes in. Call `advance(now_ms)` first. The machine never notices that a client has left."""
         if not self.up:
             return Verdict.DOWN
-        if len(self._running) < self.capacity.workers:
-            self._running.append(_Job(request, work, work.cpu_ms))
+        if self.running < self.capacity.workers:
+            self._begin(_Job(request, work))
             return Verdict.ACCEPTED
         if len(self._queue) >= self.capacity.backlog:
             self.refused += 1
             return Verdict.REFUSED
-        self._queue.append(_Job(request, work, work.cpu_ms))
+        self._queue.append(_Job(request, work))
         if len(self._queue) == self.capacity.backlog and self._full_since_ms is None:
             self._full_since_ms = now_ms
         return Verdict.ACCEPTED
@@ -191,7 +231,7 @@ class Machine:
         """When something happens by itself next; None for never."""
         if self._down_until_ms is not None:
             return self._down_until_ms
-        moments = [self._now_ms + left / speed for left, speed in self._progress()]
+        moments = [self._now_ms + left_ms for share in self._shares() if (left_ms := share.ends_in_ms()) is not None]
         if self._full_since_ms is not None:
             moments.append(self._full_since_ms + self.capacity.choke_ms)
         if self._overfull():
@@ -220,20 +260,23 @@ class Machine:
         return self._finish()
 
     def _finish(self) -> list[Event]:
-        done = [job for job in self._running if job.left_ms <= EPSILON_MS]
-        self._running = [job for job in self._running if job.left_ms > EPSILON_MS]
+        done = [request for share in self._shares() for request in share.finish()]
         self.served += len(done)
         self._served_since_start += len(done)
-        while self._queue and len(self._running) < self.capacity.workers:
-            self._running.append(self._queue.popleft())
+        while self._queue and self.running < self.capacity.workers:
+            self._begin(self._queue.popleft())
         if len(self._queue) <= self.capacity.backlog // 2:
             self._full_since_ms = None
-        return [Done(job.request) for job in done]
+        return [Done(request) for request in done]
+
+    def _begin(self, job: _Job) -> None:
+        (self._locking if job.work.locks else self._free).begin(job)
 
     def _die(self, cause: Cause) -> Died:
         died = Died(self._now_ms, cause, self.sessions)
         self.deaths.append(died)
-        self._running.clear()
+        self._free.clear()
+        self._locking.clear()
         self._queue.clear()
         self.sessions = 0
         self._full_since_ms = None
@@ -247,16 +290,17 @@ class Machine:
 
     def _pass(self, span_ms: float) -> None:
         """Let time go by in which nothing ends."""
-        for job, (_, speed) in zip(self._running, self._progress(), strict=True):
-            job.left_ms -= span_ms * speed
+        for share in self._shares():
+            share.go_on(span_ms)
         self._now_ms += span_ms
 
-    def _progress(self) -> list[tuple[float, float]]:
-        """Of each running request: the work left, and the work done in a millisecond."""
-        speed = 1.0 / self.slowness
-        locking = sum(job.work.locks for job in self._running)
-        locked = speed / (1.0 + self.capacity.contention * max(0, locking - 1))
-        return [(max(0.0, job.left_ms), locked if job.work.locks else speed) for job in self._running]
+    def _shares(self) -> tuple[_Share, _Share]:
+        """What runs, at the speeds of now."""
+        self._free.speed = self._locking.speed = 1.0 / self.slowness
+        if len(self._locking) > 1:
+            wanting, size = len(self._locking), self.capacity
+            self._locking.speed /= 1.0 + (size.contention + size.crosstalk * wanting) * (wanting - 1)
+        return self._free, self._locking
 
     def _overfull(self) -> bool:
         return self.up and self.memory_mib > self.capacity.ram_mib + self.capacity.swap_mib

@@ -15,7 +15,7 @@ from waitroom.admission.recovery import Course
 from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
-from waitroom.errors import StoreError
+from waitroom.errors import BackendError, BusyError, StoreError
 from waitroom.gate.comeback import SAVES, Caller, Comeback
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import NEVER, Credential, Jar, Jars
@@ -106,15 +106,18 @@ class Gate:
         ticket = held.ticket.place() if held is not None and not held.dead else None
         return self._without_pass(request, jar, self._pool(exam, held), ticket, exam)
 
-    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
-        """The answer to somebody whose backend failed before its answer. The place is kept: a newcomer has the pass."""
+    def backend_failed(self, request: Request, relay: Relay, error: BackendError) -> Respond | Collect:
+        """The answer to somebody whose backend failed before its answer. The place is kept: a newcomer has the pass.
+
+        So is a form that was not sent.
+        """
         jar = self._jars.read(request.every(b"cookie"))
         exam = self._find_exam(request)
         held = self._held(exam, jar)
         entrance = self._entrances[self._pool(exam, held)]
         ticket = held.ticket if held else None
         view = View(
-            State.DOWN,
+            State.BUSY if isinstance(error, BusyError) else State.DOWN,
             entrance.name,
             exam or (ticket.exam if ticket else ""),
             visitor=ticket.visitor if ticket else "",
@@ -122,6 +125,9 @@ class Gate:
             notice=entrance.notice(exam or (ticket.exam if ticket else "")),
             cookies=(relay.cookie,) if relay.cookie and relay.cookie_below > DOWN_STATUS else (),
         )
+        bound = self._rules.form_bytes
+        if error.unsent and kind_of(request) is Kind.FORM and content_length(request) <= bound:
+            return Collect(bound, lambda body: self._screens.form_page(request, view, body))
         return self._screens.unavailable(request, view, error)
 
     def _held(self, exam: str | None, jar: Jar) -> Credential | None:

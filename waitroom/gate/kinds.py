@@ -8,12 +8,11 @@ JSON, and XHR follows redirects by itself.
 from enum import Enum, auto
 
 from waitroom.proxy.decisions import Request
+from waitroom.proxy.urgency import is_navigation
 
 FORM_TYPE = b"application/x-www-form-urlencoded"
 _UPLOAD_TYPES = (b"multipart/form-data", b"text/plain")
 """The other two encodings that an HTML form may have (HTML 4.10.18.6)."""
-
-_FETCH_METADATA = (b"sec-fetch-mode", b"sec-fetch-dest", b"sec-fetch-site", b"sec-fetch-user")
 
 
 class Kind(Enum):
@@ -32,8 +31,8 @@ class Kind(Enum):
 def kind_of(request: Request) -> Kind:
     """The kind of a request, from its method and what its headers say of the context it came from."""
     if request.method in (b"GET", b"HEAD"):
-        return Kind.PAGE if _is_navigation(request) and request.upgrade is None else Kind.PROGRAM
-    if request.method != b"POST" or not _is_navigation(request):
+        return Kind.PAGE if is_navigation(request) and request.upgrade is None else Kind.PROGRAM
+    if request.method != b"POST" or not is_navigation(request):
         return Kind.PROGRAM
     media_type = (request.first(b"content-type") or b"").partition(b";")[0].strip().lower()
     if media_type == FORM_TYPE:
@@ -59,32 +58,3 @@ def content_length(request: Request) -> int:
     """The announced length of the body; 0 where it comes in chunks or not at all."""
     value = request.first(b"content-length")
     return int(value) if value is not None and value.isdigit() else 0
-
-
-def _is_navigation(request: Request) -> bool:
-    """`Sec-Fetch-Mode: navigate`; from a client that sends no Fetch Metadata, an Accept that names text/html.
-
-    `X-Requested-With` counts only with the value scripts send: Android web views put their package name there on every
-    request, page loads included.
-    """
-    if (request.first(b"x-requested-with") or b"").lower() == b"xmlhttprequest":
-        return False
-    mode = request.first(b"sec-fetch-mode")
-    if mode is not None:
-        return mode == b"navigate"
-    if any(request.first(name) is not None for name in _FETCH_METADATA):
-        return False
-    listed = [value for value in request.every(b"accept") if b"html" in value.lower()]
-    return any(_names_html(part) for value in listed for part in value.split(b","))
-
-
-def _names_html(part: bytes) -> bool:
-    media_type, *parameters = part.lower().split(b";")
-    if media_type.strip() != b"text/html":
-        return False
-    return not any(_is_zero_weight(parameter.strip()) for parameter in parameters)
-
-
-def _is_zero_weight(parameter: bytes) -> bool:
-    name, _, value = parameter.partition(b"=")
-    return name.strip() == b"q" and not value.strip(b" 0.")

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from waitroom.admission.receipts import Receipt
 from waitroom.admission.view import News, View
+from waitroom.errors import BackendError
 from waitroom.proxy.decisions import Request, Respond
 
 
@@ -58,5 +59,5 @@ class Screens(Protocol):
     def misdirected(self, request: Request) -> Respond:
         """The answer to a Host that is not ours: 421."""
 
-    def unavailable(self, request: Request, view: View, error: Exception) -> Respond:
-        """The answer to an admitted visitor whose backend failed: a calm page, or 502/504 for a program."""
+    def unavailable(self, request: Request, view: View, error: BackendError) -> Respond:
+        """The answer to an admitted visitor whose backend failed: a calm page, or 502 to 504 for a program."""

@@ -22,7 +22,16 @@ REASONS = ("released", "left", "lapsed", "absent")
 KINDS = BackendError.KINDS
 """Ways in which a backend fails; the error says what each means."""
 
+BUSY = "busy"
+"""The one in which it did nothing wrong: a request was not sent, since it has as many as it may."""
+
+CONNECT_KINDS = BackendError.UNSENT - {BUSY}
+"""Those by which it did not even take the request."""
+
 OUTCOMES = ("direct", "waited", "refused")
+
+ENDS = ("served", "late", "crowded", "left")
+"""How a request's wait for a place among max_inflight ended (proxy/guard.py)."""
 
 WAIT_BUCKETS_S = (1, 5, 15, 30, 60, 120, 300, 600, 1_200, 1_800, 2_700, 3_600, 7_200)
 RATIO_BUCKETS = (0.25, 0.5, 0.75, 0.9, 1.1, 1.25, 1.5, 2, 4)
@@ -92,7 +101,11 @@ _METRICS = (
     _gauge("sessions_limit", _BACKEND, "max_sessions of the backend.", Source.STORE),
     _gauge("admission_rate", _POOL, "Admissions a second that the pool allows; +Inf without a limit.", Source.STORE),
     _gauge("held", _POOL, "1 while admissions of the pool are on hold.", Source.STORE),
-    _gauge("inflight", _BACKEND, "Requests at the backend now.", Source.WORKERS),
+    _gauge("inflight", _BACKEND, "Requests at the backend now, with those that only stream.", Source.WORKERS),
+    _gauge("inflight_limit", _BACKEND, "max_inflight of the backend, or what it was found to be.", Source.WORKERS),
+    _gauge("inflight_waiting", _BACKEND, "Requests that wait for a place among max_inflight.", Source.WORKERS),
+    _counter("inflight_waits_total", (*_BACKEND, "end"), "Requests that had to wait so, by how their wait ended."),
+    _histogram("inflight_wait_seconds", _BACKEND, REQUEST_BUCKETS_S, "How long they waited."),
     _counter("arrivals_total", _POOL, "Newcomers who were given a ticket."),
     _counter("admissions_total", ("pool", "way"), "Tickets that became passes, by way: direct, line or return."),
     _counter("departures_total", ("pool", "reason"), "Sessions and places that ended, by reason."),
@@ -101,7 +114,9 @@ _METRICS = (
     _counter("requests_total", ("pool", "backend", "code"), "Answers; backend is empty for our own."),
     _histogram("request_duration_seconds", _BACKEND, REQUEST_BUCKETS_S, "From request head to the answer's last byte."),
     _counter("backend_failures_total", (*_BACKEND, "kind"), "Requests that a backend failed, by the way it failed."),
-    _gauge("backend_up", _BACKEND, "1 while the backend's health check passes.", Source.LATER),
+    _gauge("backend_up", _BACKEND, "0 while the backend is down, or held by staff.", Source.STORE),
+    _gauge("returning", _BACKEND, "Students with a session who wait to come back to it.", Source.STORE),
+    _gauge("return_rate", _BACKEND, "How many a second may come back to it; +Inf without a ramp.", Source.STORE),
     _counter("paced_total", ("name", "outcome"), "Requests smoothed by a pace, by outcome.", Source.LATER),
     _counter("cookies_refused_total", _POOL, "Cookies of our name that did not verify."),
     _histogram("store_call_seconds", (), STORE_BUCKETS_S, "One batch to the store and back."),

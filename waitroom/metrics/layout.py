@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from waitroom.errors import WaitroomError
-from waitroom.metrics.catalogue import CATALOGUE, CODES, KINDS, OUTCOMES, REASONS, WAYS, Metric, Source
+from waitroom.metrics.catalogue import CATALOGUE, CODES, ENDS, KINDS, OUTCOMES, REASONS, WAYS, Metric, Source
 
 CELL_BYTES = 8
 MAX_CELLS = 1 << 20
@@ -51,7 +51,14 @@ class Labels:
             yield ()
 
 
-_FIXED: dict[str, tuple[str, ...]] = {"way": WAYS, "reason": REASONS, "code": CODES, "kind": KINDS, "outcome": OUTCOMES}
+_FIXED: dict[str, tuple[str, ...]] = {
+    "way": WAYS,
+    "reason": REASONS,
+    "code": CODES,
+    "kind": KINDS,
+    "outcome": OUTCOMES,
+    "end": ENDS,
+}
 
 
 class Layout:

@@ -111,12 +111,12 @@ class ClientConnection(asyncio.Protocol):
         self._advance()
 
     def eof_received(self) -> bool:
-        """The client sends no more. It may still be reading (half-close), unless TLS forbids."""
+        """The client sends no more. It may still be reading (half-close), unless TLS forbids or it queues."""
         self._home.send_gathered()  # before the loop closes what nobody is busy with
         self._eof, exchange = True, self._exchange
         if exchange is not None and exchange.status and (self._body or (exchange.streams_events and not self._buffer)):
             self._give_up()  # half an answer must not look like a whole one; and nobody half-closes a stream of events
-        busy = self._exchange is not None or (self._congested and bool(self._buffer))
+        busy = (self._exchange is not None and not self._exchange.queued) or (self._congested and bool(self._buffer))
         return busy and self._body is None and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from waitroom.errors import BackendError
+
 Header = tuple[bytes, bytes]
 
 
@@ -100,5 +102,5 @@ class Handler(Protocol):
     def decide(self, request: Request) -> Decision:
         """What to do with this request; never raises, never blocks."""
 
-    def backend_failed(self, request: Request, relay: Relay, error: Exception) -> Respond:
-        """The answer when the backend failed before its response head."""
+    def backend_failed(self, request: Request, relay: Relay, error: BackendError) -> Respond | Collect:
+        """The answer when the backend failed before its response head. A body can be collected where it is `unsent`."""

@@ -1,9 +1,9 @@
 """One request and its answer: from the decision to the last byte.
 
-Laws. An exchange ends once, by `_end`, and only there are `Relay.finished`, the count in flight and the observer
-told. A request goes to a backend a second time only if that cannot do twice what was asked once (RFC 9110 section
-9.2.2): an idempotent method without a body, on a reused connection that died without a byte. Once a response's head
-is on its way, a failure can only be shown by cutting the client's connection.
+Laws. An exchange ends once, by `_end`, and only there are `Relay.finished` and the observer told; its place at the
+backend is for stay.py. A request goes to a backend a second time only if that cannot do twice what was asked once (RFC
+9110 section 9.2.2): an idempotent method without a body, on a reused connection that died without a byte. Once a
+response's head is on its way, a failure can only be shown by cutting the client's connection.
 """
 
 from typing import assert_never
@@ -11,24 +11,19 @@ from typing import assert_never
 from waitroom.errors import BackendError, BackendTimeoutError, RequestError
 from waitroom.proxy.bodies import chunk
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Respond
-from waitroom.proxy.incoming import Incoming
 from waitroom.proxy.origin import Spoken
-from waitroom.proxy.own import CLOSE, KEEP_ALIVE, problem, serialise
+from waitroom.proxy.own import CLOSE, CONTINUE, KEEP_ALIVE, problem, serialise
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.requesthead import Block
 from waitroom.proxy.responsehead import ResponseHead
+from waitroom.proxy.rules import CLIENT_LEFT
 from waitroom.proxy.sides import ClientSide, Surroundings
+from waitroom.proxy.stay import Staying, Wait
 from waitroom.proxy.upstream import BackendConnection
-
-IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
-
-CLIENT_LEFT = 499
-"""What observers are told of a request whose client left (nginx's number for it)."""
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+from waitroom.proxy.urgency import urgency_of
 
 
-class Exchange(Incoming):
+class Exchange(Staying):
     """One request and its answer. To the handler it is the `Request`."""
 
     # What most exchanges never change stands on the class: beginning one is on the hot path.
@@ -36,10 +31,8 @@ class Exchange(Incoming):
     """Of the final response whose head was sent."""
     sent_bytes = 0
     _relay: Relay | None = None
-    _pool: BackendPool | None = None
     _upstream: BackendConnection | None = None
     _collecting: Collect | None = None
-    _collected = b""
     streams_events = False
     """Its answer is a stream of events (text/event-stream), and may be silent for long."""
     _chunks = False
@@ -50,8 +43,6 @@ class Exchange(Incoming):
     """For the answer to a Later."""
     _continued = False
     """Somebody has asked for the body that the client offers, or it came unasked."""
-    _uploaded = False
-    """Something of the body has been sent to the backend."""
     _id = ""
 
     def __init__(
@@ -123,11 +114,12 @@ class Exchange(Incoming):
         self.status = answer.status
         if answer.close or self._around.draining or not self._side.skip_body():
             self.keep_alive = False
-        connection = CLOSE
-        if self.keep_alive:
-            connection = b"" if self.http11 else KEEP_ALIVE
-        data = serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection)
-        self.write(data)
+        connection = self._about_connection
+        self.write(serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection))
+
+    @property
+    def _about_connection(self) -> bytes:
+        return (b"" if self.http11 else KEEP_ALIVE) if self.keep_alive else CLOSE
 
     def _collect(self, collect: Collect) -> None:
         if self._block.length > collect.limit:
@@ -152,7 +144,7 @@ class Exchange(Incoming):
     @property
     def wants_body(self) -> bool:
         """Whether the body has somewhere to go."""
-        return self._upstream is not None or self._collecting is not None
+        return self._upstream is not None or self._collecting is not None or self._keeps_body
 
     @property
     def may_expect_body(self) -> bool:
@@ -175,11 +167,15 @@ class Exchange(Incoming):
                 self.perform(collecting.then(None))
             elif last:
                 self._gathered()
-        elif self._upstream is not None:
+        elif self._upstream is None:
+            self._collected += payload
+        else:
             if not (last or self._uploaded):
                 self._upstream.expect_interruption()
             self._uploaded = True
             self._upstream.send(chunk(payload, last=last) if self._block.chunked else payload)
+            if last:
+                self._uploaded_whole(self._around.time())
 
     def _forward(self, relay: Relay) -> None:
         pool = self._around.pools.get(relay.target)
@@ -187,22 +183,23 @@ class Exchange(Incoming):
         if pool is None:
             self._failed(BackendError(f"no backend {relay.target}", kind="unreachable"))
             return
-        self._pool = pool
-        pool.inflight += 1
-        connection = pool.take(repeatable=self._repeatable)
+        guard = pool.guard
+        if guard.held < guard.limit and not guard.waiting:
+            guard.held += 1
+            self._enter(pool)
+        else:
+            self._wait = Wait(relay, pool, self._around, self._side, self._enter, self._failed, self._forward)
+            pool.park(self._wait, urgency_of(self))
+            self._side.pull()
+
+    def _enter(self, pool: BackendPool) -> None:
+        """There is a place for it."""
+        self._pool, self._wait = pool, None
+        connection = pool.take(repeatable=self.repeatable)
         if connection is None:
             pool.connect(self)
         else:
             self._ask(connection)
-
-    @property
-    def _repeatable(self) -> bool:
-        return self.method in IDEMPOTENT and not self._block.chunked and self._block.length == 0
-
-    @property
-    def _body_is_here(self) -> bool:
-        """Whether there is a body and nobody has seen a byte of it: a request that was not whole was not acted upon."""
-        return self.has_body and not self._uploaded
 
     def connected(self, connection: BackendConnection) -> bool:
         """The connection that was waited for."""
@@ -217,22 +214,22 @@ class Exchange(Incoming):
             self._side.guarded(self._failed, error)
 
     def _ask(self, connection: BackendConnection) -> None:
-        block = self._block
-        opening = self._opening
-        if block.host is None and self._pool is not None:  # HTTP/1.0
-            opening += b"Host: %b\r\n" % self._pool.authority
+        block, pool, opening = self._block, self._pool, self._opening
+        assert pool is not None
+        if block.host is None:  # HTTP/1.0
+            opening += b"Host: %b\r\n" % pool.authority
         self._upstream = connection
         if self._side.congested:
             connection.read(on=False)
         connection.ask(self, opening + block.forward + self._spoken.lines)
+        if pool.guard.limiter is not None:
+            self._asked_s = self._around.time()
         if self._collected:
-            self._uploaded = True
-            connection.send(chunk(self._collected, last=True) if block.chunked else self._collected)
-            self._collected = b""
+            kept, self._collected = self._collected, b""
+            self.upload(kept, last=self._side.received_whole)
         elif block.chunked and self._side.received_whole:
             connection.send(chunk(b"", last=True))
-        else:
-            self._side.pull()
+        self._side.pull()
 
     # the response's way to the client
 
@@ -245,7 +242,9 @@ class Exchange(Incoming):
     def respond(self, head: ResponseHead) -> bytes:
         """The final response has begun; gives the head for the client."""
         self.status = head.status
-        self.streams_events = head.events
+        if head.events:
+            self.streams_events = True
+            self._stream()
         relay = self._relay
         assert relay is not None
         if not (self._side.received_whole and not self._around.draining):
@@ -265,11 +264,7 @@ class Exchange(Incoming):
                 parts.append(b"Transfer-Encoding: chunked\r\n")
             else:
                 self.keep_alive = False
-        if not self.keep_alive:
-            parts.append(CLOSE)
-        elif not self.http11:
-            parts.append(KEEP_ALIVE)
-        parts.append(b"\r\n")
+        parts += (self._about_connection, b"\r\n")
         return b"".join(parts)
 
     def write(self, data: bytes) -> None:
@@ -308,6 +303,7 @@ class Exchange(Incoming):
             return
         self.status = head.status
         self.write(head.ready)
+        self._stream()
         self._side.hand_over(connection, rest, self._tunnel_over)
 
     # ends
@@ -317,7 +313,7 @@ class Exchange(Incoming):
         connection, self._upstream = self._upstream, None
         if self._over:
             return
-        again = silent and connection is not None and connection.reused and (self._repeatable or self._body_is_here)
+        again = silent and connection is not None and connection.reused and (self.repeatable or self._body_is_here)
         if again and not self._retried and self._pool is not None:
             self._retried = True
             self._pool.connect(self)
@@ -325,24 +321,23 @@ class Exchange(Incoming):
             self._failed(error)
 
     def _failed(self, error: BackendError) -> None:
-        relay = self._relay
+        relay, self._wait = self._relay, None
         assert relay is not None
         self._around.observer.backend_failed(relay.target, error.kind)
         if self.status:
             self._end(error.status, complete=False)
             return
-        answer = self._around.handler.backend_failed(self, relay, error)
-        self._answer(answer)
-        self._end(answer.status, finished=0)
+        self._failing = True
+        self.perform(self._around.handler.backend_failed(self, relay, error))
 
     def refuse(self, error: RequestError) -> None:
         """The rest of the request is wrong: say so if nothing has been said yet."""
+        self._failing = True
         self._drop_backend()
         if self.status:
             self._end(error.status, complete=False)
             return
-        self._answer(problem(error.status, str(error)))
-        self._end(error.status, finished=0)
+        self._respond(problem(error.status, str(error)))
 
     def client_gone(self) -> None:
         """The client's connection is gone."""
@@ -363,6 +358,8 @@ class Exchange(Incoming):
     def overdue(self, now_s: float, *, held: bool) -> None:
         """Look at the clock. `held`: the backend waits for the client, not we for it."""
         connection = self._upstream
+        if self.status or (self._uploaded and not self._side.received_whole):
+            self._look_whether_streaming(now_s)
         patience_s = self._around.rules.response_ms / 1000
         if connection is None:
             if self._waits and now_s - self._started > patience_s:
@@ -374,22 +371,26 @@ class Exchange(Incoming):
             self._drop_backend()
             self._failed(BackendTimeoutError("nothing moved in time", kind=kind))
 
-    def _end(self, status: int, *, complete: bool = True, finished: int | None = None) -> None:
+    def _end(self, status: int, *, complete: bool = True) -> None:
         """The one end."""
         if self._over:
             return
         self._over = True
         around, relay, pool = self._around, self._relay, self._pool
-        seconds = around.time() - self._started
+        now_s = around.time()
+        seconds = now_s - self._started
         observer = around.observer
         if pool is not None:
-            pool.inflight -= 1
-        if relay is None:
+            self._depart(pool.guard, status, now_s, complete=complete)
+        elif self._wait is not None:
+            self._wait.give_up()
+            self._wait = None
+        if relay is None or pool is None:
             observer.own_done(status)
         else:
             observer.request_done(relay.target, status, seconds)
-            if relay.finished is not None:
-                relay.finished((status if complete else 0) if finished is None else finished)
+        if relay is not None and relay.finished is not None:
+            relay.finished(status if complete and not self._failing else 0)
         if observer.access is not None:
             observer.access(self, status, self.sent_bytes, seconds, relay.target if relay else None)
         if complete:

@@ -6,6 +6,8 @@ Law: nothing here changes; a head is read once (requesthead.py) and asked often.
 from waitroom.proxy.decisions import Header
 from waitroom.proxy.requesthead import Block
 
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
+
 
 class Incoming:
     """The head of a request; the exchange that answers it is one."""
@@ -39,3 +41,8 @@ class Incoming:
     def upgrade(self) -> bytes | None:
         """The protocol a `Connection: upgrade` request asks for, or None."""
         return self._block.upgrade
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent twice: an idempotent method without a body."""
+        return self.method in IDEMPOTENT and not self._block.chunked and self._block.length == 0

@@ -13,6 +13,8 @@ CLOSE = b"Connection: close\r\n"
 KEEP_ALIVE = b"Connection: keep-alive\r\n"
 """Said to a HTTP/1.0 client only: others take it for granted (RFC 9112 section 9.3)."""
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 HEADS_REMEMBERED = 512
 """Distinct beginnings of answers: a few dozen kinds, times languages and Retry-After values."""
 

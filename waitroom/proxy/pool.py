@@ -3,23 +3,30 @@
 Laws. The connection used last is used next, so that the others grow old together and go. A request that may not be sent
 twice gets a connection used within the last `FRESH_S` or a new one: servers close idle ones (Apache after 5 s), and
 what is sent into a closing connection may or may not have been processed. A name keeps its connections over a reload
-if its URL stays; otherwise the old ones end with the request they carry.
+if its URL stays; otherwise the old ones end with the request they carry, and who waits for a place goes to the new one.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Protocol
 
 from waitroom.errors import BackendError
 from waitroom.proxy.dialler import Dialler
+from waitroom.proxy.guard import NOT_KNOWN, End, Guard, Level, Waiter, share_of
+from waitroom.proxy.limiters import UNLIMITED
 from waitroom.proxy.responsehead import ResponseReader
 from waitroom.proxy.rules import ProxyRules
 from waitroom.proxy.ticker import Ticker
 from waitroom.proxy.transports import has_news
 from waitroom.proxy.upstream import BackendConnection
+from waitroom.proxy.urgency import Urgency
 from waitroom.settings.addresses import BackendUrl
 from waitroom.tasks import spawn
 
 FRESH_S = 2.0
+
+TURNED_AWAY = 64
+"""Requests turned away in one go, each with a page: all others must not wait for that (as listener.LOOKED_AT)."""
 
 
 class Caller(Protocol):
@@ -38,8 +45,7 @@ class BackendPool:
     def __init__(self, name: str, url: BackendUrl, rules: ProxyRules, reader: ResponseReader, ticker: Ticker) -> None:
         self.name = name
         self.url = url
-        self.inflight = 0
-        """Requests and tunnels that are at the backend now."""
+        self.guard = Guard()
         default_port = 443 if url.scheme == "https" else 80
         host = f"[{url.host}]" if ":" in url.host else url.host or "localhost"
         self.authority = (host if url.port == default_port else f"{host}:{url.port}").encode()
@@ -49,6 +55,11 @@ class BackendPool:
         self._idle: list[BackendConnection] = []
         self._retired = False
         self._dialler = Dialler(url, ticker)
+
+    @property
+    def inflight(self) -> int:
+        """Requests and tunnels that are at the backend now."""
+        return self.guard.level.inflight
 
     @property
     def idle(self) -> int:
@@ -87,16 +98,45 @@ class BackendPool:
             self._idle.remove(connection)
 
     def retire(self) -> None:
-        """Keep no connection any more."""
+        """Keep no connection any more, and nobody waiting."""
         self._retired = True
         for connection in self._idle.copy():
             connection.discard()
+        self.guard.dissolve()
 
     def tick(self, now_s: float) -> None:
-        """Let go of what has been idle for too long."""
+        """Let go of what has been idle for too long, and turn away who has waited for too long."""
         oldest_s = now_s - self.rules.backend_idle_ms / 1000
         for connection in [each for each in self._idle if each.heard_s < oldest_s]:
             connection.discard()
+        guard = self.guard
+        guard.tick()
+        if guard.limiter is not None:
+            guard.limiter.adjust(int(now_s * 1000))
+            guard.resize(max(1, guard.limiter.limit))
+        if guard.waiting:
+            self._turn_away(now_s - self.rules.inflight_wait_ms / 1000)
+
+    def _turn_away(self, since_s: float) -> None:
+        if self.guard.turn_away(since_s, TURNED_AWAY):
+            asyncio.get_running_loop().call_soon(self._turn_away, since_s)
+
+    def share(self, workers: int, rank: int) -> None:
+        """Take this worker's share of the requests that the backend may have at a time."""
+        guard, total = self.guard, self.rules.max_inflight.get(self.name)
+        if total == "auto":
+            guard.limiter = guard.limiter or self.rules.new_limiter()
+            guard.limiter.workers = workers
+            guard.resize(max(1, guard.limiter.limit))
+            return
+        guard.limiter = None
+        guard.resize(UNLIMITED if total is None else share_of(total, workers, rank, self.name))
+
+    def park(self, waiter: Waiter, urgency: Urgency) -> None:
+        """Have a request wait for a place."""
+        loser = self.guard.park(waiter, urgency, self._ticker.now_s)
+        if loser is not None:
+            asyncio.get_running_loop().call_soon(loser.turned_away, End.CROWDED)
 
     def connect(self, caller: Caller) -> None:
         """Make a connection for the caller."""
@@ -125,17 +165,41 @@ class BackendPools:
         self._reader = reader
         self._ticker = ticker
         self._pools: dict[str, BackendPool] = {}
+        self._workers, self._rank = rules.workers, NOT_KNOWN
         self.get = self._pools.get
         self.replace(targets)
         ticker.follow(self._tick)
 
     def replace(self, targets: Mapping[str, BackendUrl]) -> None:
         """Know these backends from now on."""
-        for name in [name for name, pool in self._pools.items() if targets.get(name) != pool.url]:
-            self._pools.pop(name).retire()
+        gone = [self._pools.pop(name) for name, pool in list(self._pools.items()) if targets.get(name) != pool.url]
         for name, url in targets.items():
             if name not in self._pools:
                 self._pools[name] = BackendPool(name, url, self._rules, self._reader, self._ticker)
+        self._share_out()
+        for pool in gone:
+            pool.retire()
+
+    def share(self, workers: int, rank: int) -> None:
+        """So many workers are alive on all machines, of which this is number `rank`, counted from 0.
+
+        Fewer than this machine has: the others are about to come, and find their shares.
+        """
+        if workers < self._rules.workers:
+            workers, rank = self._rules.workers, NOT_KNOWN
+        if (workers, rank) != (self._workers, self._rank):
+            self._workers, self._rank = workers, rank
+            self._share_out()
+
+    def compare(self, fellows: Mapping[str, float]) -> None:
+        """By backend, the mean limit that other workers have found and are at."""
+        for name, pool in self._pools.items():
+            if pool.guard.limiter is not None:
+                pool.guard.limiter.fellows = fellows.get(name)
+
+    def _share_out(self) -> None:
+        for pool in self._pools.values():
+            pool.share(self._workers, self._rank)
 
     def adopt(self, rules: ProxyRules, targets: Mapping[str, BackendUrl]) -> None:
         """Go on with other rules and backends."""
@@ -144,9 +208,9 @@ class BackendPools:
             pool.rules = rules
         self.replace(targets)
 
-    def inflight(self) -> dict[str, int]:
-        """Requests and tunnels at each backend now."""
-        return {name: pool.inflight for name, pool in self._pools.items()}
+    def levels(self) -> dict[str, Level]:
+        """How each backend stands in this worker."""
+        return {name: pool.guard.level for name, pool in self._pools.items()}
 
     def close(self) -> None:
         """Let go of all idle connections."""

@@ -4,15 +4,19 @@ Law: every buffer, wait and count of the data path is bounded by a field here or
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Protocol
 
+from waitroom.admission import limits
 from waitroom.proxy.credit import Credit
 from waitroom.proxy.decisions import Request
+from waitroom.proxy.limiters import Limiter
 
 Network = IPv4Network | IPv6Network
+
+MaxInflight = int | Literal["auto"]
 
 ForwardAs = Literal["x-forwarded", "forwarded"]
 """The form in which a backend is told who asks."""
@@ -28,6 +32,9 @@ LINGER_BYTES = 1024 * 1024
 DRAIN_IDLE_S = 2.0
 """How long a draining worker leaves an idle connection open: its client's next request is answered, with `close`, and
 not lost to the race of a request and a close that cross."""
+
+CLIENT_LEFT = 499
+"""What observers are told of a request whose client left (nginx's number for it)."""
 
 
 _OWN_NAME = rb"(?:(?:__(?:host|secure)-)?wr_[^;,=\s\"\x85\xa0]*|wr\.(?:still|lang))"
@@ -71,6 +78,14 @@ class ProxyRules:
     up. nginx, HAProxy and Caddy have no such bound; Apache's mod_reqtimeout has the same one (body=20,MinRate=500)."""
     tunnel_idle_ms: int = 0
     """0: a tunnel may be silent for as long as it likes."""
+    max_inflight: Mapping[str, MaxInflight] = field(default_factory=dict)
+    """Most requests at a time at a backend, over all workers; without an entry: any number."""
+    inflight_wait_ms: int = 10_000
+    """How long a request waits for a place among them."""
+    workers: int = 1
+    """Of this machine; how many there are of all machines is told later (`BackendPools.share`)."""
+    new_limiter: Callable[[], Limiter] = limits.Limiter
+    """Makes what finds the limit for `auto`."""
 
     def body_credit(self) -> Credit:
         """How long a body that begins now may take."""
@@ -95,3 +110,6 @@ class Observer(Protocol):
 
     def backend_failed(self, target: str, kind: str) -> None:
         """A backend did not do its part (`BackendError.kind`)."""
+
+    def waited(self, target: str, end: str, seconds: float) -> None:
+        """A request's wait for a place at a backend has ended (guard.End). Not on the hot path."""

@@ -75,4 +75,5 @@ def _rules(pool: Pool, version: int) -> Rules:
         backends=tuple(
             BackendRules(name, backend.max_sessions or UNLIMITED_SESSIONS) for name, backend in pool.backends.items()
         ),
+        move=pool.on_backend_down == "move",
     )

@@ -6,7 +6,7 @@ nothing twice: the store counts what it ends.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import structlog
@@ -37,11 +37,23 @@ class Store(Protocol):
         """Departures since the sweep before, by reason."""
 
 
+async def _nothing_to_regulate(_pool: str | None) -> None:
+    """Where there are no backends."""
+
+
 class Conductor:
     """One worker's share in the periodic work: all of it while the lease is here, none otherwise."""
 
-    def __init__(self, store: Store, rules: Mapping[str, Rules], departed: Callable[[str, str, int], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        rules: Mapping[str, Rules],
+        departed: Callable[[str, str, int], None],
+        regulate: Callable[[str | None], Awaitable[None]] = _nothing_to_regulate,
+    ) -> None:
         self._store = store
+        self._regulate = regulate
+        """Judges the backends of a pool; None: this worker leads no more."""
         self._rules = rules
         self._departed = departed
         self._owner = secrets.token_hex(8)
@@ -76,6 +88,7 @@ class Conductor:
                 await self._turn()
             except StoreError:
                 self.leads = False  # the client says when the store goes and comes back
+                await self._regulate(None)
             await asyncio.sleep(TURN_S)
 
     async def _turn(self) -> None:
@@ -84,7 +97,9 @@ class Conductor:
             log.info("conductor_lease", leads=leads)
         self.leads = leads
         if not leads:
+            await self._regulate(None)
             return
         for pool in tuple(self._rules):
             for reason, number in (await self._store.sweep(pool)).items():
                 self._departed(pool, reason, number)
+            await self._regulate(pool)

@@ -58,3 +58,8 @@ def die_with(parent: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:  # the parent died before the kernel was told
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def worker_count(settings: Settings) -> int:
+    """Workers of this machine."""
+    return settings.workers if isinstance(settings.workers, int) else len(os.sched_getaffinity(0))

@@ -14,19 +14,22 @@ from pathlib import Path
 import structlog
 
 from waitroom.admission.line import Touched
-from waitroom.errors import SettingsError, StoreError
+from waitroom.errors import BackendError, SettingsError, StoreError
 from waitroom.logs import request_ids
 from waitroom.metrics.catalogue import REASONS
 from waitroom.metrics.counters import Counters
-from waitroom.proxy.decisions import Decision, Relay, Request, Respond
+from waitroom.proxy.decisions import Collect, Decision, Relay, Request, Respond
 from waitroom.proxy.dialler import tls_context
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
-from waitroom.proxy.rules import ProxyRules
+from waitroom.proxy.rules import MaxInflight, ProxyRules
 from waitroom.server.brain import Brain, build_brain, line_rules
+from waitroom.server.checks import Checks, Patient
 from waitroom.server.conductor import Conductor
-from waitroom.server.duty import Front, Grace
+from waitroom.server.duty import Front, Grace, worker_count
 from waitroom.server.home import pool_keys
+from waitroom.server.regulator import Regulator
+from waitroom.server.reports import Reports
 from waitroom.server.watcher import Watcher
 from waitroom.settings.addresses import BackendUrl
 from waitroom.settings.model import Settings
@@ -51,7 +54,7 @@ class Switch:
     """The handler of the settings in force."""
 
     decide: Callable[[Request], Decision]
-    backend_failed: Callable[[Request, Relay, Exception], Respond]
+    backend_failed: Callable[[Request, Relay, BackendError], Respond | Collect]
 
     def turn(self, brain: Brain) -> None:
         """From now on these settings decide."""
@@ -72,8 +75,11 @@ class ExamFront:
             observe_call=counters.histogram("store_call_seconds").observe,
         )
         self._brain = build_brain(settings, secrets, self._store, counters)
-        self._conductor = Conductor(self._store, line_rules(settings, taken_ms), self._departed)
-        self._watcher = Watcher(counters, _backends(settings), access=settings.logging.access)
+        self._reports = Reports()
+        self._checks = Checks(_patients(settings))
+        self._regulator = Regulator(self._store, self._reports, self._checks)
+        self._conductor = Conductor(self._store, line_rules(settings, taken_ms), self._departed, self._regulate)
+        self._watcher = Watcher(counters, _backends(settings), self._reports, access=settings.logging.access)
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
         self._listener: Listener | None = None
         self._servers: list[asyncio.Server] = []
@@ -118,6 +124,7 @@ class ExamFront:
             self._listener.adopt(proxy_rules, targets)
             self._switch.turn(brain)
             self._conductor.replace_rules(rules)
+            spawn(self._checks.adopt(_patients(settings)), name="checks")
             for each, tls in zip(settings.listen.public, self._tls, strict=True):
                 if each.tls is not None and tls is not None:
                     tls.load_cert_chain(each.tls.cert, each.tls.key)
@@ -137,6 +144,7 @@ class ExamFront:
     async def close(self) -> None:
         """Let go of everything; what the store has not been told is told first."""
         await self._conductor.close()
+        await self._checks.run(on=False)
         await stop(self._snapshots)
         if self._listener is not None:
             self._listener.close()
@@ -154,17 +162,28 @@ class ExamFront:
     def _second(self, _now_s: float) -> None:
         assert self._listener is not None
         self._brain.gate.tick()
-        self._watcher.levels(self._listener.pools.inflight())
+        self._listener.pools.share(len(self._reports.workers), self._reports.rank)
+        self._listener.pools.compare(self._reports.fellows)
+        self._watcher.levels(self._listener.pools.levels())
 
     async def _keep_learning(self) -> None:
         while True:
             await asyncio.sleep(SNAPSHOT_S)
             await self._learn()
 
+    async def _regulate(self, pool: str | None) -> None:
+        """This worker is the conductor: judge a pool's backends. None: it is not, and checks none."""
+        await self._checks.run(on=pool is not None)
+        if pool is not None and pool in self._brain.settings.pools:
+            await self._regulator.turn(pool, self._brain.settings.pools[pool])
+
     async def _learn(self) -> None:
         brain = self._brain
         for pool, entrance in brain.entrances.items():
             try:
+                levels = self._listener.pools.levels() if self._listener is not None else {}
+                report = self._reports.take(pool, entrance.pool.backends, levels)
+                self._reports.heard(pool, await self._store.report(pool, self._reports.worker, report))
                 snapshot = await self._store.snapshot(pool)
             except StoreError:
                 continue  # the client says when the store goes and comes back; estimates grow older meanwhile
@@ -192,6 +211,16 @@ def build(settings: Settings, secrets: Secrets, counters: Counters, taken_ms: in
 
 def _backends(settings: Settings) -> list[tuple[str, str]]:
     return [(name, backend) for name, pool in settings.pools.items() for backend in pool.backends]
+
+
+def _patients(settings: Settings) -> dict[str, Patient]:
+    """Every backend as it is checked."""
+    hosts = settings.hosts
+    return {
+        f"{name}/{backend}": Patient(_target(found), pool.health, hosts[0] if hosts else "")
+        for name, pool in settings.pools.items()
+        for backend, found in pool.backends.items()
+    }
 
 
 def _targets(settings: Settings) -> dict[str, BackendUrl]:
@@ -231,7 +260,20 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
         body_ms=timeouts.body_ms,
         body_rate=limits.body_rate,
         tunnel_idle_ms=timeouts.tunnel_idle_ms,
+        max_inflight=_max_inflight(settings),
+        inflight_wait_ms=timeouts.inflight_wait_ms,
+        workers=worker_count(settings),
     )
+
+
+def _max_inflight(settings: Settings) -> dict[str, MaxInflight]:
+    """By the name that a Relay gives."""
+    return {
+        f"{name}/{backend}": found.max_inflight
+        for name, pool in settings.pools.items()
+        for backend, found in pool.backends.items()
+        if found.max_inflight is not None
+    }
 
 
 def _tls(cert: object, key: object) -> ssl.SSLContext:

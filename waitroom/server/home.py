@@ -4,6 +4,7 @@ Law: a store of ours is there before the first worker and goes after the last. S
 start: passes, pages and readiness do not wait for it.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from waitroom.admission.line import Announced, Snapshot
@@ -94,6 +95,10 @@ class LineReader:
     async def ended(self, pool: str, read: int, count: int) -> list[Wait]:
         """How others' waits ended, latest first. Raises StoreError."""
         return await self._store.ended(pool, read, count)
+
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Set what lies over a pool's rules; gives what was there before. Raises StoreError."""
+        return await self._store.set_live(pool, fields)
 
     async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
         """Say something on a pool's pages; gives what was said before. Raises StoreError."""

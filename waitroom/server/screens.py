@@ -7,7 +7,7 @@ from waitroom.admission.line import State
 from waitroom.admission.receipts import Receipt
 from waitroom.admission.view import News, View
 from waitroom.assets import static_dir
-from waitroom.errors import BackendTimeoutError
+from waitroom.errors import BackendError
 from waitroom.gate.kinds import Kind, kind_of
 from waitroom.proxy.decisions import Request, Respond
 from waitroom.settings.model import Settings
@@ -30,6 +30,7 @@ _REFUSALS = {
     State.CLOSED: ("closed", "Closed", "The exam is over."),
     State.HELD: ("held", "On hold", "Staff have stopped admissions for a moment. Places in line are kept."),
     State.DOWN: ("backend-down", "Not answering", "The exam server does not answer. Places are kept."),
+    State.BUSY: ("backend-busy", "Busy", "The exam server is busy. This request was not sent to it: send it again."),
 }
 _WAITING = ("waiting", "Waiting room", "All places are taken. Load the page in a browser to take a place in line.")
 
@@ -121,17 +122,16 @@ class WebScreens:
         del request
         return problem(421, "misdirected", "Misdirected request", "This host is not served here.")
 
-    def unavailable(self, request: Request, view: View, error: Exception) -> Respond:
-        """A calm page for a person, 502 or 504 for a program."""
+    def unavailable(self, request: Request, view: View, error: BackendError) -> Respond:
+        """A calm page for a person, 502, 503 or 504 for a program."""
         match kind_of(request):
             case Kind.PAGE:
                 return self._page(request, view, None)
             case Kind.FORM | Kind.UPLOAD:
                 return self._page(request, view, Lost.LOST)
             case Kind.PROGRAM:
-                slug, title, detail = _REFUSALS[State.DOWN]
-                status = 504 if isinstance(error, BackendTimeoutError) else 502
-                return problem(status, slug, title, detail, RETRY_S, State.DOWN)
+                slug, title, detail = _REFUSALS[view.state]
+                return problem(error.status, slug, title, detail, RETRY_S, view.state)
 
     def _language(self, request: Request, exam: str) -> str:
         default = self._languages.get(exam, self._default_language)

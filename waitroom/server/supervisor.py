@@ -5,7 +5,6 @@ nothing a student sends can hurt it.
 """
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -20,7 +19,7 @@ from waitroom.logs import LogStyle, configure
 from waitroom.metrics.layout import Layout
 from waitroom.metrics.totals import Reading, Totals
 from waitroom.server.crew import Crew
-from waitroom.server.duty import Grace
+from waitroom.server.duty import Grace, worker_count
 from waitroom.server.files import raise_file_limit, too_few_files
 from waitroom.server.home import Home, LineReader, home_of
 from waitroom.server.notify import notify
@@ -72,7 +71,7 @@ class Supervisor:
         self._listen_to_signals()
         raise_file_limit()
         async with AsyncExitStack() as undo:
-            self.doors = open_doors(self.settings.listen.public, _worker_count(self.settings))
+            self.doors = open_doors(self.settings.listen.public, worker_count(self.settings))
             undo.callback(self.doors.remove)
             undo.callback(self.doors.close)
             at = self.settings.listen.admin
@@ -216,9 +215,3 @@ class Supervisor:
         """A SIGHUP during the start is a request for what is being done anyway."""
         if self._open and not self._stop_asked.is_set():
             await self.reload()
-
-
-def _worker_count(settings: Settings) -> int:
-    if isinstance(settings.workers, int):
-        return settings.workers
-    return len(os.sched_getaffinity(0))

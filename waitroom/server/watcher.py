@@ -5,14 +5,18 @@ address.
 """
 
 from collections.abc import Callable, Iterable
+from math import inf
 
 import structlog
 
 from waitroom import clock
 from waitroom.logs import AccessLog
-from waitroom.metrics.catalogue import CODES, KINDS
+from waitroom.metrics.catalogue import BUSY, CODES, ENDS, KINDS
 from waitroom.metrics.counters import Counter, Counters, Gauge, Histogram
 from waitroom.proxy.decisions import Request
+from waitroom.proxy.guard import Level
+from waitroom.proxy.limiters import UNLIMITED
+from waitroom.server.reports import Reports, Tally
 
 log = structlog.get_logger(__name__)
 
@@ -27,13 +31,19 @@ AccessNote = Callable[[Request, int, int, float, str | None], None]
 class Watcher:
     """The listener's observer."""
 
-    def __init__(self, counters: Counters, backends: Iterable[tuple[str, str]], *, access: bool) -> None:
+    def __init__(
+        self, counters: Counters, backends: Iterable[tuple[str, str]], reports: Reports, *, access: bool
+    ) -> None:
         self._own = {code: counters.counter("requests_total", "", "", code) for code in CODES}
         self._counters = counters
+        self._reports = reports
+        self._tallies: dict[str, Tally] = {}
         self._codes: dict[str, dict[str, Counter]] = {}
         self._failed: dict[str, dict[str, Counter]] = {}
         self._durations: dict[str, Histogram] = {}
-        self._inflight: dict[str, Gauge] = {}
+        self._levels: dict[str, tuple[Gauge, Gauge, Gauge]] = {}
+        self._waits: dict[str, dict[str, Counter]] = {}
+        self._waited: dict[str, Histogram] = {}
         self._failures: dict[tuple[str, str], int] = {}
         self._logged_ms = -FAILURES_LOGGED_MS
         self._lines = AccessLog(clock.now_ms)
@@ -43,8 +53,12 @@ class Watcher:
     def renew(self, backends: Iterable[tuple[str, str]], *, access: bool) -> None:
         """New settings: know these backends (pool, backend), and log each request or not."""
         self.access = self._note if access else None
+        for gauge in (each for gauges in self._levels.values() for each in gauges):
+            gauge.set(0)  # a backend that leaves the file would keep its last level; others have theirs in a second
+        self._levels.clear()
         for pool, backend in backends:
             target = f"{pool}/{backend}"
+            self._tallies[target] = self._reports.tally(target)
             self._codes[target] = {
                 code: self._counters.counter("requests_total", pool, backend, code) for code in CODES
             }
@@ -52,7 +66,15 @@ class Watcher:
                 kind: self._counters.counter("backend_failures_total", pool, backend, kind) for kind in KINDS
             }
             self._durations[target] = self._counters.histogram("request_duration_seconds", pool, backend)
-            self._inflight[target] = self._counters.gauge("inflight", pool, backend)
+            self._levels[target] = (
+                self._counters.gauge("inflight", pool, backend),
+                self._counters.gauge("inflight_limit", pool, backend),
+                self._counters.gauge("inflight_waiting", pool, backend),
+            )
+            self._waits[target] = {
+                end: self._counters.counter("inflight_waits_total", pool, backend, end) for end in ENDS
+            }
+            self._waited[target] = self._counters.histogram("inflight_wait_seconds", pool, backend)
 
     def request_done(self, target: str, status: int, seconds: float) -> None:
         """A relayed request has ended."""
@@ -60,6 +82,7 @@ class Watcher:
         if codes is not None:
             codes[_CLASS_OF.get(status, "5xx")].inc()
             self._durations[target].observe(seconds)
+            self._tallies[target].ended(status, seconds)
 
     def own_done(self, status: int) -> None:
         """An answer of our own has been given."""
@@ -70,14 +93,25 @@ class Watcher:
         counts = self._failed.get(target)
         if counts is not None:
             counts[kind].inc()
+            if kind != BUSY:  # it was not asked
+                self._tallies[target].failed(kind)
         self._failures[target, kind] = self._failures.get((target, kind), 0) + 1
         self.flush_failures()
 
-    def levels(self, inflight: dict[str, int]) -> None:
-        """A second has passed: requests at each backend now."""
-        for target, level in inflight.items():
-            if target in self._inflight:
-                self._inflight[target].set(level)
+    def waited(self, target: str, end: str, seconds: float) -> None:
+        """A request's wait for a place has ended."""
+        if target in self._waits:
+            self._waits[target][end].inc()
+            self._waited[target].observe(seconds)
+
+    def levels(self, levels: dict[str, Level]) -> None:
+        """A second has passed: how each backend stands in this worker."""
+        for target, level in levels.items():
+            if target in self._levels:
+                inflight, limit, waiting = self._levels[target]
+                inflight.set(level.inflight)
+                limit.set(inf if level.limit == UNLIMITED else level.limit)
+                waiting.set(level.waiting)
         self.flush_failures()
 
     def flush_failures(self) -> None:

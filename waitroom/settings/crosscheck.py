@@ -24,6 +24,7 @@ def cross_check(data: Data) -> Iterator[Finding]:
     pools = _mapping(data.get("pools"))
     yield from _default_pool(data, pools)
     yield from _same_backends(pools)
+    yield from _fewer_than_workers(data.get("workers"), pools)
     for name, pool in pools.items():
         yield from _pool(_mapping(pool), ("pools", name))
     for name, exam in _mapping(data.get("exams")).items():
@@ -63,6 +64,19 @@ def _same_backends(pools: Data) -> Iterator[Finding]:
             path: Path = ("pools", pool_name, "backends", name, "url")
             if url is not None and (earlier := first.setdefault(str(url).lower(), path)) is not path:
                 yield Finding(path, f"the same as {key_text(earlier)}", "each backend in one place only")
+
+
+def _fewer_than_workers(workers: object, pools: Data) -> Iterator[Finding]:
+    """A visitor's connection belongs to one worker, which has to be able to serve it."""
+    if not isinstance(workers, int):
+        return
+    for pool_name, pool in pools.items():
+        for name, backend in _mapping(_mapping(pool).get("backends")).items():
+            most = _mapping(backend).get("max_inflight")
+            if isinstance(most, int) and 0 < most < workers:
+                path: Path = ("pools", pool_name, "backends", name, "max_inflight")
+                wrong = f"{most} is less than the {workers} workers, each of which sends one request at a time at least"
+                yield Finding(path, wrong, f"{workers} or more, or fewer workers")
 
 
 def _pool(pool: Data, path: Path) -> Iterator[Finding]:

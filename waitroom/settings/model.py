@@ -170,6 +170,11 @@ class Timeouts(Part):
     connect_ms: Annotated[int, duration("100ms", "1m")] = Field(
         default=5_000, alias="connect", description="Longest time to reach a backend."
     )
+    inflight_wait_ms: Annotated[int, duration("1s", "1m")] = Field(
+        default=10_000,
+        alias="inflight_wait",
+        description="Longest wait of a request where a backend has max_inflight others; then its visitor is told.",
+    )
     response_ms: Annotated[int, duration("1s", "1h")] = Field(
         default=300_000, alias="response", description="Longest silence of a backend before or within its response."
     )

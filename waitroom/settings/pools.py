@@ -73,8 +73,10 @@ class Backend(Part):
     max_sessions: Annotated[int, whole(1, 1_000_000)] | None = Field(
         default=None, description="Most admitted visitors at a time. May be absent only where admission.rate is set."
     )
-    max_inflight: Annotated[int | Auto, whole(1, 100_000, "auto")] | None = later(
-        None, "Most requests at a time; auto finds it from the answer times."
+    max_inflight: Annotated[int | Auto, whole(1, 100_000, "auto")] | None = Field(
+        default=None,
+        description="Most requests at a time, over all workers, each of which sends one at least; auto finds it from "
+        "the answer times.",
     )
     ca: FilePath | None = Field(
         default=None, description="Certificates (PEM) that vouch for an https backend. Default: those of the system."
@@ -128,8 +130,8 @@ class Pool(Part):
     backends: dict[Name, Backend] = Field(min_length=1, description="The replicas, by name.")
     admission: Admission = Field(default_factory=Admission, description="How fast newcomers enter.")
     session: Session = Field(default_factory=Session, description="How long an admission lasts.")
-    health: Health | None = later(None, "Active checks of the backends.")
-    recovery: Recovery = later(Recovery(), "The ramp after an outage.")
+    health: Health | None = Field(default=None, description="Active checks of the backends.")
+    recovery: Recovery = Field(default=Recovery(), description="The ramp after an outage.")
     absence_grace_ms: Annotated[int, duration("1s", "7d")] = Field(
         default=10 * 60_000,
         alias="absence_grace",
@@ -138,8 +140,8 @@ class Pool(Part):
     on_store_loss: Annotated[Literal["hold", "admit"], one_of("hold", "admit")] = Field(
         default="hold", description="What newcomers meet while the store is away."
     )
-    on_backend_down: Annotated[Literal["hold", "move"], one_of("hold", "move")] = later(
-        "hold", "Whether sessions of a dead backend wait for it or move to a sibling.", works=("hold",)
+    on_backend_down: Annotated[Literal["hold", "move"], one_of("hold", "move")] = Field(
+        default="hold", description="Whether sessions of a dead backend wait for it or move to a sibling."
     )
 
 

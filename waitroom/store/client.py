@@ -218,9 +218,10 @@ class LineStore:
         """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
         return codec.departures(await self._pool_job(pool, "wr_sweep"))
 
-    async def set_live(self, pool: str, fields: Mapping[str, str]) -> None:
-        """Set what lies over the rules of a pool; an empty value takes it away."""
-        await self._pool_job(pool, "wr_live", tuple(word for pair in fields.items() for word in pair))
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Set what lies over the rules of a pool, "" for no more of it; gives what was there before."""
+        reply = await self._pool_job(pool, "wr_live", tuple(word for pair in fields.items() for word in pair))
+        return {name: before.decode() for name, before in zip(fields, reply[2:], strict=True)}
 
     async def report(self, pool: str, worker: str, text: str) -> dict[str, str]:
         """Tell what a worker saw of the backends; gives what all that live have told."""

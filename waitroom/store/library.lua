@@ -942,10 +942,7 @@ local function let_back(pool, return_, target, pass)
     redis.call('ZREM', pool.backend[pass.backend].key, return_.visitor)
   end
   take_from_ramp(target)
-  if target.ramps then
-    return_.cleared = target.since
-    count_admission(pool, 'return')
-  end
+  if target.ramps then return_.cleared = target.since end
   return_.backend = target
   resume(pool, return_, lapse_ms(pool, return_.admitted, return_.keep))
   return BACK, 0, POLL_MIN_MS

@@ -38,7 +38,7 @@ PACKED_A_SECOND = 32
 nobody has asked for yet gets them unpacked beyond this, so that it cannot be used against us."""
 
 UNAVAILABLE = 503
-_UNAVAILABLE_STATES = (State.HELD, State.CLOSED, State.DOWN)
+_UNAVAILABLE_STATES = (State.HELD, State.CLOSED, State.DOWN, State.BUSY)
 
 
 class Lost(Enum):

@@ -47,6 +47,8 @@ _OWN = "\0:own:\0"
 _SCRIPT_KEY = re.compile(r"'([a-z]+\.[a-z_]+)'")
 _STATE_PARTS = ("h1", "lead", "tab")
 _FOUND_BY_SCRIPT = ("offline", "away", "cookies", "postponed")
+_PAGE_ONLY = (State.PACED, State.BUSY)
+"""Never the answer to a poll."""
 _LOST_WORDS = ("lost", "lostin", "lostdown")
 _OF_KIND = {"kept": ("form.sent",), "lost": ("lost.back",)}
 """What only the script of such a page says."""
@@ -181,7 +183,7 @@ def script_keys(script: str, state: State, kind: str) -> list[str]:
     """The keys of the messages that the script says: every dotted word in quotes, and those of the situations that may
     follow on a page that begins with this one.
     """
-    names = _LOST_WORDS if kind == "lost" else (*(each for each in State if each is not State.PACED), *_FOUND_BY_SCRIPT)
+    names = _LOST_WORDS if kind == "lost" else (*(each for each in State if each not in _PAGE_ONLY), *_FOUND_BY_SCRIPT)
     stated = {f"state.{name}.{part}" for name in {*names, state} for part in _STATE_PARTS}
     others = {key for of, keys in _OF_KIND.items() if of != kind for key in keys}
     return sorted({*_SCRIPT_KEY.findall(script), *stated} - others)

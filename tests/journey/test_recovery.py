@@ -1,0 +1,179 @@
+"""A backend goes away and comes back: its students wait with their places kept, and come back at the ramp's rate."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from tests.support.aio import run
+from tests.support.backend import CountingBackend, counting_backend
+from tests.support.product import Product, free_port, look_again, serving, until
+from tests.support.student import PAGE, SCRIPT, Student
+
+CONFIG = """
+workers: 2
+pools:
+  main:
+    backends:
+      main-1: {{url: "http://127.0.0.1:{port}", max_sessions: 100}}
+    recovery: {{initial_rate: {rate}}}
+    {more}
+"""
+
+CROWD = 30
+RATE = 5
+
+
+def test_students_come_back_at_the_ramps_rate(tmp_path: Path) -> None:
+    """With a crowd that reloads all the time: nobody reaches a dead backend, and a fresh one is not met by all."""
+
+    async def main() -> None:
+        port = free_port()
+        config = CONFIG.format(port=port, rate=f"{RATE}/s", more="")
+        async with serving(tmp_path, config=config) as product, contextlib.AsyncExitStack() as crowd:
+            students = [
+                await crowd.enter_async_context(Student(product.public, f"s{number:02}")) for number in range(CROWD)
+            ]
+            async with counting_backend(port):
+                for student in students:
+                    assert (await student.page("/exam")).status == 200
+
+            async def known_to_all() -> bool:
+                tried = await _failures(product)
+                assert all([(await student.page()).state == "down" for student in students])
+                return await _failures(product) == tried
+
+            await until(known_to_all, what="the news that the backend is down, in every worker")
+            assert (await product.metrics())['waitroom_backend_up{backend="main-1",pool="main"}'] == 0
+            async with counting_backend(port) as backend:
+                reloads = asyncio.gather(*(_reload(student, "/back") for student in students))
+                first = await asyncio.wait_for(reloads, 60)
+                _not_faster_than_the_ramp(backend)
+                assert len(first) == CROWD
+
+                async def all_back() -> bool:
+                    seen = await product.metrics()
+                    assert seen['waitroom_sessions{backend="main-1",pool="main"}'] == CROWD
+                    return seen['waitroom_returning{backend="main-1",pool="main"}'] == 0
+
+                await until(all_back, what="an empty ramp")
+
+    run(main())
+
+
+async def _failures(product: Product) -> float:
+    """How often a request was tried in vain."""
+    seen = await product.metrics()
+    return sum(value for name, value in seen.items() if name.startswith("waitroom_backend_failures_total"))
+
+
+async def _reload(student: Student, path: str) -> int:
+    """Press reload until the exam server answers; how often that took."""
+    reloads = 1
+    while (answer := await student.page(path)).state is not None:
+        assert answer.state in ("down", "returning")
+        assert answer.status == 503 if answer.state == "down" else 429
+        reloads += 1
+        await look_again(0.2)
+    assert answer.status == 200
+    return reloads
+
+
+def _not_faster_than_the_ramp(backend: CountingBackend) -> None:
+    """Of students, that is: checks come beside."""
+    arrivals = [at_s for at_s, path in zip(backend.times, backend.paths, strict=True) if path == "/back"]
+    assert len(arrivals) == CROWD
+    for number, at_s in enumerate(arrivals):
+        passed_s = at_s - arrivals[0]
+        grown = RATE * 1.1**passed_s
+        assert number <= 1 + grown * (passed_s + 1), (number, passed_s)
+
+
+TWO = """
+pools:
+  main:
+    backends:
+      main-1: {{url: "{first}", max_sessions: 10}}
+      main-2: {{url: "{second}", max_sessions: 10}}
+    recovery: {{initial_rate: 10/s}}
+    on_backend_down: {rule}
+"""
+
+
+def test_sessions_move_to_a_sibling(tmp_path: Path) -> None:
+    """With `on_backend_down: move` a student goes on at the other replica, and a form goes with them."""
+
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            second = await stack.enter_async_context(counting_backend())
+            port = free_port()
+            config = TWO.format(first=f"http://127.0.0.1:{port}", second=second.url, rule="move")
+            product = await stack.enter_async_context(serving(tmp_path, config=config))
+            ann, bob = [await stack.enter_async_context(Student(product.public, name)) for name in ("ann", "bob")]
+            async with counting_backend(port) as first:
+                for student in (ann, bob):
+                    assert (await student.page()).status == 200
+                assert (len(first.entered), len(second.entered)) == (1, 1)
+                moved, stays = (ann, bob) if "ann" in first.inside else (bob, ann)
+
+            async def there() -> bool:
+                form = PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
+                return (await moved.ask("POST", "/answer", form, data=b"a=1")).status == 200
+
+            await until(there, what="the other replica")
+            assert second.bodies == [b"a=1"]
+            assert (await stays.page()).status == 200
+            assert (await moved.page()).status == 200, "the pass names the sibling now"
+
+    run(main())
+
+
+def test_staff_drain_and_hold_a_backend(tmp_path: Path) -> None:
+    """Draining: no newcomers, sessions finish. Held: its students wait, and come back when it is opened again."""
+
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            first, second = [await stack.enter_async_context(counting_backend()) for _ in range(2)]
+            config = TWO.format(first=first.url, second=second.url, rule="hold")
+            product = await stack.enter_async_context(serving(tmp_path, config=config))
+            names = [f"s{number}" for number in range(6)]
+            students = [await stack.enter_async_context(Student(product.public, name)) for name in names]
+
+            async def order(*words: str) -> str:
+                where = ("--config", str(tmp_path / "waitroom.yaml"), "--admin", product.admin)
+                code, out, err = await product.command(*words, *where)
+                assert code == 0, err
+                return out
+
+            assert (await students[0].page()).status == (await students[1].page()).status == 200
+            assert "finishes there" in await order("hold", "main", "--backend", "main-1", "--drain", "--why", "disk")
+            for student in students[2:]:
+                assert (await student.page()).status == 200
+            assert len(first.entered) == 1, "nobody new"
+            assert all([(await student.page()).status == 200 for student in students]), "whoever is in goes on"
+            held = next(student for student in students if student.name in first.inside)
+            await order("hold", "main", "--backend", "main-1")
+
+            async def waits() -> bool:
+                return (await held.page()).state == "down"
+
+            await until(waits, what="the hold")
+            script = await held.ask("GET", "/save", SCRIPT)
+            assert (script.status, script.state) == (503, "down")
+            await order("open", "main", "--backend", "main-1")
+
+            async def back() -> bool:
+                return (await held.page()).status == 200
+
+            await until(back, what="the way back")
+            await order("hold", "main")
+            newcomer = await stack.enter_async_context(Student(product.public, "new"))
+
+            async def stands() -> bool:
+                return (await newcomer.page()).state == "held"
+
+            await until(stands, what="the hold of the pool")
+            assert (await held.page()).status == 200
+            await order("open", "main")
+            await newcomer.enter()
+
+    run(main())

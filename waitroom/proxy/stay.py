@@ -1,0 +1,155 @@
+"""An exchange's place at its backend: taken, waited for, given back.
+
+Laws. An exchange has at most one place, and gives it back once, at its end or when it begins to do nothing but stream
+(guard.py). While it waits, little of its body is read and nothing is sent: whoever is turned away has asked for
+nothing. A backend that is reached without a wait costs a comparison and a count.
+"""
+
+from collections.abc import Callable
+
+from waitroom.errors import BackendError, BusyError
+from waitroom.proxy.decisions import Relay
+from waitroom.proxy.guard import STREAM_S, End, Guard
+from waitroom.proxy.incoming import Incoming
+from waitroom.proxy.limiters import Limiter
+from waitroom.proxy.pool import BackendPool
+from waitroom.proxy.rules import CLIENT_LEFT
+from waitroom.proxy.sides import ClientSide, Surroundings
+
+KEPT_BYTES = 64 * 1024
+"""Of a body, read while its request waits: a form or an autosave is there as a whole. One read more may come on top."""
+
+PATIENCE_S = 1.0
+"""A client that leaves before this has changed its mind; later, it may be tired of waiting."""
+
+
+class Wait:
+    """One exchange that waits for a place; what its guard knows of it."""
+
+    __slots__ = ("_again", "_enter", "_fail", "_given_up", "_pool", "_relay", "_side", "_since_s", "_time", "_waited")
+
+    def __init__(  # noqa: PLR0917 - made in one place
+        self,
+        relay: Relay,
+        pool: BackendPool,
+        around: Surroundings,
+        side: ClientSide,
+        enter: Callable[[BackendPool], None],
+        fail: Callable[[BackendError], None],
+        again: Callable[[Relay], None],
+    ) -> None:
+        self._relay = relay
+        self._pool = pool
+        self._side = side
+        self._enter = enter
+        self._fail = fail
+        self._again = again
+        self._time = around.time
+        self._waited = around.observer.waited
+        self._since_s = around.time()
+        self._given_up = False
+
+    def come_in(self) -> None:
+        """There is a place, and it is taken."""
+        self._ended(End.SERVED)
+        self._side.guarded(self._enter, self._pool)
+
+    def turned_away(self, end: End) -> None:
+        """There will be none."""
+        if not self._given_up:
+            self._ended(end)
+            self._side.guarded(
+                self._fail, BusyError("too many wait for it" if end is End.CROWDED else "no place in time")
+            )
+
+    def moved(self) -> None:
+        """The backend is known no more under this address: another may be by its name."""
+        self._side.guarded(self._again, self._relay)
+
+    def give_up(self) -> None:
+        """The client is gone, and so is this wait."""
+        self._given_up = True
+        self._ended(End.LEFT)
+        self._pool.guard.withdraw(self)
+
+    def _ended(self, end: End) -> None:
+        self._waited(self._pool.name, end, self._time() - self._since_s)
+
+
+class Staying(Incoming):
+    """The part of an exchange that knows its place, and what of its request has been sent there."""
+
+    _pool: BackendPool | None = None
+    """Where it has a place, or had until it began to stream."""
+    _wait: Wait | None = None
+    _collected = b""
+    """Of the body, what came before it had somewhere to go."""
+    _uploaded = False
+    """Something of the body has been sent to the backend."""
+    _failing = False
+    """Its answer is ours, since the backend or the client did not do their part: to the handler it is none."""
+    _streaming = False
+    """The place was given back early."""
+    _streams_since_s = 0.0
+    _asked_s = 0.0
+    """When the backend had all of the request, where somebody learns from its times."""
+
+    @property
+    def _body_is_here(self) -> bool:
+        """Whether there is a body and nobody has seen a byte of it: a request that was not whole was not acted upon."""
+        return self.has_body and not self._uploaded
+
+    @property
+    def queued(self) -> bool:
+        """Whether it waits for a place. A client that ends its half now has left: a browser's Stop or reload looks so,
+        and who half-closes and reads on is no browser (HAProxy's abortonclose, for queues alone)."""
+        return self._wait is not None
+
+    @property
+    def _keeps_body(self) -> bool:
+        """Whether more of the body is kept while its request waits. Unread, it would hide that its client leaves."""
+        return self._wait is not None and len(self._collected) < KEPT_BYTES
+
+    def _stream(self) -> None:
+        """From here on it does nothing but stream."""
+        if self._pool is not None and not self._streaming:
+            self._streaming = True
+            self._pool.guard.streams()
+
+    def _look_whether_streaming(self, now_s: float) -> None:
+        """A second has passed, in which a body was on its way."""
+        if not self._streams_since_s:
+            self._streams_since_s = now_s
+        elif now_s - self._streams_since_s >= STREAM_S:
+            self._stream()
+
+    def _uploaded_whole(self, now_s: float) -> None:
+        """The backend has all of the request, and has to do something with it."""
+        assert self._pool is not None
+        guard = self._pool.guard
+        self._streams_since_s = 0.0
+        if self._streaming:
+            self._streaming = False
+            guard.comes_back()
+        if guard.limiter is not None:
+            self._asked_s = now_s
+
+    def _depart(self, guard: Guard, status: int, now_s: float, *, complete: bool) -> None:
+        """The end: the place is free."""
+        if self._streaming:
+            guard.streaming -= 1
+            return
+        if guard.limiter is not None and self._asked_s:
+            self._teach(guard, guard.limiter, status, now_s - self._asked_s, complete=complete)
+        guard.leave()
+
+    def _teach(self, guard: Guard, limiter: Limiter, status: int, seconds: float, *, complete: bool) -> None:
+        """Say how long the backend took.
+
+        Those whose clients lose patience count with the time until then: of an overloaded server only they would know.
+        """
+        left = status == CLIENT_LEFT
+        if (left and seconds < PATIENCE_S) or (self._failing and status < 500):  # the client's doing
+            return
+        kind = guard.kinds.number(self.method, self.target)
+        limiter.observe(kind, seconds, guard.held, left or (complete and status < 500))

@@ -1,0 +1,163 @@
+"""The conductor's judgement of the backends: down, back, at which rate.
+
+Law: what is judged is what all workers saw and what checks found; what is decided is written to the store and nowhere
+else, so all workers act alike within a second, and another conductor goes on where this one stopped. The steps
+themselves are pure (admission/recovery.py).
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import structlog
+
+from waitroom.admission.line import Snapshot
+from waitroom.admission.recovery import Course, Phase, Signs, ease, step
+from waitroom.admission.traffic import Traffic
+from waitroom.server.checks import Checks
+from waitroom.server.reports import Reports
+from waitroom.settings.pools import Pool
+
+log = structlog.get_logger(__name__)
+
+LOOK_BACK_S = 3
+"""What is judged is the last three seconds: one may be a single slow page."""
+
+SILENT_CONNECTS = 5
+"""Requests in a row that could not even be handed over, and none that was answered: it is down (Envoy's default)."""
+
+SILENT_LOSSES = 10
+"""The same for requests that it took and did not answer: time-outs, resets."""
+
+ERRORS_LOOK_BACK_S = 10
+ERRORS_FEWEST, ERRORS_SHARE = 20, 0.9
+"""So many answers of 500 and above, and hardly any other: out, if another backend can take over or checks agree."""
+
+TROUBLE_FEWEST, TROUBLE_SHARE = 2, 0.05
+"""Failures that slow a ramp down."""
+
+TROUBLE_P95_MS = 2_000
+"""An answer time (95th percentile) that slows a ramp down, where the pool has no `target_p95`."""
+
+ANSWERS_FEWEST = 5
+"""Answers that a percentile is read from."""
+
+
+class Store(Protocol):
+    """What the regulator needs of the store's client."""
+
+    async def snapshot(self, pool: str) -> Snapshot:
+        """The pool as it is."""
+
+    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        """Set what lies over the rules; gives what was there before."""
+
+
+class Regulator:
+    """Judges every backend once a turn."""
+
+    def __init__(self, store: Store, reports: Reports, checks: Checks) -> None:
+        self._store = store
+        self._reports = reports
+        self._checks = checks
+
+    async def turn(self, name: str, pool: Pool) -> None:
+        """Look at a pool's backends and write what has changed. Raises StoreError."""
+        snapshot = await self._store.snapshot(name)
+        before = {backend: Course.read(snapshot.live.get(f"phase:{backend}", "")) for backend in pool.backends}
+        after = {backend: self._step(name, backend, pool, snapshot, course) for backend, course in before.items()}
+        self._open_siblings(pool, snapshot, after)
+        changed = {backend: course for backend, course in after.items() if course != before[backend]}
+        if changed:
+            await self._store.set_live(name, {f"phase:{backend}": course.text for backend, course in changed.items()})
+        for backend, course in changed.items():
+            if course.phase is not before[backend].phase:
+                self._tell(name, backend, course)
+
+    def _step(self, name: str, backend: str, pool: Pool, snapshot: Snapshot, course: Course) -> Course:
+        target, initial = f"{name}/{backend}", pool.recovery.initial_rate_milli
+        now_ms = snapshot.now_ms
+        if snapshot.held:  # nobody enters; when that ends they come at a ramp
+            course = ease(course, initial, now_ms)
+            if course.phase is Phase.EASING:
+                return course._replace(rate_milli=initial, changed_ms=now_ms)
+        signs = self._signs(name, backend, pool, snapshot, course)
+        after = step(course, signs, initial, now_ms)
+        if after.phase is Phase.DOWN:
+            if course.phase is not Phase.DOWN:
+                self._checks.forget(target)
+            self._checks.down.add(target)
+        else:
+            self._checks.down.discard(target)
+        return after
+
+    def _signs(self, name: str, backend: str, pool: Pool, snapshot: Snapshot, course: Course) -> Signs:
+        target, traffic = f"{name}/{backend}", self._reports.lately(name, backend, LOOK_BACK_S)
+        adaptive = pool.admission.adaptive
+        slow_ms = 2 * adaptive.target_p95_ms if adaptive else TROUBLE_P95_MS
+        others_up = any(
+            Course.read(snapshot.live.get(f"phase:{other}", "")).phase is not Phase.DOWN
+            for other in pool.backends
+            if other != backend
+        )
+        broken = fails_everybody(self._reports.lately(name, backend, ERRORS_LOOK_BACK_S)) and others_up
+        waiting = snapshot.returning.get(backend, 0)
+        free = snapshot.limits.get(backend, 0) - snapshot.sessions.get(backend, 0)
+        if course.phase is Phase.EASING or not waiting:
+            waiting += min(max(0, free), sum(snapshot.waiting.values()))
+        return Signs(
+            failed=self._checks.failed(target) or is_silent(traffic) or broken,
+            answers=self._checks.answers(target),
+            trouble=is_troubled(traffic, slow_ms),
+            p95_ms=p95_ms(traffic),
+            inflight=traffic.inflight,
+            waiting=waiting,
+            absent=snapshot.missed.get(backend, 0),
+            held=snapshot.live.get(f"staff:{backend}") == "held",
+        )
+
+    def _open_siblings(self, pool: Pool, snapshot: Snapshot, after: dict[str, Course]) -> None:
+        """Where sessions of a backend that is down move, those who take them do so at a ramp."""
+        if pool.on_backend_down != "move" or all(course.phase is not Phase.DOWN for course in after.values()):
+            return
+        for backend, course in after.items():
+            if course.phase is Phase.UP and any(snapshot.returning.values()):
+                after[backend] = ease(course, pool.recovery.initial_rate_milli, snapshot.now_ms)
+
+    def _tell(self, name: str, backend: str, course: Course) -> None:
+        target = f"{name}/{backend}"
+        pulse = self._checks.pulses.get(target)
+        say = log.error if course.phase is Phase.DOWN else log.warning
+        say(
+            "backend_phase",
+            backend=target,
+            phase=str(course.phase),
+            rate_per_s=course.rate_milli / 1000,
+            failures=course.failures,
+            check=pulse.said if pulse and course.phase is Phase.DOWN else None,
+        )
+
+
+def is_silent(traffic: Traffic) -> bool:
+    """Nothing gets through to it at all."""
+    if traffic.answered or traffic.failed_5xx:
+        return False
+    return traffic.failed_connect >= SILENT_CONNECTS or traffic.failed >= SILENT_LOSSES
+
+
+def fails_everybody(traffic: Traffic) -> bool:
+    """It answers, and nearly always with an error."""
+    return traffic.failed_5xx >= ERRORS_FEWEST and traffic.failed >= ERRORS_SHARE * traffic.requests
+
+
+def is_troubled(traffic: Traffic, slow_ms: int) -> bool:
+    """It fails some, or is slow, or more wait for it in our workers than it may have at a time."""
+    if traffic.failed >= TROUBLE_FEWEST and traffic.failed > TROUBLE_SHARE * traffic.requests:
+        return True
+    if traffic.inflight_limit and traffic.waiting > traffic.inflight_limit:
+        return True
+    return (p95_ms(traffic) or 0) > slow_ms
+
+
+def p95_ms(traffic: Traffic) -> int | None:
+    """The answer time that matters, if there were enough answers."""
+    return traffic.quantile_ms(0.95) if sum(traffic.durations) >= ANSWERS_FEWEST else None

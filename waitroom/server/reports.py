@@ -1,0 +1,140 @@
+"""What this worker saw of the backends in its last second, and what all workers saw in the last few.
+
+Law: seeing a request costs one look-up and four additions. Reports go to the store once a second, and the answer holds
+those of all workers that live, so that whichever of them is the conductor next knows the last seconds already.
+"""
+
+import secrets
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+from typing import Protocol
+
+from waitroom.admission.traffic import BOUNDS_MS, BUCKETS, Traffic, beside, in_a_row, read, write
+from waitroom.metrics.catalogue import CONNECT_KINDS
+
+SECONDS_KEPT = 30
+"""How far back the conductor can look."""
+
+
+class Level(Protocol):
+    """How full a backend is in this worker."""
+
+    @property
+    def inflight(self) -> int:
+        """Requests at the backend."""
+
+    @property
+    def limit(self) -> int:
+        """Most that this worker sends at a time."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+
+    @property
+    def saturated(self) -> bool:
+        """Whether it was at its limit within the last second."""
+
+
+class Tally:
+    """One backend's second."""
+
+    __slots__ = ("connect", "durations", "errors", "other", "requests")
+
+    def __init__(self) -> None:
+        self.requests = self.errors = self.connect = self.other = 0
+        self.durations = [0] * BUCKETS
+
+    def ended(self, status: int, seconds: float) -> None:
+        """A request has ended, in our eyes: `status` is what its client was told."""
+        self.requests += 1
+        if status >= 500:
+            self.errors += 1
+        else:
+            self.durations[bisect_left(BOUNDS_MS, seconds * 1000)] += 1
+
+    def failed(self, kind: str) -> None:
+        """The backend failed a request, whose end is told as well."""
+        if kind in CONNECT_KINDS:
+            self.connect += 1
+        else:
+            self.other += 1
+
+    def take(self, level: Level | None) -> Traffic:
+        """The second as it is told; the next begins."""
+        limit = level.limit if level is not None and level.limit < UNLIMITED else 0
+        seen = Traffic(
+            self.requests,
+            max(0, self.errors - self.connect - self.other),
+            self.connect,
+            self.other,
+            level.inflight if level else 0,
+            limit,
+            int(level.saturated) if level else 0,
+            level.waiting if level else 0,
+            tuple(self.durations),
+        )
+        self.requests = self.errors = self.connect = self.other = 0
+        self.durations = [0] * BUCKETS
+        return seen
+
+
+UNLIMITED = 1_000_000_000
+"""A limit beyond this is none."""
+
+
+class Reports:
+    """Collects and remembers."""
+
+    def __init__(self) -> None:
+        self.worker = secrets.token_hex(6)
+        """What this worker is called among all."""
+        self.workers: tuple[str, ...] = (self.worker,)
+        """All that live, in an order that is the same for all of them."""
+        self.fellows: dict[str, float] = {}
+        """By backend, the mean limit of those other workers that are at theirs."""
+        self._tallies: dict[str, Tally] = {}
+        self._seconds: dict[str, deque[dict[str, Traffic]]] = {}
+
+    def tally(self, target: str) -> Tally:
+        """Where to count what happens to a backend."""
+        found = self._tallies.get(target)
+        if found is None:
+            found = self._tallies[target] = Tally()
+        return found
+
+    def take(self, pool: str, backends: Iterable[str], levels: Mapping[str, Level]) -> str:
+        """The report on a pool's backends; their next second begins."""
+        targets = {backend: f"{pool}/{backend}" for backend in backends}
+        return write({backend: self.tally(target).take(levels.get(target)) for backend, target in targets.items()})
+
+    def heard(self, pool: str, told: Mapping[str, str]) -> None:
+        """What all workers have told of a pool."""
+        self.workers = tuple(sorted({*told, self.worker}))
+        by_backend: dict[str, list[Traffic]] = {}
+        limits: dict[str, list[int]] = {}
+        for worker, text in told.items():
+            for backend, traffic in read(text).items():
+                by_backend.setdefault(backend, []).append(traffic)
+                others = limits.setdefault(f"{pool}/{backend}", [])
+                if traffic.saturated and traffic.inflight_limit and worker != self.worker:
+                    others.append(traffic.inflight_limit)
+        for target, found in limits.items():
+            if found:
+                self.fellows[target] = fmean(found)
+            else:
+                self.fellows.pop(target, None)
+        seconds = self._seconds.setdefault(pool, deque(maxlen=SECONDS_KEPT))
+        seconds.append({backend: beside(parts) for backend, parts in by_backend.items()})
+
+    def lately(self, pool: str, backend: str, seconds: int) -> Traffic:
+        """What all workers saw of a backend in the last seconds."""
+        kept = list(self._seconds.get(pool, ()))[-seconds:]
+        return in_a_row(second[backend] for second in kept if backend in second)
+
+    @property
+    def rank(self) -> int:
+        """This worker's number among all, from 0."""
+        return self.workers.index(self.worker)
