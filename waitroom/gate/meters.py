@@ -15,6 +15,7 @@ class GateMeters:
             for way in ("direct", "line", "return")
         }
         self._waits = {pool: counters.histogram("wait_seconds", pool) for pool in pools}
+        self._ratios = {pool: counters.histogram("wait_estimate_ratio", pool) for pool in pools}
         self._refused = {pool: counters.counter("cookies_refused_total", pool) for pool in pools}
 
     def arrived(self, pool: str) -> None:
@@ -27,6 +28,10 @@ class GateMeters:
             return
         self._admissions[pool, way].inc()
         self._waits[pool].observe(max(0.0, standing.now_ms - standing.arrival_us / 1000) / 1000)
+
+    def judged(self, pool: str, wait_s: float, middle_s: float) -> None:
+        """Somebody was let in who had been shown a range on arrival."""
+        self._ratios[pool].observe(wait_s / max(1.0, middle_s))
 
     def refused(self, pool: str) -> None:
         """A cookie of our name did not verify."""

@@ -7,7 +7,7 @@ presences and checks fail at once; touches, releases and leaves wait for it.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -202,9 +202,9 @@ class LineStore:
         """A ticket gives up its place. Told to the store as soon as it can be."""
         self._end(self._pools[pool].leaves, (visitor,))
 
-    async def snapshot(self, pool: str) -> Snapshot:
-        """The pool as it is."""
-        return codec.snapshot(await self._pool_job(pool, "wr_snapshot"))
+    async def snapshot(self, pool: str, ends: Sequence[int] = ()) -> Snapshot:
+        """The pool as it is; `ends`: instants (ms) at which exams are over."""
+        return codec.snapshot(await self._pool_job(pool, "wr_snapshot", tuple(ends)), ends)
 
     async def waiting(self, pool: str, first: str, count: int) -> list[Wait]:
         """Those still waiting in their order, from the order key `first` on."""
