@@ -169,12 +169,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One slice of time: `start_ms` (store clock), people admitted, sessions ended in it, and how long those lasted."""
+    """One slice of time: `start_ms` (store clock), people admitted, sessions ended in it, and how long those lasted;
+    and sessions that lapsed without ever having been used, which are not among the ended ones."""
 
     start_ms: int
     admitted: int
     ended: int
     held_ms: int = 0
+    unused: int = 0
 
 
 Texts = tuple[tuple[str, str], ...]
@@ -221,3 +223,6 @@ class Snapshot:
     """By backend, who waits to come back to it."""
     missed: dict[str, int] = field(default_factory=dict)
     """By backend that recovers, who had a session there and has not come back."""
+    ends: tuple[tuple[int, int], ...] = ()
+    """Instants (ms) at which exams are over, earliest first, with how many sessions are over by then if nobody uses
+    them after the exam."""

@@ -12,6 +12,7 @@ from waitroom.admission.identity import Known
 from waitroom.admission.line import Lane, Notice, Snapshot, State, Touch, Whereabouts
 from waitroom.admission.receipts import Notary, Receipt, Wait
 from waitroom.admission.recovery import UP, Course, Phase, course_of
+from waitroom.admission.shown import Showings
 from waitroom.admission.tickets import Seal, Ticket, set_cookie
 from waitroom.admission.view import News, View, ticket_code
 from waitroom.gate.jar import Credential
@@ -24,6 +25,9 @@ TICKET_MAX_AGE_S = 24 * 3_600
 ADMITTED_POLL_MS = 2_000
 """When a page that was told of its admission and is still there asks again."""
 
+
+ENDS = 16
+"""Ends of exams that are looked ahead to."""
 
 NEWS_MS = 4_000
 """How often an open page asks for news: what staff say is on it within 5 s."""
@@ -50,6 +54,7 @@ class Entrance:
     notary: Notary
     regime: Regime | None = None
     snapshot: Snapshot | None = None
+    showings: Showings = field(default_factory=Showings)
     notices: Mapping[str, Notice] = field(default_factory=dict)
     """What staff say now, by exam; "" is the whole pool. The last that was known stays while the store is away."""
     away_admissions: dict[str, int] = field(default_factory=dict)
@@ -181,6 +186,8 @@ class Entrance:
     def learn(self, snapshot: Snapshot) -> None:
         """Take in the pool's state: estimates and the choice of a backend are made from it."""
         self.snapshot, self.regime = snapshot, regime(snapshot)
+        if any(snapshot.waiting.values()):
+            self.showings.note(self.regime)
         self.notices = snapshot.notices
         self.away_admissions.clear()
         self.courses = {name: found for name in self.pool.backends if (found := course_of(snapshot.live, name)) != UP}
@@ -215,6 +222,14 @@ class Entrance:
         if self.regime is None or ahead is None:
             return Unknown.NO_DATA
         return self.regime.eta(ahead)
+
+    def ends_ms(self, now_ms: int) -> tuple[int, ...]:
+        """When slots that are held for exams come free at the latest: who hands in late may look at it a while."""
+        if self.pool.session.hold_until_exam_ends is False:
+            return ()
+        idle_ms = self.pool.session.idle_timeout_ms
+        ends = {exam.closes_ms + idle_ms for exam in self.exams.values() if exam.closes_ms is not None}
+        return tuple(sorted(end for end in ends if end > now_ms)[:ENDS])
 
     def quietest(self) -> str:
         """The open backend with the largest free share, as far as this worker knows."""

@@ -204,12 +204,20 @@ class Line:
                 self._meters.arrived(entrance.name)
             if answer.state is State.ADMITTED:
                 self._meters.admitted(entrance.name, answer, _way(mine, newcomer=ticket is None and found is None))
+                if ticket is not None and mine.lane is Lane.STANDARD and not answer.repeated:
+                    self._judge_estimate(entrance, mine, answer.now_ms)
                 passed = stamped.admitted(answer.backend, answer.admitted_ms)
                 admitted(passed, entrance.cookie(passed, secure=secure))
             else:
                 waits(_view(entrance, answer, stamped, opens_ms, _cookies(entrance, ticket, stamped, secure=secure)))
 
         self._store.present(entrance.name, presence, answered)
+
+    def _judge_estimate(self, entrance: Entrance, ticket: Ticket, now_ms: int) -> None:
+        """Compare a wait that is over with what was said at its beginning."""
+        arrival_ms = ticket.arrival_us // 1000
+        if middle_s := entrance.showings.middle_s(arrival_ms, ticket.first):
+            self._meters.judged(entrance.name, (now_ms - arrival_ms) / 1000, middle_s)
 
     def _answer_alone(
         self, entrance: Entrance, ticket: Ticket | None, mine: Ticket, *, secure: bool, admitted: Admitted, waits: Waits

@@ -21,6 +21,7 @@ class GateMeters:
         self._paced = {
             (name, outcome): counters.counter("paced_total", name, outcome) for name in paces for outcome in OUTCOMES
         }
+        self._ratios = {pool: counters.histogram("wait_estimate_ratio", pool) for pool in pools}
         self._refused = {pool: counters.counter("cookies_refused_total", pool) for pool in pools}
 
     def arrived(self, pool: str) -> None:
@@ -37,6 +38,10 @@ class GateMeters:
     def paced(self, name: str, outcome: str) -> None:
         """A request that the pace `name` smooths has passed, or not."""
         self._paced[name, outcome].inc()
+
+    def judged(self, pool: str, wait_s: float, middle_s: float) -> None:
+        """Somebody was let in who had been shown a range on arrival."""
+        self._ratios[pool].observe(wait_s / max(1.0, middle_s))
 
     def refused(self, pool: str) -> None:
         """A cookie of our name did not verify."""

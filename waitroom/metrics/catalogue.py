@@ -115,7 +115,7 @@ _METRICS = (
     _counter("admissions_total", ("pool", "way"), "Tickets that became passes, by way: direct, line or return."),
     _counter("departures_total", ("pool", "reason"), "Sessions and places that ended, by reason."),
     _histogram("wait_seconds", _POOL, WAIT_BUCKETS_S, "From arrival to admission."),
-    _histogram("wait_estimate_ratio", _POOL, RATIO_BUCKETS, "Actual wait / middle of the range shown.", Source.LATER),
+    _histogram("wait_estimate_ratio", _POOL, RATIO_BUCKETS, "Actual wait / middle of the range shown on arrival."),
     _counter("requests_total", ("pool", "backend", "code"), "Answers; backend is empty for our own."),
     _histogram("request_duration_seconds", _BACKEND, REQUEST_BUCKETS_S, "From request head to the answer's last byte."),
     _counter("backend_failures_total", (*_BACKEND, "kind"), "Requests that a backend failed, by the way it failed."),

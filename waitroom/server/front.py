@@ -194,7 +194,7 @@ class ExamFront:
                 levels = self._listener.pools.levels() if self._listener is not None else {}
                 report = self._reports.take(pool, entrance.pool.backends, levels)
                 self._reports.heard(pool, await self._store.report(pool, self._reports.worker, report))
-                snapshot = await self._store.snapshot(pool)
+                snapshot = await self._store.snapshot(pool, entrance.ends_ms(brain.line.now_ms()))
             except StoreError:
                 continue  # the client says when the store goes and comes back; estimates grow older meanwhile
             entrance.learn(snapshot)

@@ -6,7 +6,7 @@ presences and checks fail at once; touches, releases and leaves wait for it.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -204,9 +204,9 @@ class LineStore:
         queues.end(queues.leaves, (visitor,))
         self._gather()
 
-    async def snapshot(self, pool: str) -> Snapshot:
-        """The pool as it is."""
-        return codec.snapshot(await self._pool_job(pool, "wr_snapshot"))
+    async def snapshot(self, pool: str, ends: Sequence[int] = ()) -> Snapshot:
+        """The pool as it is; `ends`: instants (ms) at which exams are over."""
+        return codec.snapshot(await self._pool_job(pool, "wr_snapshot", tuple(ends)), ends)
 
     async def waiting(self, pool: str, first: str, count: int) -> list[Wait]:
         """Those still waiting in their order, from the order key `first` on."""

@@ -5,6 +5,7 @@ Law: only integers and short strings cross. Nothing is decided here.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 from waitroom.admission.draw import Lot
@@ -160,8 +161,8 @@ def names(found: list[bytes]) -> list[str]:
     return [name.decode() for name in found]
 
 
-def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
-    """The reply of `wr_snapshot`."""
+def snapshot(reply: list[int | list[bytes | int]], ends: Sequence[int] = ()) -> Snapshot:
+    """The reply of `wr_snapshot`, which was asked about `ends`."""
     now_ms, held, rate_milli, tokens_milli, absent = (_whole(value) for value in reply[1:6])
     waiting, lobby, sessions, flow, totals, notices, returns, live = (_parts(value) for value in reply[6:14])
     total = _counts(totals, 2, 1)
@@ -175,7 +176,7 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
         lobby=_counts(lobby, 2, 1),
         sessions=_counts(sessions, 3, 1),
         limits=_counts(sessions, 3, 2),
-        flow=tuple(Flow(*map(_whole, flow[at : at + 4])) for at in range(0, len(flow), 4)),
+        flow=_flow(flow, _parts(reply[14]) if len(reply) > 14 else []),
         arrivals_total=total.get("arrivals", 0),
         admissions_total=_below(total, "admissions:"),
         departures_total=_below(total, "departures:"),
@@ -186,7 +187,15 @@ def snapshot(reply: list[int | list[bytes | int]]) -> Snapshot:
         live={_word(live[at]): _word(live[at + 1]) for at in range(0, len(live), 2)},
         returning=_counts(returns, 3, 1),
         missed=_counts(returns, 3, 2),
+        ends=tuple(zip(ends, map(_whole, _parts(reply[15])), strict=False)) if len(reply) > 15 else (),
     )
+
+
+def _flow(parts: list[bytes | int], unused: list[bytes | int]) -> tuple[Flow, ...]:
+    """Slices of time; a store of before does not say which sessions were never used."""
+    numbers = iter(map(_whole, parts))
+    each = zip(numbers, numbers, numbers, numbers, map(_whole, chain(unused, repeat(0))), strict=False)
+    return tuple(Flow(*part) for part in each)
 
 
 def waiting(reply: list[Any]) -> list[Wait]:

@@ -25,7 +25,7 @@ What the keys hold:
   bucket   hash: tokens (millionths of an admission), at (ms), ramp:<backend> -> "since_ms tokens at_ms came": the same
            for a backend that comes back, and how many have come to it since
   flow     hash: a:<slot>, e:<slot>, d:<slot> (people admitted, sessions ended, ms those had lasted, in a slot of 10 s),
-           t:<total>
+           u:<slot> (sessions that lapsed without ever having been used, which are not among e), t:<total>
   line     zset: confirmed ticket -> lane * 3e15 + arrival us; in the lobby, present or absent
   awake    zset: present, eligible ticket -> order key
   due      zset: ticket -> deadline ms of its next heartbeat; absent: minus the ms since when. Behind the point stands
@@ -225,6 +225,12 @@ local function count_ends(pool, reason, n, held_ms)
   count(pool, 'd:' .. slot_of(pool.now), held_ms)
   count(pool, 'e:' .. slot_of(pool.now), n)
   count(pool, 't:departures:' .. reason, n)
+end
+
+-- The same for sessions that nobody ever used: they say nothing of how long those last that are used.
+local function count_unused(pool, n)
+  count(pool, 'u:' .. slot_of(pool.now), n)
+  count(pool, 't:departures:lapsed', n)
 end
 
 local function save(pool)
@@ -529,9 +535,14 @@ end
 -- has moved to another backend since just goes.
 local function expire_sessions(pool, bound)
   if pool.now < pool.mercy then return end
-  local ended, held_ms = 0, 0
+  local ended, held_ms, unused = 0, 0, 0
   for _, backend in ipairs(pool.backends) do
-    local late = backend.down and {} or redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. pool.now, 'LIMIT', 0, bound)
+    local late, lapsed = {}, {}
+    if not backend.down then
+      local before = '(' .. pool.now
+      local found = redis.call('ZRANGEBYSCORE', backend.key, '-inf', before, 'WITHSCORES', 'LIMIT', 0, bound)
+      for at = 1, #found, 2 do late[#late + 1], lapsed[#lapsed + 1] = found[at], tonumber(found[at + 1]) end
+    end
     if #late > 0 then
       redis.call('ZREM', backend.key, unpack(late))
       local passes = redis.call('HMGET', pool.passes, unpack(late))
@@ -540,12 +551,17 @@ local function expire_sessions(pool, bound)
         if pass and pass.backend == backend.name then
           redis.call('HDEL', pool.passes, visitor)
           redis.call('ZADD', pool.left, pool.now, visitor)
-          ended, held_ms = ended + 1, held_ms + max(0, pool.now - pass.admitted)
+          if lapsed[index] == pass.admitted + PROVISIONAL_MS then
+            unused = unused + 1
+          else
+            ended, held_ms = ended + 1, held_ms + max(0, pool.now - pass.admitted)
+          end
         end
       end
     end
   end
   count_ends(pool, 'lapsed', ended, held_ms)
+  count_unused(pool, unused)
 end
 
 -- How many newcomers a backend takes now: as many as it has free slots; while it comes back, as many as its ramp lets
@@ -1610,7 +1626,7 @@ local function measure_flow(pool)
   local slot, admitted = slot_of(pool.now), 0
   local fields = redis.call('HGETALL', pool.flow)
   for at = 1, #fields, 2 do
-    local kind, number = string.match(fields[at], '^([ade]):(%d+)$')
+    local kind, number = string.match(fields[at], '^([adeu]):(%d+)$')
     number = tonumber(number)
     if number and (number <= slot - SLOTS or number > slot) then
       redis.call('HDEL', pool.flow, fields[at])
@@ -1707,7 +1723,7 @@ end
 
 do
 local function flow_of(pool)
-  local slots, totals, found = {}, {}, {}
+  local slots, totals, unused, found = {}, {}, {}, {}
   local fields = redis.call('HGETALL', pool.flow)
   for at = 1, #fields, 2 do
     local kind, rest = string.match(fields[at], '^(.):(.*)$')
@@ -1724,8 +1740,9 @@ local function flow_of(pool)
     slots[#slots + 1] = found['a:' .. slot] or 0
     slots[#slots + 1] = found['e:' .. slot] or 0
     slots[#slots + 1] = found['d:' .. slot] or 0
+    unused[#unused + 1] = found['u:' .. slot] or 0
   end
-  return slots, totals
+  return slots, totals, unused
 end
 
 do
@@ -1754,11 +1771,12 @@ end
 
 --[[ wr_snapshot: the pool as it is, changing nothing.
 KEYS   the pool's
-ARGV   the pool's, nothing more
+ARGV   the pool's, then instants in ms: ends of exams
 Reply  0, now_ms, held, rate_milli, thousandths of tokens, absent, then arrays: waiting in lanes 0 1 2; exam, present in
        its lobby, ...; backend, sessions, max_sessions or 0 while closed, ...; slot's start ms, admitted, ended, ms that
        those had lasted, ...; total, value, ...; exam, ms since when, text of what staff say, ...; backend, who waits to
-       come back to it, who had a session and has not come back, ...; the fields of live with their values ]]
+       come back to it, who had a session and has not come back, ...; the fields of live with their values; sessions
+       that lapsed unused in each slot; of each instant, sessions on open backends that are over by then, if unused ]]
 local function wr_snapshot(keys, args)
   local pool = pool_of(keys, args)
   if not load_rules(pool) then return {1} end
@@ -1786,10 +1804,18 @@ local function wr_snapshot(keys, args)
       returns[#returns + 1] = absent
     end
   end
-  local slots, totals = flow_of(pool)
+  local ends = {}
+  for at = pool.first, #args do
+    local over = 0
+    for _, backend in ipairs(pool.backends) do
+      if backend.limit and backend.open then over = over + redis.call('ZCOUNT', backend.key, '-inf', args[at]) end
+    end
+    ends[#ends + 1] = over
+  end
+  local slots, totals, unused = flow_of(pool)
   return {
     0, pool.now, pool.held and 1 or 0, pool.rate_milli, tokens, absent, waiting, lobby, sessions, slots, totals,
-    (notices_of(pool)), returns, pool.live and redis.call('HGETALL', pool.live) or {},
+    (notices_of(pool)), returns, pool.live and redis.call('HGETALL', pool.live) or {}, unused, ends,
   }
 end
 redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}

@@ -1,0 +1,185 @@
+"""What must be so in the store after all that it has said: the sessions and tickets that nobody can deny.
+
+Law: bounds, no guesses. `sure` is what every reading of the laws must count; `possible` what one may still count. A
+store that lost its data owes nothing to those who have not been back; a copy owes what it had when it was taken. The
+ledger is fed by facts in the order in which the store made them, and never asks the store.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.simulation.facts import Came, Ended, Fact, LiveSet, Present, RulesSet, Touched
+
+PROVISIONAL_MS, UNCONFIRMED_MS, SLACK_MS, HIDDEN_MS, PAGE_MS = 30_000, 15_000, 5_000, 90_000, 12_000
+DUE_MAX_MS = 2 * 61_000 + HIDDEN_MS
+
+
+class Session(NamedTuple):
+    """Somebody holds a slot."""
+
+    backend: str
+    admitted_ms: int
+    expires_ms: int
+    keep_ms: int = 0
+
+
+class Place(NamedTuple):
+    """Somebody waits."""
+
+    key: int
+    lane: int
+    deadline_ms: int
+    """Present until then at least."""
+    latest_ms: int
+    """And at most until then, and a while after an outage."""
+    lobby: str
+    """The exam in whose lobby it stands, or "" for the line."""
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One pool."""
+
+    limits: dict[str, int] = field(default_factory=dict)
+    idle_ms: int = 0
+    max_ms: int = 0
+    rate_milli: int = 0
+    burst: int = 0
+    live: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    released: set[str] = field(default_factory=set)
+    lapsed: set[str] = field(default_factory=set)
+    openings: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By exam, the earliest and the latest opening that any worker has spoken of."""
+    born_ms: int | None = None
+    now_ms: int = 0
+
+    def copy(self) -> "Ledger":
+        """As it is now."""
+        return deepcopy(self)
+
+    def put_back(self, older: "Ledger") -> None:
+        """The store is that of before."""
+        for name in self.__slots__:
+            setattr(self, name, deepcopy(getattr(older, name)))
+
+    def forget(self) -> None:
+        """The store is empty."""
+        self.put_back(Ledger())
+
+    def used(self, backend: str, now_ms: int) -> int:
+        """Slots of a backend that are taken for sure."""
+        return sum(each.backend == backend and each.expires_ms >= now_ms for each in self.sessions.values())
+
+    def is_open(self, backend: str) -> bool:
+        """Whether newcomers may be sent there."""
+        return not (self.live.get(f"staff:{backend}") or self.live.get(f"phase:{backend}", "").startswith("down"))
+
+    def has_lapsed(self, visitor: str, now_ms: int) -> bool:
+        """Whether somebody's session is known to be over by its time."""
+        session = self.sessions.get(visitor)
+        return session.expires_ms < now_ms if session else visitor in self.lapsed
+
+    def free(self, now_ms: int) -> int:
+        """Slots that may be free at most."""
+        return sum(
+            max(0, slots - self.used(backend, now_ms))
+            for backend, slots in self.limits.items()
+            if self.is_open(backend)
+        )
+
+    def present(self, now_ms: int) -> Iterator[tuple[str, Place]]:
+        """Tickets that stand in the line and are present, for sure."""
+        for visitor, place in self.places.items():
+            if place.deadline_ms >= now_ms and (not place.lobby or self.openings[place.lobby][1] <= now_ms):
+                yield visitor, place
+
+    def possibly_present(self, now_ms: int, lag_ms: int) -> int:
+        """How many may stand in the line and count as present."""
+        return sum(
+            place.latest_ms + lag_ms >= now_ms and (not place.lobby or self.openings[place.lobby][0] <= now_ms)
+            for place in self.places.values()
+        )
+
+    def possibly_used(self, backend: str, now_ms: int, lag_ms: int) -> int:
+        """Slots of a backend that may be taken."""
+        return sum(each.backend == backend and each.expires_ms + lag_ms >= now_ms for each in self.sessions.values())
+
+    def reach(self, now_ms: int) -> None:
+        """It is so late by the store's clock."""
+        if self.born_ms is None:
+            self.born_ms = now_ms
+        if now_ms < self.now_ms:
+            self._pull_in(now_ms)
+        self.now_ms = now_ms
+
+    def note(self, fact: Fact, now_ms: int) -> None:
+        """Take a fact in."""
+        match fact:
+            case RulesSet():
+                self.limits, self.idle_ms, self.max_ms = fact.limits, fact.text["idle_ms"], fact.text["max_ms"]
+                self.rate_milli, self.burst = fact.text["rate_milli"], fact.text["burst"]
+            case LiveSet():
+                self.live = {name: value for name, value in (self.live | fact.fields).items() if value}
+            case Present():
+                self._present(fact, now_ms)
+            case Touched(visitor, backend, admitted_ms, keep_ms, life, expires_ms):
+                self._touched(visitor, Session(backend, admitted_ms, expires_ms, keep_ms), life, backend)
+            case Came(visitor, _, admitted_ms, keep_ms, outcome, at):
+                if outcome == "back" and visitor not in self.sessions:
+                    self._start(visitor, Session(at, admitted_ms, now_ms, keep_ms))
+            case Ended(visitor, _):
+                self.sessions.pop(visitor, None)
+                self.places.pop(visitor, None)
+                self.released.add(visitor)
+            case _:
+                pass
+
+    def _pull_in(self, now_ms: int) -> None:
+        """The clock went back: what was over is over, and no deadline lies further ahead than any call gives."""
+        self.sessions = {name: each for name, each in self.sessions.items() if each.expires_ms >= self.now_ms}
+        self.places = {name: each for name, each in self.places.items() if each.latest_ms >= self.now_ms}
+        for visitor, session in self.sessions.items():
+            latest_ms = max(now_ms + self.idle_ms, session.keep_ms)
+            self.sessions[visitor] = session._replace(expires_ms=min(session.expires_ms, latest_ms))
+        for visitor, place in self.places.items():
+            self.places[visitor] = place._replace(
+                deadline_ms=min(place.deadline_ms, now_ms + DUE_MAX_MS) if place.deadline_ms >= self.now_ms else 0
+            )
+
+    def _start(self, visitor: str, session: Session) -> None:
+        self.sessions[visitor] = session
+        self.places.pop(visitor, None)
+        self.released.discard(visitor)
+        self.lapsed.discard(visitor)
+
+    def _touched(self, visitor: str, session: Session, life: str, backend: str) -> None:
+        mine = self.sessions.get(visitor)
+        if life == "live":
+            admitted_ms = mine.admitted_ms if mine and mine.backend == backend else session.admitted_ms
+            self._start(visitor, session._replace(admitted_ms=admitted_ms))
+        elif mine is not None and mine.backend == backend:
+            del self.sessions[visitor]
+        if life == "lapsed" and (mine is None or mine.backend == backend):
+            self.lapsed.add(visitor)
+
+    def _present(self, fact: Present, now_ms: int) -> None:
+        if fact.exam and fact.opens_ms:
+            first, last = self.openings.get(fact.exam, (fact.opens_ms, fact.opens_ms))
+            self.openings[fact.exam] = min(first, fact.opens_ms), max(last, fact.opens_ms)
+        if fact.state == "admitted":
+            if not fact.repeated:
+                self._start(fact.visitor, Session(fact.backend, fact.admitted_ms, now_ms + PROVISIONAL_MS))
+            return
+        if fact.confirmed:
+            deadline_ms = now_ms + fact.poll_ms + max(SLACK_MS, fact.poll_ms)
+            latest_ms = deadline_ms + (HIDDEN_MS if fact.hidden else PAGE_MS if fact.page else 0)
+        else:
+            deadline_ms = latest_ms = now_ms + UNCONFIRMED_MS
+        lobby = fact.exam if fact.opens_ms > now_ms else ""
+        if self.sessions.pop(fact.visitor, None):
+            self.lapsed.add(fact.visitor)
+        self.places[fact.visitor] = Place(fact.key, fact.lane, deadline_ms, latest_ms, lobby)

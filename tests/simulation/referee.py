@@ -1,0 +1,148 @@
+"""Judges a run: hands every fact to every law, follows what browsers were told, and keeps the story.
+
+Law: it sees what the wire and the browsers show, and changes nothing. A run is good if nobody complains; what is
+complained of is told with its instant, and the story around it can be read.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from tests.simulation.browsers import Answer, Browser
+from tests.simulation.facts import Fact, Present, Touched, read
+from tests.simulation.laws import Case, Law, all_laws
+from tests.simulation.ledger import Ledger
+from tests.simulation.storehouse import Asked
+from tests.simulation.students import Student
+
+SETTLES_S = 80.0
+"""After a disturbance: mercy for a minute, then the sweeps."""
+
+AT_WORK_S = 60.0
+"""Who has used a session so recently cannot have lost it by being idle."""
+
+MOST_COMPLAINTS = 20
+
+
+class Clock(Protocol):
+    """Who knows the time."""
+
+    def time(self) -> float:
+        """Seconds since the run began."""
+
+
+class Complaint(NamedTuple):
+    """A law was broken."""
+
+    at_s: float
+    law: str
+    what: str
+
+    def __str__(self) -> str:
+        """As it stands in a story."""
+        return f"{self.at_s:9.3f} s  law {self.law}: {self.what}"
+
+
+@dataclass(slots=True)
+class Referee:
+    """Of one run."""
+
+    clock: Clock
+    ledger: Ledger = field(default_factory=Ledger)
+    complaints: list[Complaint] = field(default_factory=list)
+    lines: list[tuple[float, str, str]] = field(default_factory=list)
+    """The story: when, who, what."""
+    calls: int = 0
+    facts: int = 0
+    laws: list[Law] = field(default_factory=all_laws)
+    settled_from_s: float = SETTLES_S
+    excused_from_s: float = 0.0
+    """Backends fail, or are held: who works is interrupted, and nobody is to blame."""
+    _names: dict[str, str] = field(default_factory=dict)
+    """Students by the code that their pages show."""
+    _arrivals: dict[str, str] = field(default_factory=dict)
+
+    def now_s(self) -> float:
+        """The time."""
+        return self.clock.time()
+
+    def tell(self, who: str, what: str) -> None:
+        """A line of the story."""
+        self.lines.append((self.clock.time(), who, what))
+
+    def complain(self, law: str, what: str) -> None:
+        """A law is broken."""
+        if len(self.complaints) < MOST_COMPLAINTS:
+            self.complaints.append(Complaint(self.clock.time(), law, what))
+        self.tell("REFEREE", f"law {law} is broken: {what}")
+
+    # The store
+
+    def disturbed(self, until_s: float = 0.0) -> None:
+        """Time is needed until sweeps and deadlines can be relied on again."""
+        self.settled_from_s = max(self.settled_from_s, max(self.clock.time(), until_s) + SETTLES_S)
+
+    def lost(self, *, empty: bool) -> None:
+        """The store lost its data, went back, or its clock jumped."""
+        self.disturbed()
+        if empty:
+            self.ledger.forget()
+        for law in self.laws:
+            law.lost(empty=empty)
+
+    def watch(self, asked: Asked) -> None:
+        """A call was done."""
+        self.calls += 1
+        self.ledger.reach(asked.now_ms)
+        for fact in read(asked):
+            self.facts += 1
+            case = Case(self.ledger, asked.now_ms, self.clock.time() >= self.settled_from_s)
+            for law in self.laws:
+                for what in law.judge(fact, case):
+                    self.complain(law.name, what)
+            self._narrate(fact)
+            self.ledger.note(fact, asked.now_ms)
+
+    def _narrate(self, fact: Fact) -> None:
+        match fact:
+            case Present() if fact.state == "admitted" and not fact.repeated:
+                self.tell("store", f"lets {fact.visitor} in to {fact.backend}")
+            case Present() if not fact.asked_us and fact.visitor not in self.ledger.places:
+                self.tell("store", f"gives {fact.visitor} place {fact.ahead + 1} ({fact.state})")
+            case Touched() if fact.life != "live":
+                self.tell("store", f"says that the session of {fact.visitor} is {fact.life}")
+            case _:
+                pass
+
+    # Browsers
+
+    def told(self, browser: Browser, answer: Answer) -> None:
+        """What a browser was told: its place must stay its own for as long as it keeps its cookie."""
+        said = answer.said
+        if answer.inside or not said.get("code") or not browser.keeps_cookies:
+            return
+        code, arrived = said["code"], said["arrived_at"]
+        if code not in self._names:
+            self._names[code] = browser.name
+            self.tell(browser.name, f"gets a place in line ({answer.state}, {said['position'] or 'position unknown'})")
+        before = self._arrivals.get(code)
+        if before is not None and before != arrived:
+            self.complain("5 places", f"{browser.name}'s place was from {before}, and now from {arrived}")
+        self._arrivals[code] = arrived
+
+    def did(self, name: str, what: str) -> None:
+        """A student did something of their own will."""
+        self.tell(name, what)
+
+    def went_in(self, student: Student, backend: str) -> None:
+        """Somebody sees the exam."""
+        self.tell(student.name, f"sees the exam on {backend}")
+
+    def interrupted(self, student: Student, answer: Answer | None, idle_s: float) -> None:
+        """Whoever works goes on working, whatever happens to the store (laws 6 and 9)."""
+        if answer is None:
+            return
+        self.tell(student.name, f"is interrupted: {answer.state or answer.status}")
+        lapsed = self.ledger.has_lapsed(student.browser.visitor, self.ledger.now_ms)  # law 10
+        excused = lapsed or self.clock.time() < self.excused_from_s
+        if idle_s < AT_WORK_S and not excused:
+            self.complain("9 work goes on", f"{student.name} was at work, and is told {answer.state or answer.status}")
