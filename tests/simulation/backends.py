@@ -41,11 +41,12 @@ class Shape(Enum):
     )
     MEMORY = Capacity(
         cores=2,
-        workers=40,
+        workers=16,
         backlog=400,
         ram_mib=2_048,
         swap_mib=512,
-        session_mib=2,
+        session_mib=6,
+        worker_mib=8,
         choke_ms=NEVER_MS,
         restart_ms=20_000,
     )

@@ -1,9 +1,9 @@
 """How fast newcomers enter a pool whose capacity nobody knows: `admission.adaptive`.
 
 Law: the rate moves between `min_rate` and `rate`, with what is seen of the backends: the 95th percentile of their
-answer times, the share of requests that fail, and those that wait for a place there. It does not grow while nobody
-waits in line. Nothing here reads a clock: the conductor steps it once a second, and what it must remember is the text
-of a `Tempo`, which the store keeps, so that any other conductor goes on from there.
+answer times, the load, the share of requests that fail, and those that wait for a place there. It does not grow while
+nobody waits in line. Nothing here reads a clock: the conductor steps it once a second, and what it must remember is the
+text of a `Tempo`, which the store keeps, so that any other conductor goes on from there.
 
 **What makes it hard.** A request costs a server milliseconds, an admission costs it a session of hours; and who enters
 now asks for the dearest page minutes later. So a rate that is right is one at which as many come as go, and one that is
@@ -15,8 +15,8 @@ a little too high overloads the server slowly, for sure, and for long. A control
 The first part keeps the load as it is. The second lets it grow, in proportion to what the pool is seen to carry now: a
 part `stride` of that each second, at most 1/120, so that what was admitted and is not felt yet is never much of what is
 proven. Sessions at work are as many as would send the requests that are seen: who was admitted at 08:45 and waits for
-nine o'clock proves nothing. `room` is 1 while the pressure (the worst of the three signs, as a share of what is
-allowed) is below one half, and falls to 0 at 1. Beyond that the first part is cut as well, to nothing at 2.
+nine o'clock proves nothing. `room` is 1 while the pressure (the worst of the signs, as a share of what is
+allowed) is below one half, and falls to 0 at 1. Beyond that the first part is cut as well, to nothing at 3.
 
 **How it settles.** Just below its capacity a server is as fast as ever, so the room says little before it is too late.
 The stride is what is learned: halved when the pressure comes to 1, doubled after a minute in which people waited and
@@ -78,6 +78,9 @@ MAX_RATE_MILLI = 1_000_000
 AMPLE = 0.5
 """Pressure below which nothing is held back."""
 
+NOTHING = 3.0
+"""Pressure at which nobody is replaced any more."""
+
 FAILING_SHARE = 0.05
 """Failed requests that are a pressure of 1."""
 
@@ -93,6 +96,10 @@ IDLE_LEVEL = 4.0
 
 HEAVY_LOAD = 2.0
 """At a load of this, requests wait for each other: a slow answer is a sign of it."""
+
+EXCESSIVE_LOAD = 4.0
+"""A load that is a pressure of 1, also where answers are quick enough: a limit of requests in flight keeps it below 3,
+so something else than requests slows the server down, such as sessions that do not fit into its memory."""
 
 
 class Bounds(NamedTuple):
@@ -153,7 +160,7 @@ def step(tempo: Tempo, signs: Signs, bounds: Bounds, now_ms: int) -> Tempo:
     active = sum(traffic.requests for traffic in signs.backends) * ACTIVE_S / LOOK_BACK_S
     grows = max(FIRST_SESSIONS, min(signs.sessions, active)) * tempo.stride / MILLIONTH
     room = min(1.0, max(0.0, (1.0 - pressure) / (1.0 - AMPLE)))
-    kept = min(1.0, max(0.0, 2.0 - pressure))
+    kept = min(1.0, max(0.0, (NOTHING - pressure) / (NOTHING - 1.0)))
     rate_milli = round(1_000 * (ends * kept + grows * room))
     if not signs.waiting and pressure < 1.0 and tempo.rate_milli:
         rate_milli = min(tempo.rate_milli, max(rate_milli, round(tempo.rate_milli * UNUSED)))
@@ -162,7 +169,9 @@ def step(tempo: Tempo, signs: Signs, bounds: Bounds, now_ms: int) -> Tempo:
 
 def pressure_of(traffic: Traffic, slow_ms: int) -> float:
     """How near a backend is to what is allowed: 1 is there."""
-    return max(_slowness(traffic, slow_ms), _failing(traffic), _crowding(traffic))
+    return max(
+        _slowness(traffic, slow_ms), (traffic.load or 0.0) / EXCESSIVE_LOAD, _failing(traffic), _crowding(traffic)
+    )
 
 
 def _learn(tempo: Tempo, pressure: float, now_ms: int, *, used: bool) -> Tempo:
