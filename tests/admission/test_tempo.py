@@ -35,7 +35,7 @@ tempos = st.builds(
 
 
 def traffic(
-    fast: int = 0, slow: int = 0, *, load: float | None = 5.0, slow_ms: int = 4_000, failed: int = 0
+    fast: int = 0, slow: int = 0, *, load: float | None = 3.9, slow_ms: int = 4_000, failed: int = 0
 ) -> Traffic:
     """Answers of 100 ms and of `slow_ms`, at a load."""
     durations = [0] * BUCKETS
@@ -106,12 +106,12 @@ def test_as_many_as_leave() -> None:
     """At what is allowed nothing grows, and who leaves is replaced."""
     full = Signs([traffic(800, 80, slow_ms=TARGET_MS)], sessions=600, ended=60, waiting=500)
     tempo, _ = after(Tempo(), full, 30)
-    assert 900 <= tempo.rate_milli <= 1_100
+    assert 800 <= tempo.rate_milli <= 1_100
 
 
 def test_far_beyond_it_is_the_lowest() -> None:
-    """At twice the target nobody is replaced any more."""
-    tempo, _ = after(Tempo(), Signs([traffic(100, 100)], sessions=600, ended=60, waiting=500), 1)
+    """At three times the target nobody is replaced any more."""
+    tempo, _ = after(Tempo(), Signs([traffic(100, failed=100)], sessions=600, ended=60, waiting=500), 1)
     assert tempo.rate_milli == BOUNDS.min_rate_milli
 
 
@@ -149,7 +149,7 @@ def test_few_answers_are_chance() -> None:
     """Two slow answers of twenty are no 95th percentile; twenty of two hundred are."""
     assert pressure_of(traffic(18, 2), TARGET_MS) <= 1
     assert pressure_of(traffic(180, 20), TARGET_MS) > 1
-    assert pressure_of(traffic(0, 4), TARGET_MS) == 0
+    assert pressure_of(traffic(0, 4, load=None), TARGET_MS) == 0
 
 
 def test_a_slow_page_is_not_load() -> None:
@@ -157,6 +157,12 @@ def test_a_slow_page_is_not_load() -> None:
     assert pressure_of(traffic(900, 100, load=1.0), TARGET_MS) <= 0.5
     assert pressure_of(traffic(900, 100, load=1.9), TARGET_MS) < 1
     assert pressure_of(traffic(900, 100, load=4.0), TARGET_MS) >= 2
+
+
+def test_a_load_that_a_limit_should_keep_away_presses() -> None:
+    """Quick answers or not: something else than requests slows the server down."""
+    assert pressure_of(traffic(900, load=3.0), TARGET_MS) < 1
+    assert pressure_of(traffic(900, load=5.0), TARGET_MS) > 1
 
 
 def test_where_no_load_is_known() -> None:
@@ -169,7 +175,7 @@ def test_where_no_load_is_known() -> None:
 @pytest.mark.parametrize(("failed", "low", "high"), [(1, 0, 0.2), (20, 0, 0.5), (80, 1.0, 1.5), (300, 3, 10)])
 def test_failures_press(failed: int, low: float, high: float) -> None:
     """Of a thousand requests: one is nothing, more than fifty are too many."""
-    assert low <= pressure_of(traffic(1_000 - failed, failed=failed), TARGET_MS) <= high
+    assert low <= pressure_of(traffic(1_000 - failed, failed=failed, load=None), TARGET_MS) <= high
 
 
 def test_who_waits_for_a_place_presses() -> None:

@@ -201,6 +201,8 @@ class Notes:
     limit: int = 1
     workers: int = 1
     fellows: float | None = None
+    taken_s: float = 0.0
+    alone_s: float = 0.0
     told: list[tuple[int, float, int, bool]] = field(default_factory=list)
     adjusted: int = 0
 

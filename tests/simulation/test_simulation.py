@@ -68,7 +68,7 @@ BROKEN = [
     ("3 rate", _paced, "pool.tokens = pool.tokens - ONE_TOKEN\n", "pool.tokens = pool.tokens - ONE_TOKEN / 2\n"),
     ("4 newcomers", _as_it_is, "pool.waiting == 0 and pool.room > 0", "pool.room > 0"),
     ("5 idempotence", _lossy, "if key and not used then", "if key and not used and known then"),
-    ("6 retention", _all(idles=True, idle_s=50.0, exam="MATH"), "if touch.keep > pool.now or has_room", "if has_room"),
+    ("6 retention", _all(idles=True, idle_s=50.0, exam="MATH"), "if touch.over > pool.now or has_room", "if has_room"),
     ("8 ends", _as_it_is, "local PROVISIONAL_MS = 30000", "local PROVISIONAL_MS = 300000"),
     ("8 ends", _as_it_is, "max(min(pool.now + pool.rules.idle_ms,", "max(min(pool.now + pool.rules.idle_ms / 2,"),
     ("9 freeze", _wiped, "if pool.freeze < freeze and pool.now < freeze", "if false"),

@@ -11,7 +11,7 @@ from binascii import crc_hqx
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import hiredis
 
@@ -146,7 +146,7 @@ class Places:
     _of: Callable[[str], Place] = field(init=False)
 
     def __post_init__(self) -> None:
-        kind, self.apart = urlsplit(self.url).scheme.partition("+")[2], False
+        kind, self.apart = _parts(self.url)[0].partition("+")[2], False
         if kind == "sentinel":
             watched = _watched(self.url)
             self._of = lambda _tag: watched
@@ -162,21 +162,35 @@ class Places:
         return self._of(tag)
 
 
+_PARTS = re.compile(r"([a-z+]+)://([^/?#]*)([^?#]*)\??([^#]*)")
+
+
+def _parts(url: str) -> tuple[str, str, str, str]:
+    """Scheme, hosts with the log-in, path and query (RFC 3986 appendix B).
+
+    Python's own urlsplit refuses, in some versions, several hosts where one has brackets.
+    """
+    found = _PARTS.match(url)
+    assert found is not None, "the settings have looked at it"
+    scheme, hosts, path, query = found.groups()
+    return scheme, hosts, path, query
+
+
 def _seeds(url: str, port: int) -> list[Address]:
     """The addresses of a URL with several: each as if it stood there alone."""
-    parts = urlsplit(url)
-    login, _, hosts = parts.netloc.rpartition("@")
-    scheme = parts.scheme.partition("+")[0]
+    kind, several, _, query = _parts(url)
+    login, _, hosts = several.rpartition("@")
+    scheme = kind.partition("+")[0]
     at = f"{login}@" if login else ""
     each = [host if re.search(r":\d+$", host) else f"{host}:{port}" for host in hosts.split(",")]
-    return [parse_url(f"{scheme}://{at}{host}?{parts.query}") for host in each]
+    return [parse_url(f"{scheme}://{at}{host}?{query}") for host in each]
 
 
 def _watched(url: str) -> Watched:
     """The log-in and the database are the server's; sentinels have `?sentinel_username=` and `?sentinel_password=`."""
-    parts = urlsplit(url)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    name, _, database = unquote(parts.path).strip("/").partition("/")
+    _, _, path, asked = _parts(url)
+    query = {name: values[-1] for name, values in parse_qs(asked).items()}
+    name, _, database = unquote(path).strip("/").partition("/")
     sentinels = [
         replace(
             each,
