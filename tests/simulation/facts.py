@@ -138,6 +138,11 @@ def read(asked: Asked) -> list[Fact]:
     return list(found)
 
 
+def cut_ms(asked: Asked) -> int:
+    """For how long visitors could not be heard, if this call says so: the library then expires nobody for a while."""
+    return int(_head(asked.args)[2][1]) if asked.function == "wr_prove" else 0
+
+
 def _head(args: list[bytes]) -> tuple[list[str], list[tuple[str, int]], list[bytes]]:
     """The pool's part of the arguments: backends, exams with openings; and the function's own."""
     count = int(args[0])

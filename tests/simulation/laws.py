@@ -11,6 +11,9 @@ from typing import Protocol
 from tests.simulation.facts import RETURN, Came, Fact, Present, Seen, Touched
 from tests.simulation.ledger import Ledger
 
+OPENING_MS = 60_000
+"""After an opening people enter at a rate, also where none is configured."""
+
 SWEPT_MS = 9_000
 """What has ended is gone from the store by then: a lease of 5 s, a turn a second, and the calls of a slow store."""
 
@@ -108,11 +111,13 @@ class NoIdleSlot(_Memoryless):
     name = "3 no idle slot"
 
     def judge(self, fact: Fact, case: Case) -> Iterator[str]:
-        """Only where nothing excuses a wait: no rate, no hold, no ramp, everything settled."""
+        """Only where nothing excuses a wait: no rate, no hold, no ramp, no opening just now, everything settled."""
         ledger = case.ledger
         if not isinstance(fact, Present) or fact.state != "waiting" or not case.settled:
             return
         if ledger.rate_milli or not fact.may_enter or not fact.asked_us or ledger.live:
+            return
+        if any(0 <= case.now_ms - opening[0] < OPENING_MS for opening in ledger.openings.values()):
             return
         free = sum(
             max(0, slots - ledger.possibly_used(name, case.now_ms, SWEPT_MS)) for name, slots in ledger.limits.items()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from tests.simulation.browsers import Answer, Browser
-from tests.simulation.facts import Fact, Present, Touched, read
+from tests.simulation.facts import Fact, Present, Touched, cut_ms, read
 from tests.simulation.laws import Case, Law, all_laws
 from tests.simulation.ledger import Ledger
 from tests.simulation.storehouse import Asked
@@ -93,6 +93,8 @@ class Referee:
         """A call was done."""
         self.calls += 1
         self.ledger.reach(asked.now_ms)
+        if cut_ms(asked):
+            self.disturbed()
         for fact in read(asked):
             self.facts += 1
             case = Case(self.ledger, asked.now_ms, self.clock.time() >= self.settled_from_s)

@@ -71,7 +71,7 @@ BROKEN = [
     ("6 retention", _all(idles=True, idle_s=50.0, exam="MATH"), "if touch.over > pool.now or has_room", "if has_room"),
     ("8 ends", _as_it_is, "local PROVISIONAL_MS = 30000", "local PROVISIONAL_MS = 300000"),
     ("8 ends", _as_it_is, "max(min(pool.now + pool.rules.idle_ms,", "max(min(pool.now + pool.rules.idle_ms / 2,"),
-    ("9 freeze", _wiped, "if pool.freeze < freeze and pool.now < freeze", "if false"),
+    ("9 freeze", _wiped, "if pool.held or pool.now < pool.freeze then return 0 end", "if pool.held then return 0 end"),
     ("10 presence", _all(without_cookies=True), "local UNCONFIRMED_MS = 15000", "local UNCONFIRMED_MS = 300000"),
     ("11 polls", _as_it_is, "local POLL_MAX_MS = 30000", "local POLL_MAX_MS = 90000"),
 ]
