@@ -10,7 +10,7 @@ export PYTHON
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench real screenshots fmt clean lint types floors
+.PHONY: help demo test check bench real screenshots plots fmt clean lint types floors
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ real: $(STAMP) ## a real learning platform behind it, in a real browser
 screenshots: $(STAMP) ## every state of the page as a picture, in out/screenshots
 	@bash .ci/system chromium
 	$(BIN)/python -m tests.web.screenshots $(ARGS)
+
+plots: $(STAMP) ## pictures of simulated mornings, in out/plots
+	$(BIN)/python -m tests.simulation.plots $(ARGS)
 
 fmt: $(STAMP) ## format and repair what can be repaired
 	$(BIN)/ruff check --fix .
