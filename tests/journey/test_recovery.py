@@ -8,6 +8,7 @@ from tests.support.aio import run
 from tests.support.backend import CountingBackend, counting_backend
 from tests.support.product import Product, free_port, look_again, serving, until
 from tests.support.student import PAGE, SCRIPT, Student
+from waitroom.admission.recovery import GROWTH
 
 CONFIG = """
 workers: 2
@@ -84,7 +85,7 @@ def _not_faster_than_the_ramp(backend: CountingBackend) -> None:
     assert len(arrivals) == CROWD
     for number, at_s in enumerate(arrivals):
         passed_s = at_s - arrivals[0]
-        grown = RATE * 1.1**passed_s
+        grown = RATE * GROWTH**passed_s
         assert number <= 1 + grown * (passed_s + 1), (number, passed_s)
 
 

@@ -27,8 +27,12 @@ from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, R
 ALONE_POLL_MS = 5_000
 """When to ask again while the store is away."""
 
+SAVES = 2
+"""Requests that save something until a student counts as in an attempt: the first is the log-in."""
+
 Show = Callable[[View], Respond]
-Go = Callable[[Relay, Ticket], Decision]
+Admitted = Callable[[Ticket, bytes | None], Decision]
+"""What follows for somebody who is back: their pass, and the cookie that says so, if it is a new one."""
 
 
 class Caller(NamedTuple):
@@ -38,6 +42,8 @@ class Caller(NamedTuple):
     held: Credential
     entrance: Entrance
     bar: Course
+    goes_on: Callable[[], Decision]
+    """What follows where nothing is in the way any more."""
     otherwise: Callable[[Ticket | None], Decision]
     """What follows where there is no session any more: with the ticket to stand in line with, if any."""
     second: int
@@ -72,10 +78,10 @@ class Comeback:
         """The answer to a page that asks whether it is its turn."""
         request, screens, entrance = caller.request, self._screens, caller.entrance
 
-        def admitted(relay: Relay, ticket: Ticket) -> Respond:
-            return screens.status(request, entrance.inside(ticket, (relay.cookie,) if relay.cookie else ()))
+        def admitted(ticket: Ticket, cookie: bytes | None) -> Respond:
+            return screens.status(request, entrance.inside(ticket, (cookie,) if cookie else ()))
 
-        return self._ask(caller, lambda view: screens.status(request, view), go=admitted)
+        return self._ask(caller, lambda view: screens.status(request, view), admitted=admitted)
 
     def _with_form(self, caller: Caller, body: bytes | None) -> Decision:
         """A form was collected. One that outgrew the bound (it came in chunks) is partly read and can only be lost."""
@@ -84,31 +90,35 @@ class Comeback:
             return screens.form_page(request, _view(caller, None), None)
         return self._ask(caller, lambda view: screens.form_page(request, view, body), page=True)
 
-    def _ask(
-        self, caller: Caller, show: Show, *, go: Go = lambda relay, _ticket: relay, page: bool = False
-    ) -> Decision:
+    def _ask(self, caller: Caller, show: Show, *, admitted: Admitted | None = None, page: bool = False) -> Decision:
+        """`admitted` None: the request is relayed."""
         held = caller.held
         assert held.touch is not None
+
+        def relayed(ticket: Ticket, cookie: bytes | None) -> Decision:
+            return Relay(caller.entrance.target(ticket.backend), cookie=cookie) if cookie else caller.goes_on()
+
+        back = admitted or relayed
         if not self._line.up:
-            return self._without_store(caller, show, go)
+            return self._without_store(caller, show, back)
         touch = held.touch
         wish = Return(touch.visitor, touch.backend, touch.admitted_ms, touch.keep_until_ms, held.saves >= SAVES, page)
 
         def start(resume: Resume) -> None:
-            self._line.come_back(held.pool, wish, lambda answer: resume(self._judge(caller, answer, show, go)))
+            self._line.come_back(held.pool, wish, lambda answer: resume(self._judge(caller, answer, show, back)))
 
         return Later(start)
 
-    def _judge(self, caller: Caller, answer: Returned | StoreError, show: Show, go: Go) -> Decision:
+    def _judge(self, caller: Caller, answer: Returned | StoreError, show: Show, back: Admitted) -> Decision:
         """Take the store's word."""
         if isinstance(answer, StoreError):
-            return self._without_store(caller, show, go)
+            return self._without_store(caller, show, back)
         held, over = caller.held, caller.entrance.is_closed(caller.held.ticket.exam, answer.now_ms)
         match answer.outcome:
             case Outcome.WAITS:
                 return show(_view(caller, answer))
             case Outcome.BACK:
-                return self._back(caller, answer.backend, go)
+                return self._back(caller, answer.backend, back)
             case Outcome.LAPSED:
                 return caller.otherwise(None if over else held.ticket.returning())
             case Outcome.RELEASED:
@@ -117,29 +127,22 @@ class Comeback:
             case _:
                 assert_never(answer.outcome)
 
-    def _back(self, caller: Caller, backend: str, go: Go) -> Decision:
+    def _back(self, caller: Caller, backend: str, back: Admitted) -> Decision:
         """Somebody is back, perhaps on another backend: then the pass says so from now on."""
-        held, entrance, ticket = caller.held, caller.entrance, caller.held.ticket
-        assert held.relay is not None
+        held, ticket = caller.held, caller.held.ticket
         if backend == ticket.backend:
             held.back_since_ms = caller.bar.since_ms
-            self._line.touch(held)
-            return go(held.relay, ticket)
+            return back(ticket, None)
         moved = ticket.admitted(backend, ticket.admitted_ms)
-        cookie = entrance.cookie(moved, secure=caller.request.scheme == b"https")
-        return go(Relay(entrance.target(backend), cookie=cookie), moved)
+        return back(moved, caller.entrance.cookie(moved, secure=caller.request.scheme == b"https"))
 
-    def _without_store(self, caller: Caller, show: Show, go: Go) -> Decision:
+    def _without_store(self, caller: Caller, show: Show, back: Admitted) -> Decision:
         held = caller.held
         assert held.relay is not None
         if self._alone.get(held.relay.target) == caller.second:
             return show(_view(caller, None))
         self._alone[held.relay.target] = caller.second
-        return self._back(caller, held.ticket.backend, go)
-
-
-SAVES = 2
-"""Requests that save something until a student counts as in an attempt: the first is the log-in."""
+        return self._back(caller, held.ticket.backend, back)
 
 
 def _view(caller: Caller, answer: Returned | None) -> View:

@@ -167,7 +167,7 @@ class Gate:
     def _with_pass(self, request: Request, held: Credential, exam: str | None) -> Decision:
         assert held.touch is not None
         assert held.relay is not None
-        if self._bars and (bar := self._bars.get(held.relay.target)) and held.back_since_ms != bar.since_ms:
+        if self._bars and (bar := self._bar(held)) is not None:
             return self._comeback.decide(self._at_bar(request, held, bar, exam))
         tick = self._tick
         if request.method != b"GET" and held.saves < SAVES:
@@ -199,20 +199,25 @@ class Gate:
         if held.saves == SAVES:
             held.touch, held.touched_tick = replace(held.touch, saved=True), NEVER
 
-    def _at_bar(self, request: Request, held: Credential, bar: Course, exam: str | None) -> Caller:
-        def otherwise(ticket: Ticket | None) -> Decision:
+    def _bar(self, held: Credential) -> Course | None:
+        """Why a pass is barred from its backend; None where it is not, or its holder is back already."""
+        assert held.relay is not None
+        bar = self._bars.get(held.relay.target)
+        return None if bar is None or held.back_since_ms == bar.since_ms else bar
+
+    def _at_bar(
+        self, request: Request, held: Credential, bar: Course, exam: str | None, otherwise: Otherwise | None = None
+    ) -> Caller:
+        def stands_in_line(ticket: Ticket | None) -> Decision:
             return self._without_pass(request, Jar(), held.pool, ticket, exam)
 
-        return Caller(request, held, self._entrances[held.pool], bar, otherwise, self._tick)
+        goes_on = partial(self._with_pass, request, held, exam)
+        return Caller(request, held, self._entrances[held.pool], bar, goes_on, otherwise or stands_in_line, self._tick)
 
     def status_at_bar(self, request: Request, held: Credential, otherwise: Otherwise) -> Decision | None:
         """The answer to a status poll of somebody whose backend is barred; None where it is not."""
-        assert held.relay is not None
-        bar = self._bars.get(held.relay.target)
-        if bar is None or held.back_since_ms == bar.since_ms:
-            return None
-        caller = Caller(request, held, self._entrances[held.pool], bar, otherwise, self._tick)
-        return self._comeback.status(caller)
+        bar = self._bar(held)
+        return None if bar is None else self._comeback.status(self._at_bar(request, held, bar, None, otherwise))
 
     def _verify(
         self,

@@ -9,41 +9,14 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping
 from statistics import fmean
-from typing import Protocol
 
 from waitroom.admission.traffic import BOUNDS_MS, BUCKETS, Traffic, beside, in_a_row, read, write
 from waitroom.metrics.catalogue import CONNECT_KINDS
+from waitroom.proxy.guard import Level
+from waitroom.proxy.limiters import UNLIMITED
 
 SECONDS_KEPT = 30
 """How far back the conductor can look."""
-
-
-class Level(Protocol):
-    """How full a backend is in this worker."""
-
-    @property
-    def inflight(self) -> int:
-        """Requests at the backend."""
-
-    @property
-    def limit(self) -> int:
-        """Most that this worker sends at a time."""
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for a place."""
-
-    @property
-    def saturated(self) -> bool:
-        """Whether it was at its limit within the last second."""
-
-    @property
-    def taken_s(self) -> float:
-        """Time that requests of known kinds took, of all time so far."""
-
-    @property
-    def alone_s(self) -> float:
-        """The same if each had been the only one."""
 
 
 class Tally:
@@ -96,10 +69,6 @@ class Tally:
         added = max(0, taken_ms - self._taken_ms), max(0, alone_ms - self._alone_ms)
         self._taken_ms, self._alone_ms = taken_ms, alone_ms
         return added
-
-
-UNLIMITED = 1_000_000_000
-"""A limit beyond this is none."""
 
 
 class Reports:
