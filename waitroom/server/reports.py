@@ -5,12 +5,11 @@ those of all workers that live, so that whichever of them is the conductor next 
 """
 
 import secrets
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 
-from waitroom.admission.traffic import BOUNDS_MS, BUCKETS, Traffic, beside, in_a_row, read, write
+from waitroom.admission.traffic import BUCKETS, Traffic, beside, bucket_of, in_a_row, read, write
 from waitroom.metrics.catalogue import CONNECT_KINDS
 from waitroom.proxy.guard import Level
 from waitroom.proxy.limiters import UNLIMITED
@@ -35,7 +34,7 @@ class Tally:
         if status >= 500:
             self.errors += 1
         else:
-            self.durations[bisect_left(BOUNDS_MS, seconds * 1000)] += 1
+            self.durations[bucket_of(seconds * 1000)] += 1
 
     def failed(self, kind: str) -> None:
         """The backend failed a request, whose end is told as well."""
