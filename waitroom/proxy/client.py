@@ -150,7 +150,7 @@ class ClientConnection(asyncio.Protocol):
         """Turn to the next request, or close if there will be none."""
         if self._buffer or self._holds:
             self._advance()
-        if self._eof and self._exchange is None and not self._leaving and not self._advancing:
+        if self._eof and self._exchange is None and not (self._leaving or self._advancing):
             self._depart(linger=False)
 
     def _advance(self) -> None:
@@ -211,9 +211,8 @@ class ClientConnection(asyncio.Protocol):
         if minor == b"0" or method == b"CONNECT" or not target.startswith(b"/"):
             target = aim(method, target, block)
             opening = b"%b %b HTTP/1.1\r\n" % (method, target)
-        spoken = block.spoken_by(self._origin)
-        exchange = Exchange(self._home, self, method, target, opening, block=block, spoken=spoken, http11=minor == b"1")
-        self._exchange = exchange
+        spoken, http11 = block.spoken_by(self._origin), minor == b"1"
+        self._exchange = exchange = Exchange(self._home, self, method, target, opening, block, spoken, http11=http11)
         if block.length or block.chunked:
             self._expect_body(block)
         exchange.perform(self._home.handler.decide(exchange))
@@ -286,8 +285,8 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Bytes for the client, unless it has just gone (uvloop raises then; `connection_lost` follows)."""
-        if self._home.outbox is not None:
-            self._home.outbox.append((self._transport, data))
+        if (outbox := self._home.outbox) is not None:
+            outbox.append((self._transport, data))
         elif not self._transport.is_closing():
             self._transport.write(data)
 
@@ -319,7 +318,8 @@ class ClientConnection(asyncio.Protocol):
             self._depart(linger=self._body is not None or bool(self._buffer))
             return
         self._since_s = self._home.ticker.now_s
-        self._go_on()
+        if self._buffer or self._holds or self._eof:
+            self._go_on()
 
     def cut(self) -> None:
         """End the connection so that the client cannot take it for the answer's end."""
