@@ -35,11 +35,13 @@ log = structlog.get_logger(__name__)
 @click.option("--data-dir", metavar="DIR", help="Folder of the embedded store and the secrets.  [default: ./var]")
 @click.option("--store", metavar="URL", help="A Redis or Valkey of yours instead of the embedded one.")
 @click.option("--workers", metavar="N", help="Worker processes.  [default: one a core]")
-def serve(file: Path | None, **flags: str | int | None) -> None:
+@click.option("--watch/--no-watch", default=True, help="Take FILE again when it or a file that it names changes.",
+              show_default=True)  # fmt: skip
+def serve(file: Path | None, *, watch: bool, **flags: str | int | None) -> None:
     """Run the waiting room, with the settings of FILE; flags win over the file.
 
     \b
-    SIGHUP    take FILE again: whole or not at all
+    SIGHUP    take FILE again: whole or not at all; each changed key is logged
     SIGTERM   finish what is in flight, then end; twice: end at once
     """
     human = sys.stderr.isatty()
@@ -55,7 +57,7 @@ def serve(file: Path | None, **flags: str | int | None) -> None:
     try:
         settings, secrets = _taken(found)
         configure(LogStyle("supervisor", settings.logging.level, human), clock.now_ms)
-        plan = Plan(lambda: _taken(look()), version("waitroom"), human, _greet if human else _silent)
+        plan = Plan(lambda: _taken(look()), version("waitroom"), human, _greet if human else _silent, file, watch)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(Supervisor(plan, settings, secrets).run())
     except WaitroomError as error:
