@@ -1,14 +1,12 @@
 """Files that run out, do not fit or lie open: real certificates, judged as a listener would use them."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.support import certificates
 from waitroom.server.keyfiles import Certificate, file_findings
 from waitroom.settings.load import from_mapping
 from waitroom.settings.model import Settings
@@ -16,31 +14,11 @@ from waitroom.settings.problems import Finding
 
 NOW = datetime(2026, 5, 1, 8, 30, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1_000)
-DAY = timedelta(days=1)
 
 
-def certify(
-    folder: Path, name: str = "site", *, days: int = 90, since: int = -1, host: str = "exam.uni.example"
-) -> None:
-    """`name.crt` and its `name.key` (mode 0600), valid so many days from and until now."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW + since * DAY)
-        .not_valid_after(NOW + days * DAY)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    (folder / f"{name}.key").chmod(0o600)
+def certify(folder: Path, name: str = "site", **how: Any) -> None:
+    """One that is valid around `NOW`."""
+    certificates.certify(folder, name, now=NOW, **how)
 
 
 def settings(folder: Path, cert: str = "site.crt", key: str = "site.key", **more: object) -> Settings:

@@ -12,6 +12,7 @@ import click
 COMMANDS = {
     "serve": "Run the waiting room in front of a web server.",
     "check": "List every problem of a settings file.",
+    "doctor": "Look at machine, store and backends before an exam does.",
     "config": "Show settings as they are in force, or what differs between two files.",
     "hold": "Let nobody enter a pool, or take a backend out for a while.",
     "open": "End a hold.",

@@ -105,6 +105,7 @@ class Origin:
     @staticmethod
     def _place(document: Document, path: Path, *, at_key: bool) -> tuple[Place, Path]:
         """Place of the path, or of the nearest mapping around it; and the path without what is not in the file."""
+        path = _as_written(document, path)
         if path in document.values:
             return (document.keys.get(path) if at_key else None) or document.values[path], path
         around = path
@@ -112,6 +113,14 @@ class Origin:
             around = around[:-1]
         shown = path if at_key else around
         return document.keys.get(around) or document.values[around], shown
+
+
+def _as_written(document: Document, path: Path) -> Path:
+    """The path without the index of a list's only entry where the file has that entry alone."""
+    for at, step in enumerate(path):
+        if step == 0 and path[:at] in document.values and path[: at + 1] not in document.values:
+            return path[:at] + path[at + 1 :]
+    return path
 
 
 def key_text(path: Path) -> str:
