@@ -5,11 +5,13 @@ import re
 import pytest
 
 from tests.store.driver import T0_MS, Line, Server, rules
+from tests.store.operating import audit, dismiss, override, visitors, where
 from tests.support.aio import run
 from waitroom.admission.line import Presence
 from waitroom.errors import LibraryError
 from waitroom.store import codec, library
 from waitroom.store.keys import ADDED, FIXED, LAST, call
+from waitroom.store.operators import Known
 from waitroom.store.wire import Address, Wire
 
 HEADER = re.compile(
@@ -134,6 +136,18 @@ def live(line: Line) -> None:
     line.now_ms -= 300_000
     line.sweep()
     line.waits()
+    override(line, {"sessions:b1": "3", "ceiling": "1000"}, for_ms=1)
+    line.now_ms += 1
+    line.sweep()
+    for known in Known:
+        visitors(line, known)
+    for visitor in ("v1", "v4", "x1"):
+        where(line, visitor)
+        dismiss(line, visitor)
+    audit(line)
+    line.call("wr_tell", ("{}",), {}, line.backends)
+    line.report("w", "{}")
+    line.call("wr_traffic", (), {}, line.backends)
     line.snapshot()
 
 

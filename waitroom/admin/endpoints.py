@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from waitroom.admin.access import Access, Caller, Scope
 from waitroom.admin.refusals import RefusedError, away
@@ -128,5 +129,13 @@ def complaint(error: ValidationError, model: type[BaseModel]) -> str:
     found = []
     for each in error.errors(include_input=False, include_url=False, include_context=False):
         where = ".".join(str(part) for part in each["loc"] if part != "str")
-        found.append(f"{where[:MAX_WHERE] or 'body'}: {each['msg']}")
+        found.append(f"{where[:MAX_WHERE] or 'body'}: {_said(each, model)}")
     return f"{'; '.join(dict.fromkeys(found))}. Allowed: {', '.join(model.model_fields)}."
+
+
+def _said(each: ErrorDetails, model: type[BaseModel]) -> str:
+    """What is wrong; a pattern is for programs, so people are told what it is for."""
+    known = model.model_fields.get(str(each["loc"][0])) if each["loc"] else None
+    if each["type"] != "string_pattern_mismatch" or known is None:
+        return each["msg"]
+    return "it cannot be this; " + (known.description or "see the OpenAPI document").rstrip(".")

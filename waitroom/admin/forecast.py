@@ -94,8 +94,8 @@ def _time(at_ms: int) -> str:
 def _crowded(at: Snapshot, after: Snapshot) -> list[str]:
     """Backends that would have more sessions than newcomers are counted against."""
     return [
-        f"{name} has {at.sessions.get(name, 0)} sessions: nobody is thrown out, and nobody new goes there until"
-        f" {at.sessions.get(name, 0) - limit + 1} have left."
+        f"{name} has {at.sessions.get(name, 0)} sessions: nobody is thrown out, and nobody new goes there before"
+        f" {at.sessions.get(name, 0) - limit + 1} of them have ended."
         for name, limit in after.limits.items()
         if 0 < limit <= at.sessions.get(name, 0) and limit < at.limits.get(name, 0)
     ]

@@ -6,11 +6,13 @@ in force on all workers and machines with the next call to the store, at most 2 
 present sessions throws nobody out. Each change says what undoes it.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Protocol, Self
 
 import structlog
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from waitroom.admin.commands import undo_limits
 from waitroom.admin.endpoints import Call, Endpoint
@@ -22,7 +24,7 @@ from waitroom.admin.sight import Sight
 from waitroom.admission.audit import CEILING, HELD, SESSIONS, STAFF, key_of, spelt, write_entry
 from waitroom.admission.line import Overridden
 from waitroom.admission.overrides import Filed, too_fast, too_many_sessions, undone
-from waitroom.settings.units import parse_rate, write_rate
+from waitroom.settings.units import BadValueError, parse_rate, write_rate
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +33,20 @@ MOST_SESSIONS = 1_000_000
 
 RATE = r"^(?:(?:[1-9]\d{0,4}|\d{1,5}\.\d{0,2}[1-9])/s|(?:[1-9]\d{0,4}|\d{1,5}\.[1-9])/min|(?:[4-9]|[1-9]\d{1,4})/h)$"
 """As in the file, between 0.001/s and what the file may say at most."""
+
+
+def _readable(rate: str) -> str:
+    """What is no rate at all is told in the words of the settings file."""
+    try:
+        parse_rate(rate)
+        if not re.fullmatch(RATE, rate, re.ASCII):
+            raise BadValueError(f"{rate} is out of range", "0.001/s to 99999/s")
+    except BadValueError as error:
+        raise PydanticCustomError("rate", "{wrong}", {"wrong": f"{error.wrong}; {error.allowed}"}) from error
+    return rate
+
+
+Rate = Annotated[str, AfterValidator(_readable), Field(pattern=RATE, examples=["10/s", "90/min"])]
 
 _ONE_AT_LEAST: dict[str, Any] = {
     "anyOf": [{"required": ["rate"]}, {"required": ["max_sessions"]}],
@@ -43,9 +59,7 @@ class LimitsAsked(Asked):
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_ONE_AT_LEAST)
 
-    rate: Annotated[str, Field(pattern=RATE, examples=["10/s", "90/min"])] | None = Field(
-        default=None, description="Most admissions over time, of the pool."
-    )
+    rate: Rate | None = Field(default=None, description="Most admissions over time, of the pool.")
     max_sessions: Annotated[int, Field(ge=1, le=MOST_SESSIONS)] | None = Field(
         default=None, description="Most sessions, of each backend or of the one that is named."
     )
@@ -65,7 +79,7 @@ class LimitsAsked(Asked):
 class PreviewAsked(Asked):
     """What might be set."""
 
-    rate: Annotated[str, Field(pattern=RATE, examples=["10/s"])] | None = None
+    rate: Rate | None = None
     max_sessions: Annotated[int, Field(ge=1, le=MOST_SESSIONS)] | None = None
     backend: Name | None = None
     hold: bool | None = Field(default=None, description="Of the pool, or of the backend that is named.")

@@ -12,11 +12,14 @@ import click
 COMMANDS = {
     "serve": "Run the waiting room in front of a web server.",
     "check": "List every problem of a settings file.",
+    "limit": "More or fewer at a time, faster or slower, while it runs.",
     "hold": "Let nobody enter a pool, or take a backend out for a while.",
     "open": "End a hold.",
     "announce": "Say something on the pages of everyone who waits.",
+    "release": "End a student's session, or give up their place.",
+    "audit": "Show who changed what, when and why.",
     "waits": "Write how long everyone waited for an exam, as CSV.",
-    "ticket": "Move a student to another lane, check the record of a wait or a draw.",
+    "ticket": "Look a student up by their code, move them, check the record of a wait or a draw.",
     "demo": "Show what it does: a server that collapses, the waiting room, a crowd.",
 }
 """Name and one line of help. The command `x` is the function `x` in `waitroom/cli/x.py`, but for `ELSEWHERE`."""

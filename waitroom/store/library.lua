@@ -172,12 +172,13 @@ local function pool_of(keys, args)
 end
 
 -- What staff set for a time that is over: fields whose notes say so. They count no more, and the next sweep drops them.
-local function over_by(fields, now)
+-- A hold of a backend ends with that sweep, which gives its sessions the time again that nobody could use.
+local function over_by(fields, now, sweeps)
   local over
   for at = 1, #fields, 2 do
     local field = string.match(fields[at], '^note:(.*)$')
     local until_ms = field and tonumber(string.match(fields[at + 1], '^%d+ (%d+)'))
-    if until_ms and until_ms > 0 and until_ms <= now then
+    if until_ms and until_ms > 0 and until_ms <= now and (sweeps or string.sub(field, 1, 6) ~= 'staff:') then
       over = over or {}
       over[field], over[fields[at]] = true, true
     end
@@ -1408,11 +1409,9 @@ local function audit(pool, entry, until_ms, changes)
   redis.call('LTRIM', pool.audit, -AUDIT_MAX, -1)
 end
 
-do
 -- What was earned so far was earned at the rate of before. Returns which backends are down.
 local function begin_live(pool)
   local down = {}
-  read_state(pool)
   fill_bucket(pool)
   for _, backend in ipairs(pool.backends) do
     fill_ramp(pool, backend)
@@ -1438,9 +1437,9 @@ local function end_live(pool, down)
   for _, backend in ipairs(pool.backends) do
     if down[backend.name] and not backend.down then prolong(pool, backend) end
   end
-  save(pool)
 end
 
+do
 --[[ wr_live: sets what lies over the rules while it runs: phases of backends, the adaptive rate, what staff want.
 KEYS   the pool's
 ARGV   the pool's, then of each field: name, value (empty: no more of it)
@@ -1449,9 +1448,11 @@ local function wr_live(keys, args)
   local pool, reply = pool_of(keys, args), {}
   if not load_rules(pool) then return {1} end
   reply[1], reply[2] = 0, pool.now
+  read_state(pool)
   local down = begin_live(pool)
   for at = pool.first, #args, 2 do reply[#reply + 1] = set_live(pool, args[at], args[at + 1]) end
   end_live(pool, down)
+  save(pool)
   return reply
 end
 redis.register_function('wr_live', wr_live)
@@ -1467,6 +1468,7 @@ local function wr_override(keys, args)
   reply[1], reply[2] = 0, pool.now
   local for_ms, entry = tonumber(args[pool.first]), args[pool.first + 1]
   local until_ms = for_ms > 0 and pool.now + for_ms or 0
+  read_state(pool)
   local note, down = string.format('%.0f %.0f %s', pool.now, until_ms, entry), begin_live(pool)
   pool.first = pool.first + 2
   for at = pool.first, #args, 2 do
@@ -1477,6 +1479,7 @@ local function wr_override(keys, args)
     end
   end
   end_live(pool, down)
+  save(pool)
   if #changes > 0 then audit(pool, entry, until_ms, changes) end
   return reply
 end
@@ -1753,15 +1756,18 @@ end
 
 -- What staff set for a time that is over goes, and the audit tells. A note whose field is gone just goes.
 local function forget_overrides(pool)
-  if not pool.over then return end
+  local over = over_by(pool.set, pool.now, true)
+  if not over then return end
   local value, gone = {}, {}
   for at = 1, #pool.set, 2 do value[pool.set[at]] = pool.set[at + 1] end
-  for field in pairs(pool.over) do
+  for field in pairs(over) do
     gone[#gone + 1] = field
     local entry = string.match(value['note:' .. field] or '', '^%d+ %d+ (.*)$')
     if entry and value[field] then audit(pool, entry, -1, {field, value[field], ''}) end
   end
+  local down = begin_live(pool)
   redis.call('HDEL', pool.live, unpack(gone))
+  end_live(pool, down)
 end
 
 local function forget_seeds(pool)
@@ -1848,6 +1854,7 @@ local function wr_sweep(keys, args)
   local backends, exams = unnamed(pool)
   if #backends + #exams > 0 then return {2, backends, exams} end
   read_state(pool)
+  forget_overrides(pool)
   settle_openings(pool)
   if redis.call('HGET', pool.state, 'pull') == '1' then pull_in_all(pool) end
   expire_sessions(pool, EXPIRED_IN_SWEEP)
@@ -1862,7 +1869,6 @@ local function wr_sweep(keys, args)
   forget_waits(pool)
   forget_names(pool)
   forget_seeds(pool)
-  forget_overrides(pool)
   local _, over = notices_of(pool)
   if #over > 0 then redis.call('HDEL', pool.notices, unpack(over)) end
   drop_retired(pool)
