@@ -35,7 +35,13 @@ _PLAIN = re.compile(PLAIN)
 class AnnouncementAsked(Asked):
     """What a PUT says."""
 
-    text: Said | Annotated[dict[Language, Said], Field(min_length=1, max_length=MAX_LANGUAGES)]
+    text: (
+        Said
+        | Annotated[
+            dict[Language, Said],
+            Field(min_length=1, max_length=MAX_LANGUAGES, json_schema_extra={"additionalProperties": False}),
+        ]
+    )
     exam: ExamName = ""
     for_s: ForSeconds = 0
     why: Why = ""

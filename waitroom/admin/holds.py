@@ -7,9 +7,10 @@ log: who, what, why.
 """
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import structlog
+from pydantic import AfterValidator, Field
 
 from waitroom.admin.commands import undo
 from waitroom.admin.endpoints import Call, Endpoint
@@ -21,11 +22,17 @@ from waitroom.admission.line import Overridden
 log = structlog.get_logger(__name__)
 
 
+def _of_backends(drain: bool) -> bool:
+    if drain:
+        raise ValueError("for a backend: name one")
+    return drain
+
+
 class HoldAsked(Asked):
     """What a PUT says of a pool."""
 
     why: Why = ""
-    drain: Literal[False] = False
+    drain: Annotated[bool, AfterValidator(_of_backends), Field(json_schema_extra={"const": False})] = False
     for_s: ForSeconds = 0
 
 

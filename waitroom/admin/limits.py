@@ -19,7 +19,7 @@ from waitroom.admin.endpoints import Call, Endpoint
 from waitroom.admin.forecast import Preview, preview
 from waitroom.admin.overview import filed
 from waitroom.admin.refusals import RefusedError
-from waitroom.admin.shapes import Asked, ChangeShown, ForSeconds, Name, Query, Shown, Why
+from waitroom.admin.shapes import WHOLE, Asked, ChangeShown, ForSeconds, Name, Query, Shown, Why
 from waitroom.admin.sight import Sight
 from waitroom.admission.audit import CEILING, HELD, SESSIONS, STAFF, key_of, spelt, write_entry
 from waitroom.admission.line import Overridden
@@ -39,14 +39,18 @@ def _readable(rate: str) -> str:
     """What is no rate at all is told in the words of the settings file."""
     try:
         parse_rate(rate)
-        if not re.fullmatch(RATE, rate, re.ASCII):
-            raise BadValueError(f"{rate} is out of range", "0.001/s to 99999/s")
     except BadValueError as error:
         raise PydanticCustomError("rate", "{wrong}", {"wrong": f"{error.wrong}; {error.allowed}"}) from error
+    if not re.fullmatch(RATE, rate, re.ASCII):
+        raise PydanticCustomError("rate", "out of range; 0.001/s to 99999/s")
     return rate
 
 
-Rate = Annotated[str, AfterValidator(_readable), Field(pattern=RATE, examples=["10/s", "90/min"])]
+Rate = Annotated[
+    str, AfterValidator(_readable), Field(json_schema_extra={"pattern": RATE}, examples=["10/s", "90/min"])
+]
+
+Sessions = Annotated[int, Field(ge=1, le=MOST_SESSIONS), WHOLE]
 
 _ONE_AT_LEAST: dict[str, Any] = {
     "anyOf": [{"required": ["rate"]}, {"required": ["max_sessions"]}],
@@ -60,7 +64,7 @@ class LimitsAsked(Asked):
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_ONE_AT_LEAST)
 
     rate: Rate | None = Field(default=None, description="Most admissions over time, of the pool.")
-    max_sessions: Annotated[int, Field(ge=1, le=MOST_SESSIONS)] | None = Field(
+    max_sessions: Sessions | None = Field(
         default=None, description="Most sessions, of each backend or of the one that is named."
     )
     backend: Name | None = Field(default=None, description="The backend that max_sessions is for.")
@@ -80,7 +84,7 @@ class PreviewAsked(Asked):
     """What might be set."""
 
     rate: Rate | None = None
-    max_sessions: Annotated[int, Field(ge=1, le=MOST_SESSIONS)] | None = None
+    max_sessions: Sessions | None = None
     backend: Name | None = None
     hold: bool | None = Field(default=None, description="Of the pool, or of the backend that is named.")
 

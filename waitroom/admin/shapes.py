@@ -6,7 +6,7 @@ name of a visitor, a secret or a backend's URL is in none of them. What is asked
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from waitroom.settings.spelling import EXAM_NAME, NAME
 
@@ -22,8 +22,18 @@ Why = Annotated[
         max_length=MAX_WHY, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", description="Stands in the audit: one line of text."
     ),
 ]
+
+
+def _whole(value: object) -> object:
+    """JSON Schema counts 5.0 as an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
 ForSeconds = Annotated[
-    int, Field(ge=0, le=MAX_FOR_S, description="For how long, by the store's clock. 0: until it is undone.")
+    int,
+    Field(ge=0, le=MAX_FOR_S, description="For how long, by the store's clock. 0: until it is undone."),
+    WHOLE,
 ]
 
 
