@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from waitroom.admission.draw import Lot, in_force
 from waitroom.admission.estimate import Eta, Regime, Unknown, regime
+from waitroom.admission.hours import ends_ms
 from waitroom.admission.identity import Known
 from waitroom.admission.line import Lane, Notice, Snapshot, State, Touch, Whereabouts
 from waitroom.admission.receipts import Notary, Receipt, Wait
@@ -24,10 +25,6 @@ TICKET_MAX_AGE_S = 24 * 3_600
 
 ADMITTED_POLL_MS = 2_000
 """When a page that was told of its admission and is still there asks again."""
-
-
-ENDS = 16
-"""Ends of exams that are looked ahead to."""
 
 NEWS_MS = 4_000
 """How often an open page asks for news: what staff say is on it within 5 s."""
@@ -225,11 +222,7 @@ class Entrance:
 
     def ends_ms(self, now_ms: int) -> tuple[int, ...]:
         """When slots that are held for exams come free at the latest: who hands in late may look at it a while."""
-        if self.pool.session.hold_until_exam_ends is False:
-            return ()
-        idle_ms = self.pool.session.idle_timeout_ms
-        ends = {exam.closes_ms + idle_ms for exam in self.exams.values() if exam.closes_ms is not None}
-        return tuple(sorted(end for end in ends if end > now_ms)[:ENDS])
+        return ends_ms(self.pool.session, (exam.closes_ms for exam in self.exams.values()), now_ms)
 
     def quietest(self) -> str:
         """The open backend with the largest free share, as far as this worker knows."""

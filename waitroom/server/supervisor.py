@@ -23,16 +23,20 @@ from waitroom.server.changes import LOOK_S, Changes, files_of
 from waitroom.server.crew import Crew
 from waitroom.server.duty import Grace, worker_count
 from waitroom.server.files import raise_file_limit, too_few_files
-from waitroom.server.home import Home, LineReader, home_of
+from waitroom.server.home import Home, home_of, pool_keys
 from waitroom.server.notify import notify
 from waitroom.server.orders import Orders, labels_of
 from waitroom.server.reload import commit, log_changes, prepare, refuse_restarts
 from waitroom.server.sockets import Doors, open_door, open_doors
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Secrets
+from waitroom.store.operators import OperatorStore
 from waitroom.tasks import spawn, stop
 
 log = structlog.get_logger(__name__)
+
+FIRST_ANSWER_S = 1.0
+"""What the start of the admin listener gives the store; after that its client goes on trying by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Supervisor:
         self._totals = Totals(self._layout)
         self._crew: Crew | None = None
         self._home: Home | None = None
-        self._reader: LineReader | None = None
+        self._reader: OperatorStore | None = None
         self._applied_ms = self._taken_ms = clock.now_ms()
         self._reload_success = True
         self._changes = Changes(files_of(settings, plan.file))
@@ -88,9 +92,9 @@ class Supervisor:
             self._home = home = home_of(self.settings)
             undo.push_async_callback(home.stop)
             await home.start()
-            self._reader = reader = LineReader(home.url, self.settings)
-            undo.push_async_callback(reader.stop)
-            await reader.start()
+            self._reader = reader = OperatorStore(home.url, pool_keys(self.settings))
+            undo.push_async_callback(reader.close)
+            await reader.start(FIRST_ANSWER_S)
             admin = AdminListener(self, reader)
             undo.push_async_callback(admin.stop)
             await admin.start(admin_door)
@@ -193,7 +197,7 @@ class Supervisor:
         log_changes((self.settings, self.secrets), (settings, secrets))
         self.settings, self.secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
         self._configure_logs()
-        self._reader.follow(settings)
+        self._reader.set_pools(pool_keys(settings))
         await commit(members, generation)
         self._crew.replace_outdated(generation)
 
