@@ -41,7 +41,7 @@ SECTIONS = {
 """Headings of the help; what stands in none comes under the last, "More"."""
 
 EXAMPLES = """\
-waitroom demo --students 200                           # what it does, in two minutes
+waitroom demo --students 200          # what it does, in two minutes
 waitroom serve --backend http://10.0.0.11 --max-sessions 400
 waitroom check waitroom.yaml && waitroom doctor waitroom.yaml
 waitroom status --watch
