@@ -6,6 +6,9 @@ VENV ?= .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 ARGS ?=
+# Most tests wait for something most of the time, so a few files run beside each other; those that measure run alone.
+JOBS ?= 3
+ALONE := tests/streams tests/bench tests/server/test_amplification.py
 export PYTHON
 export PATH := $(abspath $(BIN)):$(PATH)
 
@@ -26,7 +29,12 @@ demo: $(STAMP) ## a sample exam server, the waiting room, a crowd: make demo ARG
 
 test: $(STAMP) ## all tests: make test ARGS="tests/store -x"
 	@bash .ci/system chromium nginx haproxy caddy varnishtest slowhttptest
+ifeq ($(ARGS),)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
+else
 	$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: $(STAMP) lint types floors test ## what CI runs: lint, types, import floors, tests
 

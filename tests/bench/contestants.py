@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.served import Served, binary
-from tests.support.product import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CERTIFICATE, KEY = (ROOT / "tests" / "journey" / "tls" / name for name in ("cert.pem", "key.pem"))

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.bench.procs import family
-from tests.support.product import free_port
+from tests.support.ports import free_port
 
 START_S = 30.0
 LOOK_S = 0.05

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.product import free_port
+from tests.support.ports import free_port
 
 BAD = "pools: {main: {backends: {main-1: {url: 'ftp://x', max_sesions: 5}}}}\nqueue_status: 200\n"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"}

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance.open_proxy import open_proxy, output_of
 from tests.support.aio import run
-from tests.support.product import free_port
+from tests.support.ports import free_port
 from waitroom.settings.addresses import BackendUrl
 
 HERE = Path(__file__).parent

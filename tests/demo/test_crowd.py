@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from tests.support.aio import run
-from tests.support.product import free_port
+from tests.support.ports import free_port
 from waitroom.demo.browser import NOTHING, TROUBLE, WAITING, Ask, Browser
 from waitroom.demo.crowd import Crowd, Outcome, State, Tally, Temper
 from waitroom.demo.exam_server import ExamServer

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support.aio import run
-from tests.support.product import _children, free_port, until  # what /proc says of any process
+from tests.support.ports import free_port
+from tests.support.product import _children, until  # what /proc says of any process
 from waitroom.demo.stage import Places, StageError, settings_text
 from waitroom.settings.load import load
 

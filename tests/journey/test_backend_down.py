@@ -4,7 +4,8 @@ from pathlib import Path
 
 from tests.support.aio import run
 from tests.support.backend import counting_backend
-from tests.support.product import free_port, serving, until
+from tests.support.ports import free_port
+from tests.support.product import serving, until
 from tests.support.student import PAGE, SCRIPT, Student
 
 

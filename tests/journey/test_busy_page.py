@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from tests.support.backend import counting_backend
-from tests.support.product import serving
+from tests.support.product import serving, until
 from tests.support.student import SCRIPT, Student
 from tests.web.browser import CHROMIUM, FLAGS, need_chromium
 
@@ -47,6 +47,11 @@ def test_a_busy_server_costs_nobody_an_answer(tmp_path: Path) -> None:
                 await writer.evaluate("html => { document.body.innerHTML = html; }", FORM)
                 assert (await somebody.page()).status == 200
                 slow = asyncio.gather(somebody.ask("GET", "/slow", SCRIPT))
+
+                async def is_busy() -> bool:
+                    return "/slow" in backend.paths
+
+                await until(is_busy, what="the request that takes all the room")
                 await reader.goto(product.public + "/page?x=%7E")
                 await writer.get_by_role("button", name="Next").click()
                 for page in (reader, writer):

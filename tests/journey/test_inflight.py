@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.aio import run
 from tests.support.backend import CountingBackend, counting_backend
-from tests.support.product import Product, free_port, serving, until
+from tests.support.ports import free_port
+from tests.support.product import Product, serving, until
 from tests.support.student import PAGE, SCRIPT, Answer, Student
 from waitroom.demo.exam_server import ExamServer
 from waitroom.demo.model import Capacity, Machine, Verdict, Work

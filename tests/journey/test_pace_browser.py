@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 from playwright.async_api import BrowserContext, Error, Page, async_playwright, expect
 
-from tests.support.product import Product, free_port, serving
+from tests.support.ports import free_port
+from tests.support.product import Product, serving
 from tests.support.student import PAGE, Student
 from tests.web.browser import CHROMIUM, FLAGS, need_chromium
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.support.aio import run
 from tests.support.backend import CountingBackend, counting_backend
-from tests.support.product import Product, free_port, look_again, serving, until
+from tests.support.ports import free_port
+from tests.support.product import Product, look_again, serving, until
 from tests.support.student import PAGE, SCRIPT, Student
 from waitroom.admission.recovery import GROWTH
 

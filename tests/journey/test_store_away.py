@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.aio import run
 from tests.support.backend import counting_backend
-from tests.support.product import free_port, serving
+from tests.support.ports import free_port
+from tests.support.product import serving
 from tests.support.student import SCRIPT, Student
 
 AWAY = """

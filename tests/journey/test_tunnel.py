@@ -10,7 +10,8 @@ import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError, web
 
 from tests.support.aio import run
-from tests.support.product import free_port, serving, until
+from tests.support.ports import free_port
+from tests.support.product import serving, until
 from tests.support.student import Student
 
 CONFIG = """

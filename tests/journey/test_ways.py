@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.aio import run
-from tests.support.product import Product, free_port, serving
+from tests.support.ports import free_port
+from tests.support.product import Product, serving
 from tests.support.student import Student
 
 TLS = Path(__file__).parent / "tls"

@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from tests.support.aio import run
-from tests.support.product import free_port, look_again
+from tests.support.ports import free_port
+from tests.support.product import look_again
 from waitroom.errors import BackendError
 from waitroom.proxy.dialler import Dialler
 from waitroom.proxy.ticker import Ticker

@@ -14,7 +14,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.product import free_port, until
+from tests.support.ports import free_port
+from tests.support.product import until
 from tests.support.venvs import InstallError, installed
 
 VERSION = "0.19.5"

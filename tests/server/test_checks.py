@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 
 from tests.support.aio import run
-from tests.support.product import free_port, look_again, until
+from tests.support.ports import free_port
+from tests.support.product import look_again, until
 from waitroom.server.checks import PROBE, Checks, Patient, Pulse, check
 from waitroom.settings.addresses import BackendUrl
 from waitroom.settings.care import Health

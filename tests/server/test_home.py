@@ -5,7 +5,8 @@ import signal
 from pathlib import Path
 
 from tests.support.aio import run
-from tests.support.product import Product, free_port, serving, until
+from tests.support.ports import free_port
+from tests.support.product import Product, serving, until
 
 FLAGS = ("--backend", "http://127.0.0.1:9", "--max-sessions", "5", "--workers", "1")
 

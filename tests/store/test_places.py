@@ -11,7 +11,8 @@ from tests.store.desk import Desk, answered, desk
 from tests.store.driver import rules
 from tests.support.aio import run
 from tests.support.faults import faulty
-from tests.support.product import free_port, until
+from tests.support.ports import free_port
+from tests.support.product import until
 from tests.support.stores import Valkey, cluster, follows, valkey, watched
 from waitroom.admission.line import State
 from waitroom.errors import StoreAwayError, StoreError

@@ -15,7 +15,8 @@ from tests.store.desk import Desk, answered, desk
 from tests.store.driver import Server, rules
 from tests.support.aio import run
 from tests.support.faults import FaultProxy, Faults, faulty
-from tests.support.product import free_port, until
+from tests.support.ports import free_port
+from tests.support.product import until
 from tests.support.stores import Valkey, valkey
 from waitroom.admission.line import Presence, Standing, State, Touch, Touched
 from waitroom.errors import StoreAwayError, StoreError

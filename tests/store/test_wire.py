@@ -4,7 +4,7 @@ import hiredis
 import pytest
 
 from tests.support.aio import run
-from tests.support.product import free_port
+from tests.support.ports import free_port
 from waitroom.errors import StoreAwayError
 from waitroom.store.wire import AWAY, Wire, away, parse_url
 

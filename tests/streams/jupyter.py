@@ -15,7 +15,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.support.product import START_S, free_port, until
+from tests.support.ports import free_port
+from tests.support.product import START_S, until
 from tests.support.student import PAGE, Student
 from tests.support.venvs import installed
 

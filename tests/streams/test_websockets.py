@@ -16,7 +16,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.streams.room import NOISE_BYTES, Memory, as_ever, p99, page_times, pass_of, room, silence, stalls, worker
 from tests.support.aio import run
-from tests.support.product import Product, free_port
+from tests.support.ports import free_port
+from tests.support.product import Product
 from tests.support.student import Student
 from waitroom.proxy.rules import BUFFER_BYTES
 

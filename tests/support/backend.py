@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from tests.support.product import free_port
+from tests.support.ports import free_port
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from tests.support.product import free_port, look_again
+from tests.support.ports import free_port
+from tests.support.product import look_again
 
 PIECE = 65_536
 

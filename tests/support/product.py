@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from typing import TypeVar
 
 import aiohttp
 
+from tests.support.ports import free_port
+
 T = TypeVar("T")
 
 START_S = 30.0
@@ -20,14 +21,6 @@ START_S = 30.0
 
 LOOK_S = 0.02
 """Pause between two looks at something that has no event of its own."""
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def until(look: Callable[[], Awaitable[T]], *, within_s: float = START_S, what: str = "it") -> T:

@@ -11,7 +11,8 @@ from typing import Any
 
 import redis
 
-from tests.support.product import free_port, until
+from tests.support.ports import free_port
+from tests.support.product import until
 from waitroom.store.embedded import server_binary
 
 

@@ -5,12 +5,14 @@ elsewhere already. An answer that is being saved goes where it was going. With t
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from waitroom.admission.identity import Known
 from waitroom.admission.line import Life
 from waitroom.admission.tickets import Ticket
 from waitroom.errors import StoreError
+from waitroom.gate.asking import Asking
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential
 from waitroom.gate.line import Line, TouchAnswer
@@ -57,17 +59,13 @@ class Claims:
     def _claim(self, who: Claimant, resume: Resume) -> None:
         request, held, entrance = who.request, who.held, who.entrance
 
-        def admitted(mine: Ticket, cookie: bytes) -> None:
+        def admitted(mine: Ticket, cookie: bytes) -> Relay:
             held.claimed = who.known.hashes[0]
-            resume(Relay(entrance.target(mine.backend), cookie=cookie))
+            return Relay(entrance.target(mine.backend), cookie=cookie)
 
-        self._line.present(
-            entrance,
-            held.ticket.place(),
-            exam=held.ticket.exam,
-            secure=request.scheme == b"https",
-            page=True,
-            known=who.known,
-            admitted=admitted,
-            waits=lambda view: resume(self._screens.page(request, view)),
+        show, place = partial(self._screens.page, request), held.ticket.place()
+        secure, known = request.scheme == b"https", who.known
+        asking = Asking(
+            self._line, entrance, place, show, admitted, exam=place.exam, secure=secure, page=True, known=known
         )
+        asking.start(resume)

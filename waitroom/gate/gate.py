@@ -18,6 +18,7 @@ from waitroom.admission.routing import ExamRoutes, RuleSet, host_name
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
 from waitroom.errors import BackendError, BusyError, StoreError
+from waitroom.gate.asking import Asking
 from waitroom.gate.claims import Claimant, Claims
 from waitroom.gate.comeback import SAVES, Caller, Comeback
 from waitroom.gate.entrance import Entrance
@@ -341,26 +342,25 @@ class Gate:
         if ask.exam and entrance.is_closed(ask.exam, self._line.now_ms()):
             return show(self._bystander(ask))
 
-        def start(resume: Resume) -> None:
-            def admitted(mine: Ticket, cookie: bytes) -> None:
-                if may_relay:
-                    relay = Relay(entrance.target(mine.backend), cookie=cookie)
-                    resume(self._smoothed(ask.request, entrance, mine, relay, cookies=(cookie,)))
-                else:
-                    resume(show(entrance.inside(mine, (cookie,))))
+        def admitted(mine: Ticket, cookie: bytes) -> Decision:
+            if not may_relay:
+                return show(entrance.inside(mine, (cookie,)))
+            relay = Relay(entrance.target(mine.backend), cookie=cookie)
+            return self._smoothed(ask.request, entrance, mine, relay, cookies=(cookie,))
 
-            self._line.present(
+        return Later(
+            Asking(
+                self._line,
                 entrance,
                 ask.ticket,
+                lambda view: show(_nameless(view) if ask.foreign else view),
+                admitted,
                 exam=ask.exam,
                 secure=ask.request.scheme == b"https",
                 page=True,
                 known=ask.known,
-                admitted=admitted,
-                waits=lambda view: resume(show(_nameless(view) if ask.foreign else view)),
-            )
-
-        return Later(start)
+            ).start
+        )
 
 
 def _nameless(view: View) -> View:

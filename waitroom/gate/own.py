@@ -4,6 +4,7 @@ Law: everything under the prefix is ours, and nothing of it ever reaches a backe
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -12,6 +13,7 @@ from waitroom.admission.line import Life, State, Whereabouts
 from waitroom.admission.tickets import Ticket
 from waitroom.admission.view import View
 from waitroom.errors import StoreError
+from waitroom.gate.asking import Asking
 from waitroom.gate.entrance import Entrance
 from waitroom.gate.jar import Credential, Jar
 from waitroom.gate.line import Line, TouchAnswer
@@ -131,23 +133,10 @@ class OwnEndpoints:
         hidden: bool,
         known: Known | None,
     ) -> Decision:
+        show = partial(self._screens.status, request)
         secure = request.scheme == b"https"
-
-        def start(resume: Resume) -> None:
-            self._line.present(
-                entrance,
-                ticket,
-                exam=exam,
-                secure=secure,
-                hidden=hidden,
-                known=known,
-                admitted=lambda passed, cookie: resume(
-                    self._screens.status(request, entrance.inside(passed, (cookie,)))
-                ),
-                waits=lambda view: resume(self._screens.status(request, view)),
-            )
-
-        return Later(start)
+        asking = Asking(self._line, entrance, ticket, show, exam=exam, secure=secure, hidden=hidden, known=known)
+        return Later(asking.start)
 
     def _taken(self, request: Request, errand: Errand, known: Known | None) -> Decision:
         """A page of ours that was given no ticket asks for one; a page of another site may not."""

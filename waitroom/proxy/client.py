@@ -7,7 +7,6 @@ the reset would take the answer with it.
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from typing import TypeVar, cast
 
@@ -150,7 +149,7 @@ class ClientConnection(asyncio.Protocol):
         """Turn to the next request, or close if there will be none."""
         if self._buffer or self._holds:
             self._advance()
-        if self._eof and self._exchange is None and not self._leaving and not self._advancing:
+        if self._eof and self._exchange is None and not (self._leaving or self._advancing):
             self._depart(linger=False)
 
     def _advance(self) -> None:
@@ -184,39 +183,37 @@ class ClientConnection(asyncio.Protocol):
         """Start the exchange of the next request; False if its head is not here yet."""
         data = self._buffer
         line = REQUEST_LINE.match(data)
-        block = self._block
-        if line is not None and line[3] == b"1" and block.raw and data.startswith(block.raw, line.end()):
-            end = line.end() + len(block.raw)  # nearly always: the fields of the request before
+        if line is None:
+            if END_OF_HEAD in data:
+                self._buffer = without_empty_lines(data)
+                return True
+            self._await_head(data)
+            return False
+        method, target, minor = line.groups()
+        begin, block = line.end(), self._block
+        if minor == b"1" and block.raw and data.startswith(block.raw, begin):
+            end = begin + len(block.raw)  # nearly always: the fields of the request before
         else:
-            end = data.find(END_OF_HEAD) + 4
+            end = data.find(END_OF_HEAD, begin - 2) + 4
             if end < 4:
                 self._await_head(data)
                 return False
-            if line is None:
-                self._buffer = without_empty_lines(data)
-                return True
-            block = self._home.reader.read(data[line.end() : end], http10=line[3] == b"0")
-            self._block = block if line[3] == b"1" else NO_BLOCK
+            block = self._home.reader.read(data[begin:end], http10=minor == b"0")
+            self._block = block if minor == b"1" else NO_BLOCK
         if end > self._home.rules.header_bytes:
             raise too_large(data, self._home.rules.header_bytes)
         self._buffer = data[end:]
         self._heading, self._served = False, True
-        self._start(line, block)
-        return True
-
-    def _start(self, line: re.Match[bytes], block: Block) -> None:
-        """Start the exchange of a request whose head is complete."""
-        method, target, minor = line.groups()
-        opening = line[0]
-        if minor == b"0" or method == b"CONNECT" or not target.startswith(b"/"):
+        opening, http11 = data[:begin], minor == b"1"
+        if not http11 or method == b"CONNECT" or not target.startswith(b"/"):
             target = aim(method, target, block)
             opening = b"%b %b HTTP/1.1\r\n" % (method, target)
         spoken = block.spoken_by(self._origin)
-        exchange = Exchange(self._home, self, method, target, opening, block=block, spoken=spoken, http11=minor == b"1")
-        self._exchange = exchange
+        self._exchange = exchange = Exchange(self._home, self, method, target, opening, block, spoken, http11=http11)
         if block.length or block.chunked:
             self._expect_body(block)
         exchange.perform(self._home.handler.decide(exchange))
+        return True
 
     def _await_head(self, data: bytes) -> None:
         """A head is incomplete: is it still going to be one?"""
@@ -286,8 +283,8 @@ class ClientConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Bytes for the client, unless it has just gone (uvloop raises then; `connection_lost` follows)."""
-        if self._home.outbox is not None:
-            self._home.outbox.append((self._transport, data))
+        if (outbox := self._home.outbox) is not None:
+            outbox.append((self._transport, data))
         elif not self._transport.is_closing():
             self._transport.write(data)
 
@@ -319,7 +316,8 @@ class ClientConnection(asyncio.Protocol):
             self._depart(linger=self._body is not None or bool(self._buffer))
             return
         self._since_s = self._home.ticker.now_s
-        self._go_on()
+        if self._buffer or self._holds or self._eof:
+            self._go_on()
 
     def cut(self) -> None:
         """End the connection so that the client cannot take it for the answer's end."""

@@ -26,33 +26,30 @@ from waitroom.proxy.urgency import urgency_of
 class Exchange(Staying):
     """One request and its answer. To the handler it is the `Request`."""
 
-    # What most exchanges never change stands on the class: beginning one is on the hot path.
-    status = 0
-    """Of the final response whose head was sent."""
-    sent_bytes = 0
-    _relay: Relay | None = None
-    _upstream: BackendConnection | None = None
-    _collecting: Collect | None = None
-    streams_events = False
-    """Its answer is a stream of events (text/event-stream), and may be silent for long."""
-    _chunks = False
-    """The answer's body goes out in chunks."""
-    _retried = False
-    _over = False
-    _continued = False
-    """Somebody has asked for the body that the client offers, or it came unasked."""
-    _id = ""
+    __slots__ = (
+        "_around", "_chunks", "_collecting", "_continued", "_id", "_opening", "_relay", "_retried", "_side",
+        "_started", "_upstream", "head_only", "http11", "keep_alive", "sent_bytes", "status", "streams_events",
+    )  # fmt: skip
 
-    def __init__(
+    status: int
+    """Of the final response whose head was sent."""
+    streams_events: bool
+    """Its answer is a stream of events (text/event-stream), and may be silent for long."""
+    _chunks: bool
+    """The answer's body goes out in chunks."""
+    _continued: bool
+    """Somebody has asked for the body that the client offers, or it came unasked."""
+
+    def __init__(  # noqa: PLR0917 - made in one place, at each request
         self,
         around: Surroundings,
         side: ClientSide,
         method: bytes,
         target: bytes,
         opening: bytes,
-        *,
         block: Block,
         spoken: Spoken,
+        *,
         http11: bool,
     ) -> None:
         self.method = method
@@ -70,6 +67,15 @@ class Exchange(Staying):
         self._side = side
         self._block = block
         self._started = around.time()
+        self._over = self._waits = self._turn = self._continued = False
+        self._uploaded = self._failing = self._streaming = self._retried = self._chunks = self.streams_events = False
+        self.status = self.sent_bytes = 0
+        self._streams_since_s = self._asked_s = 0.0
+        self._relay: Relay | None = None
+        self._upstream: BackendConnection | None = None
+        self._collecting: Collect | None = None
+        self._pool = self._wait = None
+        self._collected, self._id = b"", ""
 
     @property
     def id(self) -> str:
@@ -105,15 +111,14 @@ class Exchange(Staying):
             decision.finished(0)
 
     def _respond(self, answer: Respond) -> None:
-        self._answer(answer)
-        self._end(answer.status)
-
-    def _answer(self, answer: Respond) -> None:
         self.status = answer.status
         if answer.close or self._around.draining or not self._side.skip_body():
             self.keep_alive = False
-        connection = self._about_connection
-        self.write(serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection))
+        connection = b"" if self.keep_alive and self.http11 else self._about_connection
+        data = serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection)
+        self.sent_bytes += len(data)
+        self._side.write(data)
+        self._end(answer.status)
 
     @property
     def _about_connection(self) -> bytes:
@@ -375,17 +380,15 @@ class Exchange(Staying):
             return
         self._over = True
         around, relay, pool = self._around, self._relay, self._pool
-        now_s = around.time()
+        now_s, observer = around.time(), around.observer
         seconds = now_s - self._started
-        observer = around.observer
-        if pool is not None:
-            self._depart(pool.guard, status, now_s, complete=complete)
-        elif self._wait is not None:
+        if self._wait is not None:
             self._wait.give_up()
             self._wait = None
         if relay is None or pool is None:
             observer.own_done(status)
         else:
+            self._depart(pool.guard, status, now_s, complete=complete)
             observer.request_done(relay.target, status, seconds)
         if relay is not None and relay.finished is not None:
             relay.finished(status if complete and not self._failing else 0)

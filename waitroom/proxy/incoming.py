@@ -13,16 +13,18 @@ IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"
 class Incoming:
     """The head of a request; the exchange that answers it is one."""
 
+    __slots__ = ("_block", "_over", "_spoken", "_turn", "_waits", "client", "method", "scheme", "target")
+
     method: bytes
     target: bytes
     client: str
     scheme: bytes
     _block: Block
     _spoken: Spoken
-    _over = False
-    _waits = False
+    _over: bool
+    _waits: bool
     """For the answer to a Later."""
-    _turn = False
+    _turn: bool
     """That Later waits for a turn."""
 
     @property

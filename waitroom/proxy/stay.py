@@ -79,19 +79,23 @@ class Wait:
 class Staying(Incoming):
     """The part of an exchange that knows its place, and what of its request has been sent there."""
 
-    _pool: BackendPool | None = None
+    __slots__ = (
+        "_asked_s", "_collected", "_failing", "_pool", "_streaming", "_streams_since_s", "_uploaded", "_wait",
+    )  # fmt: skip
+
+    _pool: BackendPool | None
     """Where it has a place, or had until it began to stream."""
-    _wait: Wait | None = None
-    _collected = b""
+    _wait: Wait | None
+    _collected: bytes
     """Of the body, what came before it had somewhere to go."""
-    _uploaded = False
+    _uploaded: bool
     """Something of the body has been sent to the backend."""
-    _failing = False
+    _failing: bool
     """Its answer is ours, since the backend or the client did not do their part: to the handler it is none."""
-    _streaming = False
+    _streaming: bool
     """The place was given back early."""
-    _streams_since_s = 0.0
-    _asked_s = 0.0
+    _streams_since_s: float
+    _asked_s: float
     """When the backend had all of the request, where somebody learns from its times."""
 
     @property

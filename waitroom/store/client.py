@@ -154,7 +154,8 @@ class LineStore:
         if self._talker(pool).up and self._waiting < QUEUE_PRESENT:
             self._pools[pool].presents.append((presence, done))
             self._waiting += 1
-            self._gather()
+            if self._gathering is None:
+                self._gather()
         else:
             self._pools[pool].alone(presence)
             self._loop.call_soon(done, self._refusal(pool))

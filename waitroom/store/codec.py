@@ -45,35 +45,37 @@ _LIVES = (Life.LIVE, Life.LAPSED, Life.RELEASED)
 def present_arguments(batch: Iterable[Presence]) -> tuple[dict[str, int], list[Argument]]:
     """The exams of a batch with their openings, and the arguments of its tickets."""
     exams: dict[str, int] = {}
-    positions: dict[str, int] = {"": 0}
+    positions: dict[str, int] = {}
     own: list[Argument] = []
     stamped_us = 0
+    named = False
     for one in batch:
-        if one.stamped and one.arrival_us > stamped_us and not one.order_us:
-            stamped_us = one.arrival_us
-        position = positions.get(one.exam)
-        if position is None:
-            position = positions[one.exam] = len(positions)
-        if position and one.opens_ms >= exams.get(one.exam, 0):
-            exams[one.exam] = one.opens_ms
-        own += (
-            one.visitor,
-            _place(one) if one.order_us or one.identity else one.arrival_us,
-            one.confirmed * _CONFIRMED
-            + one.hidden * _HIDDEN
-            + one.may_enter * _MAY_ENTER
-            + one.page * _PAGE
-            + one.lane * _LANE
-            + position * _EXAM,
+        visitor, arrival_us, order_us, lane, exam, opens_ms, confirmed, hidden, may_enter, page, identity, stamped = one
+        if stamped and arrival_us > stamped_us and not order_us:
+            stamped_us = arrival_us
+        mix = (
+            (_CONFIRMED if confirmed else 0)
+            + (_HIDDEN if hidden else 0)
+            + (_MAY_ENTER if may_enter else 0)
+            + (_PAGE if page else 0)
+            + lane * _LANE
         )
-    word = "known" if any(one.identity for one in batch) else "lanes"
+        if exam:
+            position = positions.get(exam)
+            if position is None:
+                position = positions[exam] = len(positions) + 1
+            if opens_ms >= exams.get(exam, 0):
+                exams[exam] = opens_ms
+            mix += position * _EXAM
+        place: Argument = arrival_us
+        if identity:
+            place, named = f"{arrival_us}:{order_us}:{identity}", True
+        elif order_us:
+            place = f"{arrival_us}:{order_us}"
+        own += (visitor, place, mix)
+    word = "known" if named else "lanes"
     own.append(f"{word}:{stamped_us}" if stamped_us else word)
     return exams, own
-
-
-def _place(one: Presence) -> str:
-    place = f"{one.arrival_us}:{one.order_us}"
-    return f"{place}:{one.identity}" if one.identity else place
 
 
 def standings(batch: Sequence[Presence], backends: Sequence[str], reply: list[Any]) -> list[Standing]:
@@ -82,28 +84,18 @@ def standings(batch: Sequence[Presence], backends: Sequence[str], reply: list[An
     found = []
     for one, code, ahead, waiting, next_poll_ms in zip(batch, parts, parts, parts, parts, strict=False):
         if code & _AS_IT_CAME:
-            arrival_us, backend, admitted_ms, told_before = one.arrival_us, "", 0, False
+            state = _STATES[code % _TOLD_BEFORE]
+            told = Standing(state, one.visitor, one.arrival_us, now_ms, "", 0, ahead, waiting, next_poll_ms, one.lane)
         else:
             arrival_us, at, admitted_ms = next(parts), next(parts), next(parts)
-            backend, told_before = backends[at - 1] if at else "", bool(code & _TOLD_BEFORE)
             if code == _KNOWN:
                 found.append(_elsewhere(next(parts).decode(), arrival_us, now_ms, Lane(ahead)))
                 continue
-        found.append(
-            Standing(
-                _STATES[code % _TOLD_BEFORE],
-                one.visitor,
-                arrival_us,
-                now_ms,
-                backend,
-                admitted_ms,
-                ahead,
-                waiting,
-                next_poll_ms,
-                one.lane if code < _IN_LANE else Lane(code // _IN_LANE - 1),
-                told_before,
-            )
-        )
+            state, before = _STATES[code % _TOLD_BEFORE], bool(code & _TOLD_BEFORE)
+            backend, counts = backends[at - 1] if at else "", (ahead, waiting, next_poll_ms)
+            lane = one.lane if code < _IN_LANE else Lane(code // _IN_LANE - 1)
+            told = Standing(state, one.visitor, arrival_us, now_ms, backend, admitted_ms, *counts, lane, before)
+        found.append(told)
     return found
 
 

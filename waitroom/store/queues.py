@@ -195,7 +195,8 @@ class PoolQueues:
             yield self._touches(on_touched)
         if self.presents:
             asked = _take_left(self.presents, BATCH_PRESENT)
-            yield Presents(self.scope, [presence for presence, _ in asked], [done for _, done in asked], self.alone)
+            presences, dones = zip(*asked, strict=True)
+            yield Presents(self.scope, presences, dones, self.alone)
 
     def _checks(self) -> Touches:
         asked = _take_left(self.checks, BATCH_TOUCH)

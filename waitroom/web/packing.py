@@ -80,7 +80,7 @@ class Brotli:
         """Both as one stream."""
         if not end:
             return self._packed + _BROTLI_END
-        return self._packed + _uncompressed(len(end)) + end + _BROTLI_END
+        return b"".join((self._packed, _uncompressed(len(end)), end, _BROTLI_END))
 
 
 @lru_cache(maxsize=REMEMBERED)

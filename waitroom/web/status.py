@@ -44,22 +44,28 @@ def status_body(view: View, language: str = "") -> bytes:
 
 def status_text(view: View, language: str = "", who: str = "") -> str:
     """The same as text, for the page that carries it as its first answer; `who` is `who_text`, if it is known."""
-    state, pool, exam, visitor, arrival_us, ahead, waiting, eta = view[:8]
+    state, pool, exam, visitor, arrival_us, ahead, waiting, eta, next_poll_ms, stale, notice = view[:11]
     more = f',"opens_at":{_instant(view.opens_ms * 1000)}' if state is State.LOBBY and view.opens_ms else ""
     if view.pace:  # only a page's; of letters that need no escape
         more += f',"pace":"{view.pace}"'
     return (
-        f'{{"state":"{state}","pool":{_text(pool)},"exam":{_text(exam)},'
-        f'"position":{"null" if ahead is None else ahead + 1},"ahead":{_number(ahead)},'
-        f'"waiting":{_number(waiting)},"eta":{_range(eta)},"next_poll_ms":{view.next_poll_ms},'
-        f'{who or _who(visitor, arrival_us)},"message":{message_text(view.notice, language)},'
-        f'"stale":{"true" if view.stale else "false"}{more}}}'
+        f"{_where(state, pool, exam)}"
+        f'"position":{"null" if ahead is None else ahead + 1},"ahead":{"null" if ahead is None else ahead},'
+        f'"waiting":{"null" if waiting is None else waiting},"eta":{_range(eta)},"next_poll_ms":{next_poll_ms},'
+        f'{who or _who(visitor, arrival_us)},"message":{message_text(notice, language)},'
+        f'"stale":{"true" if stale else "false"}{more}}}'
     )
 
 
 def status_response(view: View, language: str = "") -> Respond:
     """The whole answer to a poll."""
     return Respond(200, _HEADERS[view.state], status_body(view, language), view.cookies)
+
+
+@lru_cache(maxsize=REMEMBERED_TEXTS)
+def _where(state: State, pool: str, exam: str) -> str:
+    """What all who wait for one exam share."""
+    return f'{{"state":"{state}","pool":{_text(pool)},"exam":{_text(exam)},'
 
 
 @lru_cache(maxsize=REMEMBERED_VISITORS)
@@ -74,10 +80,6 @@ def who_text(code: str, arrival_us: int) -> str:
 
 def _range(eta: Eta | Unknown) -> str:
     return f'{{"low_s":{eta.low_s},"high_s":{eta.high_s}}}' if isinstance(eta, Eta) else "null"
-
-
-def _number(value: int | None) -> str:
-    return "null" if value is None else str(value)
 
 
 def _instant(us: int) -> str:
