@@ -111,6 +111,27 @@ async def _next(product: Product, change: Callable[[], object]) -> tuple[dict[st
     ]
 
 
+def _write(file: Path, said: dict[str, Any]) -> None:
+    file.write_text(json.dumps(said), encoding="utf-8")
+
+
+async def _compared_with_a_file(product: Product, file: Path, text: str) -> None:
+    """`config diff FILE` says what a reload would change; the flags that the service was started with are in force."""
+    port = product.admin.rpartition(":")[2]
+    said = json.loads(text) | {
+        "listen": {"public": f"127.0.0.1:{product.public.rpartition(':')[2]}", "admin": f"127.0.0.1:{port}"},
+        "store": {"data_dir": str(product.data_dir)},
+    }
+    _write(file, said)
+    code, out, err = await product.command("config", "diff", str(file))
+    assert (code, out, err) == (0, "", "")
+    _write(file, said | {"queue_status": 503})
+    assert (await product.command("config", "diff", str(file)))[:2] == (1, "queue_status: 500 -> 503\n")
+    code, out, err = await product.command("config", "diff", str(file), "--admin", "http://127.0.0.1:1")
+    assert (code, out) == (2, "")
+    assert "does not answer" in err
+
+
 def test_a_running_service_takes_a_changed_file(tmp_path: Path) -> None:
     """No signal is sent. A bad file and one that needs a restart keep the old one; a file that it names counts too."""
     mounted, roster = ConfigMap(tmp_path), tmp_path / "roster"
@@ -149,5 +170,6 @@ def test_a_running_service_takes_a_changed_file(tmp_path: Path) -> None:
                     ["pools.main.priority.roster"],
                 )
                 assert "abab" not in product.log.read_text()
+                await _compared_with_a_file(product, tmp_path / "next.yaml", text(queue_status=500))
 
     run(main())

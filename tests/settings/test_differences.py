@@ -1,11 +1,13 @@
 """What differs between two settings: by meaning, key by key, no secret."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from waitroom.settings.differences import differences
+from waitroom.settings.differences import differences, tree_differences
+from waitroom.settings.effective import masked, tree
 from waitroom.settings.load import from_mapping
 
 BACKEND = {"url": "http://10.0.0.1", "max_sessions": 5}
@@ -58,6 +60,16 @@ def test_the_same_in_other_words_is_no_difference(old: dict[str, Any], new: dict
 def test_a_difference_is_one_line(old: dict[str, Any], new: dict[str, Any], line: str) -> None:
     """The key, old -> new; a part that comes or goes is told as one, without its defaults."""
     assert said(old, new) == [line]
+
+
+def test_what_is_in_force_elsewhere_is_compared_without_secrets() -> None:
+    """As the admin API gives it: stars on both sides."""
+    old, new = (
+        from_mapping({"pools": POOLS, "store": {"url": f"redis://:{word}@h"}, "queue_status": status})
+        for word, status in (("hunter2", 429), ("hunter3", 503))
+    )
+    elsewhere = json.loads(json.dumps(masked((), tree(old))))
+    assert [str(each) for each in tree_differences(elsewhere, tree(new))] == ["queue_status: 429 -> 503"]
 
 
 def test_other_contents_of_a_file_are_a_difference(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """`waitroom config`: settings as they are in force, and what differs between two of them.
 
-Law: secrets are never shown. Exit code of `diff`: 0 the same, 1 different, 2 one of them is wrong or cannot be read.
+Law: secrets are never shown. Exit code of `diff`: 0 the same, 1 different, 2 one of them cannot be had.
 """
 
 import json
@@ -9,9 +9,10 @@ from pathlib import Path
 
 import click
 
+from waitroom.cli.operator import NoAnswerError, Operator, operator_options
 from waitroom.cli.telling import as_text, coloured
-from waitroom.settings.differences import Difference, differences
-from waitroom.settings.effective import masked, tree, write
+from waitroom.settings.differences import Difference, differences, tree_differences
+from waitroom.settings.effective import Tree, masked, tree, write
 from waitroom.settings.load import Examined, examine
 
 SAME, DIFFERENT, BAD = 0, 1, 2
@@ -48,23 +49,49 @@ def print_(file: Path, *, effective: bool, as_json: bool) -> None:
 
 
 @config.command()
-@click.argument("old", type=FILE)
-@click.argument("new", type=FILE)
+@click.argument("file", type=FILE)
+@click.argument("new", type=FILE, required=False)
 @click.option("--json", "as_json", is_flag=True, help="In JSON.")
-def diff(old: Path, new: Path, *, as_json: bool) -> None:
-    """Tell what differs between the settings OLD and NEW, key by key: what is in force, not how it is written.
+@operator_options
+def diff(
+    file: Path,
+    new: Path | None,
+    *,
+    as_json: bool,
+    config: Path | None,
+    admin: str | None,
+    token_file: Path | None,
+) -> None:
+    """Tell what differs between FILE and NEW, key by key: what is in force, not how it is written.
+
+    Without NEW: between the running service and FILE, so what a reload would change. Secrets are then not compared.
 
     \b
     waitroom config diff yesterday.yaml waitroom.yaml
-    Exit code: 0 the same, 1 different, 2 one of them is wrong or cannot be read.
+    waitroom config diff waitroom.yaml              # the service at FILE's listen.admin
+    Exit code: 0 the same, 1 different, 2 a file is wrong or cannot be read, or the service does not answer.
     """
-    found = differences(_found(old).whole(), _found(new).whole())
-    if as_json:
-        click.echo(json.dumps([_fields(each) for each in found], indent=2, ensure_ascii=False))
+    found = _found(file).whole()
+    if new is not None:
+        differs = differences(found, _found(new).whole())
     else:
-        for each in found:
+        differs = tree_differences(_in_force(config or file, admin, token_file), tree(found))
+    if as_json:
+        click.echo(json.dumps([_fields(each) for each in differs], indent=2, ensure_ascii=False))
+    else:
+        for each in differs:
             click.echo(_told(each), color=coloured())
-    sys.exit(DIFFERENT if found else SAME)
+    sys.exit(DIFFERENT if differs else SAME)
+
+
+def _in_force(config: Path, admin: str | None, token_file: Path | None) -> Tree:
+    """What the running service works by; ends the command if it does not say."""
+    try:
+        settings: Tree = Operator.of(config, admin, token_file).ask("GET", "/api/v1/settings")["settings"]
+    except NoAnswerError as error:
+        click.echo(f"waitroom: {error}", err=True)
+        sys.exit(BAD)
+    return settings
 
 
 def _found(file: Path) -> Examined:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from waitroom.settings.effective import flow, masked, tree
+from waitroom.settings.effective import Tree, flow, masked, tree
 from waitroom.settings.identity import KEY, ROSTER
 from waitroom.settings.look import TEXTS
 from waitroom.settings.model import Settings
@@ -34,7 +34,7 @@ class Difference:
 
 def differences(old: Settings, new: Settings) -> list[Difference]:
     """All of them, in the order of the model."""
-    before, after = _Side(old), _Side(new)
+    before, after = _Side.of(old), _Side.of(new)
     found = [*_between((), before.whole, after.whole, before, after)]
     orders = [
         _cut(", ".join(each for each in side if each in other))
@@ -45,12 +45,23 @@ def differences(old: Settings, new: Settings) -> list[Difference]:
     return [*found, *_contents(old, new)]
 
 
+def tree_differences(old: Tree, new: Tree) -> list[Difference]:
+    """The same for what is in force elsewhere, in the file's spelling: secrets are stars there, and so here."""
+    before, after = (masked((), each) for each in (old, new))
+    return [*_between((), before, after, _Side(before, before), _Side(after, after))]
+
+
 class _Side:
     """One of two settings: all of it, and what of it was said."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.whole = tree(settings)
-        self.said = tree(settings, said_only=True)
+    def __init__(self, whole: object, said: object) -> None:
+        self.whole = whole
+        self.said = said
+
+    @classmethod
+    def of(cls, settings: Settings) -> "_Side":
+        """Both of these settings."""
+        return cls(tree(settings), tree(settings, said_only=True))
 
     def shown(self, path: Path) -> str:
         """The value there as it may be shown, without the defaults below it."""
