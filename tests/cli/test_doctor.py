@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.cli.test_commands import waitroom
 from tests.support.aio import run
 from tests.support.backend import counting_backend
-from tests.support.product import free_port, serving
+from tests.support.ports import free_port
+from tests.support.product import serving
 from tests.support.terminal import on_terminal
 
 

@@ -16,7 +16,8 @@ from rich.console import Console
 from tests.cli.samples import NOW_MS, Answer, answer, backend, pool, quiet, trouble, wait
 from tests.support.aio import run
 from tests.support.backend import counting_backend
-from tests.support.product import Product, free_port, serving
+from tests.support.ports import free_port
+from tests.support.product import Product, serving
 from tests.support.student import Student
 from waitroom.cli.picture import pools_shown, wait_said
 

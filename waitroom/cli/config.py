@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from waitroom.cli.operator import NoAnswerError, Operator, operator_options
-from waitroom.cli.telling import as_text, coloured
+from waitroom.cli.telling import coloured, say_what_is_wrong
 from waitroom.settings.differences import Difference, differences, tree_differences
 from waitroom.settings.effective import Tree, masked, tree, write
 from waitroom.settings.load import Examined, examine
@@ -98,7 +98,7 @@ def _found(file: Path) -> Examined:
     """The file's settings; ends the command if they are wrong."""
     found = examine(file)
     if found.settings is None:
-        click.echo(as_text(file, found), err=True)
+        say_what_is_wrong(file, found)
         sys.exit(BAD)
     return found
 

@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 from waitroom import clock
-from waitroom.cli.telling import as_text
+from waitroom.cli.telling import say_what_is_wrong
 from waitroom.errors import WaitroomError
 from waitroom.logs import LogStyle, configure
 from waitroom.server.inspection import inspect
@@ -52,7 +52,7 @@ def serve(file: Path | None, *, watch: bool, **flags: str | int | None) -> None:
 
     found = look()
     if found.settings is None:
-        click.echo(as_text(file, found), err=True)
+        say_what_is_wrong(file, found)
         sys.exit(1)
     try:
         settings, secrets = _taken(found)

@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -27,14 +27,20 @@ MAX_COLUMNS = 120
 """Longer lines are not easier to read."""
 
 
-def coloured() -> bool:
-    """Whether stdout may be coloured (no-color.org)."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+def coloured(stream: TextIO | None = None) -> bool:
+    """Whether a stream (None: stdout) may be coloured (no-color.org)."""
+    return (stream or sys.stdout).isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def columns() -> int:
+def columns(stream: TextIO | None = None) -> int:
     """Of the terminal, or of a pipe."""
-    return min(shutil.get_terminal_size().columns, MAX_COLUMNS) if sys.stdout.isatty() else PIPE_COLUMNS
+    return min(shutil.get_terminal_size().columns, MAX_COLUMNS) if (stream or sys.stdout).isatty() else PIPE_COLUMNS
+
+
+def say_what_is_wrong(file: Path | None, found: Examined) -> None:
+    """On stderr, for commands that cannot go on with such settings."""
+    text = as_text(file, found, terminal=sys.stderr.isatty(), width=columns(sys.stderr))
+    click.echo(text, err=True, color=coloured(sys.stderr))
 
 
 def as_text(file: Path | str | None, found: Examined, *, terminal: bool = False, width: int = PIPE_COLUMNS) -> str:

@@ -4,6 +4,8 @@ Law: flags win over the file, the file over the defaults. Relative paths, the fi
 working directory. Nothing is applied in part, and nothing is refused for a warning.
 """
 
+import re
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
@@ -31,6 +33,8 @@ FLAG_POOL, FLAG_BACKEND = "main", "main-1"
 
 Inspect = Callable[[Settings], Iterable[Finding | Problem]]
 """Looks at settings that are whole and says what is wrong with what they enclose; floors above know more of it."""
+
+_PASSWORD = re.compile(r"://[^/?#@]*:[^/?#@]+@|password=", re.IGNORECASE)
 
 _FLAG_PATHS: dict[str, Path] = {
     "listen": ("listen", "public"),
@@ -100,7 +104,22 @@ def examine(path: FilePath | str | None, flags: Flags | None = None, inspect: In
     origin = Origin(source, document)
     data = {} if document.data is None else document.data
     found = _settle(data, origin, flags, tuple(origin.fault(fault) for fault in document.faults), inspect)
-    return replace(found, text=text)
+    open_file = _open_to_others(FilePath(path), origin, found.settings)
+    return replace(found, text=text, warnings=in_order([*found.warnings, *open_file]))
+
+
+def _open_to_others(path: FilePath, origin: Origin, settings: Settings | None) -> list[Problem]:
+    """A password in a file that everybody on this machine may read."""
+    url = settings.store.url if settings else None
+    if url is None or not _PASSWORD.search(url):
+        return []
+    try:
+        if not path.stat().st_mode & stat.S_IROTH:
+            return []
+    except OSError:  # gone since it was read
+        return []
+    wrong = f"has a password, and everyone on this machine may read {path}"
+    return [origin.problem(Finding(("store", "url"), wrong, f"chmod o= {path}", warning=True))]
 
 
 def from_flags(

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.aio import run
 from tests.support.certificates import certify
-from tests.support.product import free_port
+from tests.support.ports import free_port
 from waitroom.server.doctor.backends import look_at_backend
 from waitroom.server.doctor.finding import Found
 from waitroom.settings.load import from_mapping

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.aio import run
-from tests.support.product import free_port
+from tests.support.ports import free_port
 from tests.support.stores import valkey
 from waitroom.server.doctor.store import judge, look_at_store, read_info
 from waitroom.settings.load import from_mapping
