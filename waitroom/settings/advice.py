@@ -34,17 +34,19 @@ WIDE_BITS = {4: 8, 6: 16}
 
 
 def advice(settings: Settings, now_ms: int) -> Iterator[Finding]:
-    """Everything that is worth a warning, and rules of exams that can never win."""
+    """Everything that is worth a warning, and rules of exams that can never win. References may be broken still."""
     yield from overlaps(settings)
     for name, exam in settings.exams.items():
-        yield from _times(name, exam, settings.pools[exam.pool], now_ms)
+        pool = settings.pools.get(exam.pool)
+        if pool is not None:  # that there is none is a problem of its own (crosscheck.py)
+            yield from _times(name, exam, pool, now_ms)
         yield from _hosts(settings, name, exam)
-    for name, pool in settings.pools.items():
+    for name, each in settings.pools.items():
         exams = {exam: found for exam, found in settings.exams.items() if found.pool == name}
         path: Path = ("pools", name)
-        yield from _capacity(path, pool, exams)
-        yield from _sessions(path, pool, exams)
-        yield from _care(path, pool)
+        yield from _capacity(path, each, exams)
+        yield from _sessions(path, each, exams)
+        yield from _care(path, each)
         if not exams and name != settings.default_pool:
             yield _warn(
                 path, "no exam uses it, and it is not the default pool: nobody ever gets there", "an exam for it"
