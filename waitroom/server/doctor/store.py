@@ -27,6 +27,16 @@ SLOW_MS = 10
 
 FULL = 0.8
 
+REMEDIES = {
+    "denied": "the user and password in store.url, and what that user may do",
+    "tls": "?ssl_ca_certs=FILE in store.url, or redis:// where it speaks no TLS",
+    "connect_timeout": "is a firewall in between? or correct store.url",
+    "unfound": "start the sentinels or nodes of store.url; is the name behind the slash theirs?",
+    "loading": "wait until it has read its file",
+    "full": "room on its disk, or more maxmemory",
+}
+"""By the kind of failure (errors.py)."""
+
 
 async def look_at_store(settings: Settings) -> list[Found]:
     """Every server that the settings lead to now."""
@@ -42,7 +52,7 @@ async def look_at_store(settings: Settings) -> list[Found]:
                 seen.add(key)
                 found += await _ask(address, address.path or f"{address.host}:{address.port}")
         except (WaitroomError, OSError, ValueError) as error:
-            remedy = "start it, open the way to it, or correct store.url; its log-in stands in the URL"
+            remedy = REMEDIES.get(getattr(error, "kind", ""), "start it, or correct store.url")
             found.append(problem("store", f"{shown}: {error}", remedy))
     return found
 
