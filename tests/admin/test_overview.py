@@ -55,9 +55,11 @@ def test_the_line() -> None:
 
 
 def test_nobody_waits() -> None:
-    """Then nobody has to: neither the last nor a newcomer."""
-    nobody = shown(replace(AT, waiting=dict.fromkeys(Lane, 0))).line
-    assert (nobody.last.high_s, nobody.newcomer.high_s) == (0, 0)
+    """Then nobody has to, unless all slots are taken: a newcomer would."""
+    nobody = replace(AT, waiting=dict.fromkeys(Lane, 0))
+    full, free = shown(nobody).line, shown(replace(nobody, sessions={"b1": 4, "b2": 1})).line
+    assert (full.last.high_s, (full.newcomer.high_s or 0) > 0) == (0, True)
+    assert (free.last.high_s, free.newcomer.high_s) == (0, 0)
 
 
 def test_rates() -> None:
