@@ -22,6 +22,7 @@ from waitroom.admin.audit import Store as Audited
 from waitroom.admin.endpoints import Part, routes
 from waitroom.admin.holds import Holds
 from waitroom.admin.holds import Store as Lives
+from waitroom.admin.inforce import SettingsApi
 from waitroom.admin.limits import Limits
 from waitroom.admin.openapi import PATH as OPENAPI
 from waitroom.admin.openapi import document
@@ -119,6 +120,7 @@ class AdminListener:
             Announcements(sight, store),
             Tickets(sight, store),
             AuditApi(sight, store),
+            SettingsApi(sight),
             WaitsApi(sight, store),
             receipts,
         ]

@@ -11,7 +11,9 @@ import structlog
 from waitroom.errors import SettingsError
 from waitroom.server.member import Member, MemberError
 from waitroom.server.orders import Orders, write_orders
+from waitroom.settings.differences import Difference, differences
 from waitroom.settings.model import Settings
+from waitroom.settings.secrets import Secrets
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +21,9 @@ PREPARE_S = 10.0
 """Until every worker must have said whether it can."""
 
 COMMIT_S = 5.0
+
+MAX_LOGGED = 200
+"""Changes of one reload that are told one by one."""
 
 
 class ReloadRefusedError(SettingsError):
@@ -34,7 +39,21 @@ def refuse_restarts(old: Settings, new: Settings) -> None:
     }
     changed = [key for key, (before, after) in places.items() if before != after]
     if changed:
-        raise ReloadRefusedError(f"{', '.join(changed)}: changed, which needs a restart; nothing was applied")
+        told = [str(each) for each in differences(old, new) if each.key.partition(".")[0] in changed]
+        wrong = f"{', '.join(changed)}: changed, which needs a restart; nothing was applied"
+        raise ReloadRefusedError(f"{wrong} ({'; '.join(told)})")
+
+
+def log_changes(old: tuple[Settings, Secrets], new: tuple[Settings, Secrets]) -> None:
+    """A line for each key that changes; secrets are stars, and of signing keys only the ids are told."""
+    changes = differences(old[0], new[0])
+    before, after = (", ".join(key.id for key in secrets.keys) for secrets in (old[1], new[1]))
+    if old[1] != new[1]:
+        changes.append(Difference("secrets", before, after if after != before else f"{after} (another)"))
+    for each in changes[:MAX_LOGGED]:
+        log.info("config_changed", key=each.key, old=each.old, new=each.new)
+    if len(changes) > MAX_LOGGED:
+        log.info("config_changed_more", keys=len(changes) - MAX_LOGGED)
 
 
 async def prepare(members: list[Member], generation: int, orders: Orders) -> None:

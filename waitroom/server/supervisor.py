@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -18,13 +19,14 @@ from waitroom.errors import WaitroomError
 from waitroom.logs import LogStyle, configure
 from waitroom.metrics.layout import Layout
 from waitroom.metrics.totals import Reading, Totals
+from waitroom.server.changes import LOOK_S, Changes, files_of
 from waitroom.server.crew import Crew
 from waitroom.server.duty import Grace, worker_count
 from waitroom.server.files import raise_file_limit, too_few_files
 from waitroom.server.home import Home, home_of, pool_keys
 from waitroom.server.notify import notify
 from waitroom.server.orders import Orders, labels_of
-from waitroom.server.reload import commit, prepare, refuse_restarts
+from waitroom.server.reload import commit, log_changes, prepare, refuse_restarts
 from waitroom.server.sockets import Doors, open_door, open_doors
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Secrets
@@ -39,12 +41,17 @@ FIRST_ANSWER_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a supervisor is given: how settings and keys are had again on a reload, and how it shows itself."""
+    """What a supervisor is given: how settings and keys are had again on a reload, and how it shows itself.
+
+    `watch`: take them again when a file of theirs changes, `file` among them.
+    """
 
     load: Callable[[], tuple[Settings, Secrets]]
     version: str
     human: bool = False
     started: Callable[["Supervisor"], None] = lambda _supervisor: None
+    file: Path | None = None
+    watch: bool = False
 
 
 class Supervisor:
@@ -65,6 +72,7 @@ class Supervisor:
         self._reader: OperatorStore | None = None
         self._applied_ms = self._taken_ms = clock.now_ms()
         self._reload_success = True
+        self._changes = Changes(files_of(settings, plan.file))
         self._reloading = asyncio.Lock()
         self._stop_asked = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -93,7 +101,9 @@ class Supervisor:
             self._crew = crew = Crew(self.doors, self._totals, self._orders)
             undo.push_async_callback(crew.end)
             if await self._begin(crew):
+                watching = spawn(self._follow_files(), name="files") if self._plan.watch else None
                 await self._stop_asked.wait()
+                await stop(watching)
             await self._leave(crew)
 
     def stop(self) -> None:
@@ -108,6 +118,7 @@ class Supervisor:
         """Take the settings from their file again, whole or not at all. Returns whether they are in force."""
         async with self._reloading:
             notify(f"RELOADING=1\nMONOTONIC_USEC={clock.monotonic_ms() * 1000}")
+            before = self._changes.reading()
             try:
                 await self._apply()
             except WaitroomError as error:
@@ -117,6 +128,7 @@ class Supervisor:
                 self._reload_success, self._applied_ms = True, clock.now_ms()
                 self._say_what_is_amiss()
                 log.info("config_reloaded", generation=self._generation)
+            self._changes.taken(before, files_of(self.settings, self._plan.file))
             notify("READY=1")
             return self._reload_success
 
@@ -182,6 +194,7 @@ class Supervisor:
         members = self._crew.accepting
         taken_ms = max(clock.now_ms(), self._taken_ms + 1)
         await prepare(members, generation, self._effective(settings, secrets, taken_ms))
+        log_changes((self.settings, self.secrets), (settings, secrets))
         self.settings, self.secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
         self._configure_logs()
         self._reader.set_pools(pool_keys(settings))
@@ -214,6 +227,14 @@ class Supervisor:
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self.stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: spawn(self._reload_when_open(), name="reload"))
+
+    async def _follow_files(self) -> None:
+        """Take the settings again whenever a file of theirs has changed; one that is wrong changes nothing."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if changed := self._changes.settled():
+                log.info("config_files_changed", files=[str(path) for path in changed])
+                await self.reload()
 
     async def _reload_when_open(self) -> None:
         """A SIGHUP during the start is a request for what is being done anyway."""
