@@ -123,6 +123,14 @@ def test_it_outlives_everything(tmp_path: Path) -> None:
 
                 one = ("backends.main-2.max_sessions", "8", "1")
                 await until(lambda: drifts(product, *one), what="the reload")
+
+                async def audited() -> bool:
+                    last = (await get(product, "audit?limit=1"))["entries"][0]
+                    changes = [tuple(each.values()) for each in last["changes"]]
+                    keys = [f"pools.main.backends.main-{n}.max_sessions" for n in (1, 2)]
+                    return last["pool"] is None and changes == [(key, "9", "8") for key in keys]
+
+                await until(audited, what="the reload in the audit")
                 await told(product, "open", "main", "--why", "is back")
                 assert [await newcomer(product, f"n{n}") for n in range(4)].count(200) <= 2
 

@@ -15,7 +15,7 @@ import structlog
 
 from waitroom import clock
 from waitroom.admin.app import AdminListener
-from waitroom.errors import WaitroomError
+from waitroom.errors import StoreError, WaitroomError
 from waitroom.logs import LogStyle, configure
 from waitroom.metrics.layout import Layout
 from waitroom.metrics.totals import Reading, Totals
@@ -26,7 +26,7 @@ from waitroom.server.files import raise_file_limit, too_few_files
 from waitroom.server.home import Home, home_of, pool_keys
 from waitroom.server.notify import notify
 from waitroom.server.orders import Orders, labels_of
-from waitroom.server.reload import commit, log_changes, prepare, refuse_restarts
+from waitroom.server.reload import audit_entry, commit, log_changes, prepare, refuse_restarts
 from waitroom.server.sockets import Doors, open_door, open_doors
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Secrets
@@ -194,12 +194,22 @@ class Supervisor:
         members = self._crew.accepting
         taken_ms = max(clock.now_ms(), self._taken_ms + 1)
         await prepare(members, generation, self._effective(settings, secrets, taken_ms))
-        log_changes((self.settings, self.secrets), (settings, secrets))
+        changes = log_changes((self.settings, self.secrets), (settings, secrets))
         self.settings, self.secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
         self._configure_logs()
         self._reader.set_pools(pool_keys(settings))
         await commit(members, generation)
         self._crew.replace_outdated(generation)
+        if changes:
+            spawn(self._audit(audit_entry(changes)), name="audit")
+
+    async def _audit(self, entry: str) -> None:
+        """A store that is away costs the entry and not the reload; the log has it."""
+        assert self._reader is not None
+        try:
+            await self._reader.tell(self.settings.default_pool, entry)
+        except StoreError as error:
+            log.warning("reload_not_audited", problem=str(error))
 
     def _orders(self) -> tuple[int, Orders]:
         return self._generation, self._effective(self.settings, self.secrets, self._taken_ms)
