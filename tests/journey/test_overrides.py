@@ -156,7 +156,8 @@ def test_two_machines(tmp_path: Path) -> None:
                 ):
                     await told(a, "hold", "main", "--for", "3s")
                     async with Student(b.public, "held") as student:
-                        assert (await student.page()).status == 503
+                        page = await student.page()
+                        assert page.status == 503
 
                         async def enters() -> bool:
                             return (await student.page()).status == 200
@@ -168,6 +169,16 @@ def test_two_machines(tmp_path: Path) -> None:
                         return [each["what"] for each in reversed(found)] == ["hold", "expired"]
 
                     await until(audited, what="the end of the hold in the audit")
+                    await told(a, "hold", "main", "--for", "2h")
+                    until_ms = (await get(b, "pools/main"))["hold_set"]["until_ms"]
+
+                    async def says_when() -> bool:
+                        async with Student(b.public, "waits") as student:
+                            page = await student.page()
+                        return page.status == 503 and f'data-ms="{until_ms}"' in page.body.decode()
+
+                    await until(says_when, within_s=5, what="the time of the hold's end on the page")
+                    await told(a, "open", "main")
                     await told(a, "limit", "main", "--max-sessions", "1", "--for", "1h")
                     assert [await newcomer(b, f"n{n}") for n in range(3)].count(200) <= 1
         finally:

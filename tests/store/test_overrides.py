@@ -8,6 +8,7 @@ from waitroom.admission.audit import Change
 from waitroom.admission.estimate import regime
 from waitroom.admission.line import Presence
 from waitroom.admission.overrides import overrides
+from waitroom.store.keys import ADDED, call
 
 
 def crowd(line: Line, count: int, first: int = 0) -> int:
@@ -192,3 +193,18 @@ def test_a_reason_is_no_phase(line: Line) -> None:
     line.write(rules(4))
     override(line, {"ceiling": "1000"}, why="recovering 1 2 easing")
     assert not regime(line.snapshot()).ramps
+
+
+def test_a_conductor_of_before_ends_it_too(line: Line) -> None:
+    """It names no audit: what is over goes all the same, and nothing is told."""
+    line.write(rules(4))
+    override(line, {"sessions:b1": "2", "held": "1"}, for_ms=1_000)
+    line.now_ms += 1_000
+    command = call(line.pool, "wr_sweep", line.backends, (), (), now_ms=line.now_ms)
+    count = int(command[2])
+    reply = line.client.execute_command(
+        *command[:2], count - len(ADDED), *command[3 : 3 + count - len(ADDED)], *command[3 + count :]
+    )
+    assert reply[0] == 0
+    assert line.snapshot().live == {}
+    assert [each.what for each in audit(line)] == ["limit"]

@@ -5,6 +5,7 @@ can serve students, so it depends on none of what all machines share. Anything i
 """
 
 import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
@@ -70,6 +71,10 @@ _PAGE = """<!doctype html>
 </ul>
 """
 
+_HTTP = logging.getLogger("waitroom.admin.http")
+_HTTP.setLevel(logging.CRITICAL)
+"""aiohttp's own word about a request that is not HTTP: a traceback each, which anybody could fill the disk with."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -128,7 +133,7 @@ class AdminListener:
         self._document = json.dumps(document(endpoints, ours))
         application.router.add_get(OPENAPI, self._openapi)
         application.router.add_routes([*routes(endpoints, access), *receipts.routes()])
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=_HTTP)
 
     async def start(self, door: socket.socket) -> None:
         """Answer on this listening socket."""

@@ -60,6 +60,12 @@ def overrides(live: Mapping[str, str]) -> dict[str, Override]:
     return found
 
 
+def until_ms(live: Mapping[str, str], field: str) -> int:
+    """When the time of what staff set is over; 0: it is not set, or until it is undone."""
+    note = live.get(_NOTE + field) if field in live else None
+    return int(note.split(" ", 2)[1]) if note else 0
+
+
 def ceiling_milli(live: Mapping[str, str], filed_milli: int) -> int:
     """The rate that admissions never exceed; 0: unlimited."""
     return int(live.get(CEILING, filed_milli))
