@@ -13,7 +13,7 @@ export PYTHON
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench real screenshots plots fmt clean lint types floors
+.PHONY: help demo test check bench real screenshots docs plots fmt clean lint types floors
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ real: $(STAMP) ## a real learning platform behind it, in a real browser
 screenshots: $(STAMP) ## every state of the page as a picture, in out/screenshots
 	@bash .ci/system chromium
 	$(BIN)/python -m tests.web.screenshots $(ARGS)
+
+docs: $(STAMP) ## docs/configuration.md, the reference of every key, from the model of settings
+	$(BIN)/python -m tests.docs.reference
 
 plots: $(STAMP) ## pictures of simulated mornings, in out/plots
 	$(BIN)/python -m tests.simulation.plots $(ARGS)
