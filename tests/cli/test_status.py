@@ -19,6 +19,7 @@ from tests.support.backend import counting_backend
 from tests.support.ports import free_port
 from tests.support.product import Product, serving
 from tests.support.student import Student
+from tests.support.terminal import watched_on_terminal
 from waitroom.cli.picture import pools_shown, wait_said
 
 BUSY = """\
@@ -148,6 +149,14 @@ def test_a_running_service_is_looked_at(tmp_path: Path) -> None:
             assert (code, [each["pool"] for each in json.loads(out)["pools"]]) == (0, ["main"])
             code, _, err = await product.command("status", "mian", *flags)
             assert (code, err) == (1, "waitroom: The pools are: main.\n")
+            watch = ("status", "--watch", "--every", "0.5", *flags)
+            code, screen = await asyncio.to_thread(
+                watched_on_terminal, *watch, cwd=product.data_dir.parent, until="main-1"
+            )
+            assert code == 0
+            assert screen.startswith("\x1b[?1049h"), "a screen of its own"
+            assert screen.rstrip().endswith("\x1b[?1049l"), "and the old one back"
+            assert "Traceback" not in screen
             watching = await _watching(product, "--json")
             assert watching.stdout is not None
             first, second = [json.loads(await watching.stdout.readline()) for _ in range(2)]

@@ -34,12 +34,13 @@ def check(file: Path | None, *, form: Format, as_json_: bool, strict: bool, sche
     """Check a settings FILE: all that is wrong in it, and what works but is probably not meant.
 
     \b
-    waitroom check waitroom.yaml                     # each problem with its line
-    waitroom check --strict --format github FILE     # in a workflow: beside the lines, warnings fail too
-    waitroom check --schema > waitroom.schema.json   # completion in an editor; then as the file's first line:
+    waitroom check waitroom.yaml
+    waitroom check --strict --format github FILE     # warnings fail a workflow too
+    waitroom check --schema > waitroom.schema.json   # for editors; first line then:
     # yaml-language-server: $schema=waitroom.schema.json
     \b
-    Exit code: 0 no problem, 1 problems (with --strict also warnings), 2 the file cannot be read.
+    Exit code: 0 no problem, 1 problems (with --strict also warnings),
+    2 the file cannot be read.
     """
     if schema:
         click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

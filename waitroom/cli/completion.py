@@ -16,10 +16,10 @@ def completion(shell: str) -> None:
     """Print the completion of SHELL.
 
     \b
-    waitroom completion bash > /etc/bash_completion.d/waitroom         # bash 4.4 or later
+    waitroom completion bash > /etc/bash_completion.d/waitroom    # bash 4.4
     waitroom completion zsh  > "${fpath[1]}/_waitroom"
     waitroom completion fish > ~/.config/fish/completions/waitroom.fish
-    eval "$(waitroom completion bash)"                                 # this shell only
+    eval "$(waitroom completion bash)"                            # only here
     """
     from waitroom.cli.main import main  # noqa: PLC0415 - main names this command
 

@@ -25,7 +25,7 @@ def config() -> None:
     """Show settings as they are in force, or what differs between two files."""
 
 
-@config.command(name="print")
+@config.command(name="print", short_help="What a file says, or all that is in force.")
 @click.argument("file", type=FILE)
 @click.option("--effective", is_flag=True, help="With every default, each value with where it comes from.")
 @click.option("--json", "as_json", is_flag=True, help="In JSON.")
@@ -48,7 +48,7 @@ def print_(file: Path, *, effective: bool, as_json: bool) -> None:
     click.echo(text, nl=False)
 
 
-@config.command()
+@config.command(short_help="What differs between two files, or from what runs.")
 @click.argument("file", type=FILE)
 @click.argument("new", type=FILE, required=False)
 @click.option("--json", "as_json", is_flag=True, help="In JSON.")
@@ -68,8 +68,10 @@ def diff(
 
     \b
     waitroom config diff yesterday.yaml waitroom.yaml
-    waitroom config diff waitroom.yaml              # the service at FILE's listen.admin
-    Exit code: 0 the same, 1 different, 2 a file is wrong or cannot be read, or the service does not answer.
+    waitroom config diff waitroom.yaml       # the service at its listen.admin
+    \b
+    Exit code: 0 the same, 1 different, 2 a file is wrong or cannot be read,
+    or the service does not answer.
     """
     found = _found(file).whole()
     if new is not None:

@@ -46,8 +46,8 @@ def doctor(file: Path | None, *, as_json: bool) -> None:
     """Look at this machine, the store and the backends of FILE, and say what to do; without FILE at the machine alone.
 
     \b
-    waitroom doctor waitroom.yaml            # before the exam, as the service's user, on each machine
-    sudo -u waitroom waitroom doctor FILE    # its folders and limits are those of that user
+    waitroom doctor waitroom.yaml            # before the exam, on each machine
+    sudo -u waitroom waitroom doctor FILE    # with that user's rights and limits
     waitroom doctor FILE --json | jq '.findings[] | select(.level != "ok")'
     \b
     Exit code: 0 no problem (warnings are allowed), 1 problems.

@@ -41,6 +41,9 @@ def serve(file: Path | None, *, watch: bool, **flags: str | int | None) -> None:
     """Run the waiting room, with the settings of FILE; flags win over the file.
 
     \b
+    waitroom serve --backend http://10.0.0.11 --max-sessions 400
+    waitroom serve waitroom.yaml
+    \b
     SIGHUP    take FILE again: whole or not at all; each changed key is logged
     SIGTERM   finish what is in flight, then end; twice: end at once
     """

@@ -23,8 +23,8 @@ PIPE_COLUMNS = 100
 @click.command()
 @click.argument("pool", required=False)
 @click.option("--watch", is_flag=True, help="Show it anew again and again, until Ctrl-C.")
-@click.option("--every", type=click.FloatRange(0.5, 3_600), default=EVERY_S, show_default=True, metavar="SECONDS",
-              help="With --watch: so often.")  # fmt: skip
+@click.option("--every", type=click.FloatRange(0.5, 3_600), default=EVERY_S, metavar="SECONDS",
+              help=f"With --watch: so often.  [default: {EVERY_S:g}]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="In JSON; with --watch one line each time.")
 @operator_options
 def status(

@@ -100,10 +100,10 @@ def _shown(problem: Problem, where: Excerpt | None, width: int) -> Iterator[str]
         yield f"{gutter} did you mean {problem.suggestion}?"
     if width and problem.allowed:
         yield from textwrap.wrap(
-            f"allowed: {problem.allowed}",
+            f"{problem.word}: {problem.allowed}",
             width - 1,
             initial_indent=f"{gutter} = ",
-            subsequent_indent=f"{gutter}   {' ' * 9}",
+            subsequent_indent=f"{gutter}   {' ' * (len(problem.word) + 2)}",
             break_on_hyphens=False,
         )
 

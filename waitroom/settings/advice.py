@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from waitroom.settings.addresses import EVERY_ADDRESS
-from waitroom.settings.model import Exam, Pool, Settings
+from waitroom.settings.model import Exam, Match, Pool, Settings
 from waitroom.settings.overlaps import overlaps
 from waitroom.settings.problems import Finding
 from waitroom.settings.units import DAY_MS, MINUTE_MS, SECOND_MS, write_duration
@@ -40,7 +40,7 @@ def advice(settings: Settings, now_ms: int) -> Iterator[Finding]:
         pool = settings.pools.get(exam.pool)
         if pool is not None:  # that there is none is a problem of its own (crosscheck.py)
             yield from _times(name, exam, pool, now_ms)
-        yield from _hosts(settings, name, exam)
+    yield from _unserved(settings)
     for name, each in settings.pools.items():
         exams = {exam: found for exam, found in settings.exams.items() if found.pool == name}
         path: Path = ("pools", name)
@@ -87,10 +87,16 @@ def _times(name: str, exam: Exam, pool: Pool, now_ms: int) -> Iterator[Finding]:
         yield _warn((*path, "closes"), wrong, "a longer max_duration, or hold_until_exam_ends: true", at_key=False)
 
 
-def _hosts(settings: Settings, name: str, exam: Exam) -> Iterator[Finding]:
-    """Rules that no request can fit, whatever other exams say."""
-    for index, match in enumerate(exam.match):
-        path: Path = ("exams", name, "match", index)
+def _unserved(settings: Settings) -> Iterator[Finding]:
+    """Rules that no request can fit, whatever other rules say. Those of paces are problems (crosscheck.py)."""
+    rules: list[tuple[Path, Match]] = [
+        (("exams", name, "match", index), match)
+        for name, exam in settings.exams.items()
+        for index, match in enumerate(exam.match)
+    ]
+    for key in ("bypass", "release"):
+        rules += [((key, index), match) for index, match in enumerate(getattr(settings, key))]
+    for path, match in rules:
         if match.host is not None and settings.hosts and match.host not in settings.hosts:
             wrong = f"{match.host} is not served: it is not in hosts"
             yield _warn((*path, "host"), wrong, ", ".join(settings.hosts[:10]), at_key=False)

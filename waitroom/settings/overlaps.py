@@ -49,14 +49,16 @@ def overlaps(settings: Settings) -> Iterator[Finding]:
         for name, exam in settings.exams.items()
         for index, match in enumerate(exam.match)
     ]
+    paces = [_stated(pace.name, ("pace", index, "match"), pace.match) for index, pace in enumerate(settings.pace)]
     yield from _among(exams, settings.exams)
-    for key, consequence in (
-        ("bypass", "its students pass without a ticket"),
-        ("release", "each of these requests ends its student's session"),
+    for key, rules, consequence in (
+        ("bypass", exams, "its students pass without a ticket"),
+        ("bypass", paces, "these requests pass without waiting for a turn"),
+        ("release", exams, "each of these requests ends its student's session"),
     ):
         others = [_stated(key, (key, index), match) for index, match in enumerate(getattr(settings, key))]
-        most = MAX_COMPARED // max(1, len(exams))
-        for rule in exams:
+        most = MAX_COMPARED // max(1, len(rules))
+        for rule in rules:
             wider = next((other for other in others[:most] if covers(other, rule)), None)
             if wider is not None:
                 wrong = f"is covered by {key_text(wider.path)}: {consequence}"

@@ -38,7 +38,7 @@ class Problem:
     warning: bool = False
 
     def __str__(self) -> str:
-        allowed = f"; allowed: {self.allowed}" if self.allowed else ""
+        allowed = f"; {self.word}: {self.allowed}" if self.allowed else ""
         suggestion = f"; did you mean {self.suggestion}?" if self.suggestion else ""
         return f"{self.place}{self.what}{allowed}{suggestion}"
 
@@ -46,6 +46,11 @@ class Problem:
     def place(self) -> str:
         """Where it stands, in the form that editors jump to."""
         return f"{self.source}:{self.line}:{self.col}: " if self.line else ""
+
+    @property
+    def word(self) -> str:
+        """What introduces `allowed`: what a warning is about is allowed already."""
+        return "better" if self.warning else "allowed"
 
     @property
     def what(self) -> str:

@@ -11,8 +11,10 @@ from waitroom.server.doctor.finding import Found
 from waitroom.server.doctor.machine import (
     clock_state,
     file_limit,
+    file_system,
     kernel_number,
     look_at_clock,
+    look_at_file_system,
     look_at_files,
     look_at_folder,
     look_at_kernel,
@@ -87,6 +89,34 @@ def test_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert levels(look_at_folder(tmp_path / "file")) == ["problem"]
     assert levels(look_at_folder(tmp_path / "file" / "below")) == ["problem"]
+
+
+MOUNTS = """\
+21 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw
+30 21 0:22 / /tmp rw - tmpfs tmpfs rw
+31 21 0:23 / /srv/exam\\040data rw master:1 - nfs4 server:/x rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "level"),
+    [
+        ("/var/lib/waitroom", "ext4", []),
+        ("/tmp/waitroom", "tmpfs", ["warning"]),
+        ("/tmpx", "ext4", []),
+        ("/srv/exam data/var", "nfs4", ["warning"]),
+    ],
+)
+def test_where_the_folder_lies(folder: str, kind: str, level: list[str]) -> None:
+    """The mount that is nearest above it."""
+    assert file_system(Path(folder), MOUNTS) == kind
+    assert levels(look_at_file_system(Path(folder), kind)) == level
+    assert levels(look_at_file_system(Path(folder), "overlay")) == ["warning"]
+
+
+def test_this_machine_says_where_a_folder_lies(tmp_path: Path) -> None:
+    """Read from /proc."""
+    assert file_system(tmp_path)
 
 
 def test_the_limit_of_a_running_process_is_its_own() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.aio import run
 from tests.support.ports import free_port
-from tests.support.stores import valkey
+from tests.support.stores import cluster, valkey
 from waitroom.server.doctor.store import judge, look_at_store, read_info
 from waitroom.settings.load import from_mapping
 
@@ -25,6 +25,7 @@ def test_a_good_one_brings_no_word() -> None:
     """Redis 7 or Valkey, keeping what it is told."""
     assert judged() == []
     assert judged(valkey_version="9.1.0", redis_version="7.2.4") == []
+    assert judged(connected_slaves="1", min_slaves_good_slaves="1") == []
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,7 @@ def test_a_good_one_brings_no_word() -> None:
         ({"maxmemory_policy": "allkeys-lru"}, "problem", "throws students out"),
         ({"maxmemory": "1000", "used_memory": "900"}, "warning", "90 % of its maxmemory"),
         ({"role": "slave"}, "problem", "is a replica"),
+        ({"connected_slaves": "1"}, "warning", "cut off from them"),
         ({"aof_enabled": "0"}, "warning", "no append-only file"),
         ({"aof_last_write_status": "err"}, "problem", "could not write"),
     ],
@@ -71,6 +73,24 @@ def _settings(folder: Path, **store: Any) -> Any:
     return from_mapping({"pools": pools, "store": {"data_dir": str(folder / "var")} | store})
 
 
+def test_each_server_of_a_cluster_is_asked(tmp_path: Path) -> None:
+    """Those that have a pool of ours, once each."""
+
+    async def main() -> None:
+        async with cluster(tmp_path) as nodes:
+            pools = {
+                name: {"backends": {"a": {"url": f"http://{name}", "max_sessions": 1}}}
+                for name in ("arts", "law", "sciences", "medicine", "letters")
+            }
+            url = f"redis+cluster://127.0.0.1:{nodes[0].port}"
+            found = await look_at_store(from_mapping({"pools": pools, "default_pool": "law", "store": {"url": url}}))
+        asked = [each.says.partition(": ")[0] for each in found if "answers in" in each.says]
+        assert len(asked) == len(set(asked)) > 1
+        assert set(asked) <= {f"127.0.0.1:{node.port}" for node in nodes}
+
+    run(main())
+
+
 def test_a_real_one_is_asked(tmp_path: Path) -> None:
     """Its policy and persistence as it was started; nobody there; the embedded one before its start. No password."""
 
@@ -89,6 +109,8 @@ def test_a_real_one_is_asked(tmp_path: Path) -> None:
         embedded = await look_at_store(_settings(tmp_path))
         assert [each.level for each in embedded] == ["ok"]
         assert "not running: it starts with the service" in embedded[0].says
+        assert all(each.says.startswith(f"127.0.0.1:{server.port}: ") for each in found)
+        assert away[0].says.startswith("redis://***@127.0.0.1:")
         everything = [*found, *denied, *away, *embedded]
         assert not any("hunter" in each.says + each.remedy for each in everything)
 

@@ -11,12 +11,11 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 import aiohttp
-from yarl import URL
 
 from waitroom import clock
 from waitroom.errors import SettingsError
 from waitroom.proxy.dialler import tls_context
-from waitroom.server.checks import AGENT, ANSWER_BYTES, PROBE
+from waitroom.server.checks import PROBE, Patient, ask
 from waitroom.server.doctor.finding import Found, ok, problem, warning
 from waitroom.server.front import target_of
 from waitroom.server.keyfiles import EXPIRES_SOON_MS
@@ -85,31 +84,16 @@ async def _connected(url: BackendUrl, tls: ssl.SSLContext | None) -> asyncio.Str
 async def _asked(settings: Settings, pool: Pool, url: BackendUrl, tls: ssl.SSLContext | None, shown: str) -> Found:
     """What it says to the health check of its pool, or to a request for / where there is none."""
     health = pool.health or PROBE
-    headers = AGENT | ({"Host": settings.hosts[0]} if settings.hosts else {})
-    connector = aiohttp.UnixConnector(url.unix) if url.unix else aiohttp.TCPConnector(force_close=True)
-    host = f"[{url.host}]" if ":" in url.host else url.host or "localhost"
-    address = URL(f"{url.scheme}://{host}:{url.port or 80}{health.path}", encoded=True)
-    timeout = aiohttp.ClientTimeout(total=health.timeout_ms / 1_000)
+    patient = Patient(url, pool.health, settings.hosts[0] if settings.hosts else "")
     began_ms = clock.monotonic_ms()
     try:
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session,
-            session.get(
-                address,
-                headers=headers,
-                allow_redirects=False,
-                ssl=tls or True,
-                server_hostname=url.server_name or None,
-            ) as answer,
-        ):
-            await answer.content.read(ANSWER_BYTES)
-            took_ms = clock.monotonic_ms() - began_ms
-            return _judged(pool, answer.status, answer.headers.get("Date", ""), took_ms, f"{shown}{health.path}")
+        status, date = await ask(patient, health, tls)
     except TimeoutError:
         said = f"{shown}: no answer to {health.path} within {health.timeout_ms} ms"
         return problem("backends", said, "a health.path that answers quickly, or a longer health.timeout")
     except (OSError, aiohttp.ClientError, ValueError) as error:
         return problem("backends", f"{shown}: {error or type(error).__name__}", "is it a web server?")
+    return _judged(pool, status, date, clock.monotonic_ms() - began_ms, f"{shown}{health.path}")
 
 
 def _judged(pool: Pool, status: int, date: str, took_ms: int, shown: str) -> Found:

@@ -98,6 +98,31 @@ def look_at_kernel(somaxconn: int | None, overcommit: int | None, *, embedded: b
         yield warning("machine", said, "sysctl -w vm.overcommit_memory=1")
 
 
+def file_system(folder: Path, mounts: str | None = None) -> str:
+    """The kind of file system that a folder lies on (proc(5), mountinfo); "" where that cannot be seen."""
+    try:
+        lines = (Path("/proc/self/mountinfo").read_text("utf-8") if mounts is None else mounts).splitlines()
+    except OSError:
+        return ""
+    found = [(fields[4].replace("\\040", " "), fields[fields.index("-") + 1]) for fields in map(str.split, lines)]
+    held = [(len(at), kind) for at, kind in found if folder.resolve().is_relative_to(at)]
+    return max(held, key=lambda each: each[0], default=(0, ""))[1]
+
+
+def look_at_file_system(folder: Path, kind: str) -> Iterator[Found]:
+    """Whether what the store writes there outlives a restart."""
+    passing = {
+        "tmpfs": "memory: a reboot empties it",
+        "overlay": "the container's own layer: it goes with the container",
+    }
+    if kind in passing:
+        said = f"{folder} lies in {passing[kind]}, and line and keys with it"
+        yield warning("disk", said, "a volume or a disk for store.data_dir")
+    elif kind.startswith("nfs") or kind == "cifs":
+        said = f"{folder} lies on the network ({kind}): the store waits for it at each write"
+        yield warning("disk", said, "a local disk for store.data_dir")
+
+
 def look_at_folder(folder: Path) -> Iterator[Found]:
     """The data folder of the embedded store: ours alone, writable, with room."""
     there = next(path for path in (folder, *folder.resolve().parents) if path.exists())

@@ -27,6 +27,16 @@ SLOW_MS = 10
 
 FULL = 0.8
 
+REMEDIES = {
+    "denied": "the user and password in store.url, and what that user may do",
+    "tls": "?ssl_ca_certs=FILE in store.url, or redis:// where it speaks no TLS",
+    "connect_timeout": "is a firewall in between? or correct store.url",
+    "unfound": "start the sentinels or nodes of store.url; is the name behind the slash theirs?",
+    "loading": "wait until it has read its file",
+    "full": "room on its disk, or more maxmemory",
+}
+"""By the kind of failure (errors.py)."""
+
 
 async def look_at_store(settings: Settings) -> list[Found]:
     """Every server that the settings lead to now."""
@@ -40,9 +50,9 @@ async def look_at_store(settings: Settings) -> list[Found]:
             address = await places.of(pool).find()
             if (key := (address.host, address.port, address.path)) not in seen:
                 seen.add(key)
-                found += await _ask(address, shown)
+                found += await _ask(address, address.path or f"{address.host}:{address.port}")
         except (WaitroomError, OSError, ValueError) as error:
-            remedy = "start it, open the way to it, or correct store.url; its log-in stands in the URL"
+            remedy = REMEDIES.get(getattr(error, "kind", ""), "start it, or correct store.url")
             found.append(problem("store", f"{shown}: {error}", remedy))
     return found
 
@@ -93,9 +103,8 @@ async def _ask(address: Address, shown: str) -> list[Found]:
             problem("store", f"{shown} refuses INFO or TIME: {info}", "allow @connection, info and time to its user")
         ]
     skew_ms = int(stamp[0]) * 1_000 + int(stamp[1]) // 1_000 - before_ms - took_ms // 2
-    at = "" if address.path else f" at {address.host}:{address.port}"
     clear = bool(address.password) and address.tls is None and not address.path and not _near(address.host)
-    return [*judge(read_info(info), f"{shown}{at if at not in shown else ''}", skew_ms, took_ms, clear=clear)]
+    return [*judge(read_info(info), shown, skew_ms, took_ms, clear=clear)]
 
 
 def _near(host: str) -> bool:
@@ -153,6 +162,9 @@ def _keeps(info: Mapping[str, str], name: str) -> Iterator[Found]:
         yield problem(
             "store", f"{name}: is a replica and takes no writes", "the primary's address, or redis+sentinel://"
         )
+    elif int(info.get("connected_slaves", 0)) and "min_slaves_good_slaves" not in info:
+        said = f"{name}: has replicas, and cut off from them it would go on letting students in"
+        yield warning("store", said, "CONFIG SET min-replicas-to-write 1, and in its configuration file")
     if info.get("aof_enabled") != "1":
         said = (
             f"{name}: keeps no append-only file: after a restart the line is rebuilt from cookies, and admissions wait"

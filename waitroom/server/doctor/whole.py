@@ -9,8 +9,10 @@ from waitroom.server.doctor.finding import Examination, Found, Look
 from waitroom.server.doctor.machine import (
     clock_state,
     file_limit,
+    file_system,
     kernel_number,
     look_at_clock,
+    look_at_file_system,
     look_at_files,
     look_at_folder,
     look_at_kernel,
@@ -50,7 +52,9 @@ def _machine(settings: Settings) -> Iterator[Found]:
         kernel_number("net/core/somaxconn"), kernel_number("vm/overcommit_memory"), embedded=embedded
     )
     if embedded:
-        yield from look_at_folder(settings.store.data_dir)
+        folder = settings.store.data_dir
+        yield from look_at_folder(folder)
+        yield from look_at_file_system(folder, file_system(folder))
     yield from look_at_clock(clock_state())
 
 
