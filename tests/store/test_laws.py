@@ -210,8 +210,9 @@ class Pool(RuleBasedStateMachine):
                 self.set[field] = value, now_ms + for_ms if for_ms else 0
         self.model.rules = in_force(self.file, self.set)
 
-    @rule(which=told)
+    @rule(which=consumes(told))
     def staff_end(self, which: tuple[Presence, Standing]) -> None:
+        """What a ticket is worth after that is in test_dismissals.py."""
         visitor = which[0].visitor
         what, _ = dismiss(self.line, visitor)
         assert what == self.model.dismiss(visitor, self.line.now_ms)
