@@ -54,6 +54,15 @@ def test_the_line() -> None:
     assert (line.newcomer.high_s or 0) >= (line.last.high_s or 0)
 
 
+def test_the_hours_of_exams() -> None:
+    """Those that have any."""
+    exam = SETTINGS.exams["MATH0001"]
+    exams = {"MATH0001": exam, "BIO": exam.model_copy(update={"opens_ms": 5})}
+    found = Overview("main", SETTINGS.pools["main"], exams, AT, {}).shown()
+    assert found.exams == ["MATH0001", "BIO"]
+    assert [(each.exam, each.opens_ms, each.closes_ms) for each in found.hours] == [("BIO", 5, None)]
+
+
 def test_nobody_waits() -> None:
     """Then nobody has to, unless all slots are taken: a newcomer would."""
     nobody = replace(AT, waiting=dict.fromkeys(Lane, 0))
