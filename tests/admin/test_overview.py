@@ -135,6 +135,18 @@ def test_what_workers_saw_counts_once() -> None:
     assert shown(loads=pulse.loads()).backends[1].load is None
 
 
+def test_who_has_not_told_anew_is_still_there() -> None:
+    """Workers tell once a second and so are they heard, not in step: nobody's requests vanish for a second."""
+    pulse = PoolPulse()
+    pulse.hear([Told("w1", 1, second(10, 100, 3)), Told("w2", 1, second(20, 100, 4))])
+    pulse.hear([Told("w1", 2, second(10, 100, 5)), Told("w2", 1, second(20, 100, 4))])
+    load = shown(loads=pulse.loads()).backends[0].load
+    assert load is not None
+    assert (load.inflight, load.requests_per_s) == (9, 20)
+    pulse.hear([])
+    assert shown(loads=pulse.loads()).backends[0].load is None
+
+
 def test_an_hour_is_remembered() -> None:
     """Columns of equal length, the oldest point gone; admissions are those of each step."""
     pulse = PoolPulse()
