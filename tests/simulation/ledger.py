@@ -153,7 +153,7 @@ class Ledger:
             name: each for name, each in self.sessions.items() if -UNSWEPT_MS <= each.expires_ms - self.now_ms < 0
         }
         self.sessions = {name: each for name, each in self.sessions.items() if each.expires_ms >= self.now_ms}
-        self.places = {name: each for name, each in self.places.items() if each.latest_ms >= self.now_ms}
+        self.places = {name: each for name, each in self.places.items() if each.latest_ms >= self.now_ms - UNSWEPT_MS}
         for sessions in (self.sessions, self.doubtful):
             for visitor, session in sessions.items():
                 latest_ms = max(now_ms + self.idle_ms, session.keep_ms)
