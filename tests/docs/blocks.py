@@ -20,7 +20,7 @@ OTHER = ("yaml", "python", "po", "text", "json", "css", "html", "jinja", "promql
 _FENCE = re.compile(r"^(\s*)(`{3,}|~{3,})(\S*)\s*$")
 _NOT_RUN = re.compile(r"<!-- not run: (.{5,}) -->")
 _EXIT = re.compile(r"<!-- exit (\d+): .{5,} -->")
-_SPAN = re.compile(r"`(waitroom [^`]+)`")
+_SPAN = re.compile(r"`(waitroom\s[^`]+)`")
 
 
 @dataclass(frozen=True, slots=True)

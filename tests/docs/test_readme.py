@@ -24,13 +24,17 @@ def test_from_a_server_to_a_protected_server(tmp_path: Path) -> None:
     assert serve[2:] == ["--backend", "http://127.0.0.1:8000", "--max-sessions", "1"]
 
     async def five_minutes() -> None:
-        async with counting_backend() as server, serving(tmp_path, *serve[4:], "--backend", server.url) as product:
-            async with Student(product.public, "first") as first, Student(product.public, "second") as second:
-                assert (await first.page()).state is None
-                assert (await second.page()).state == "waiting"
-                code, _, said = await product.command(*limit[1:], "--admin", product.admin)
-                assert (code, said) == (0, "")
-                await second.enter()
-                assert server.inside == {"first", "second"}
+        async with (
+            counting_backend() as server,
+            serving(tmp_path, *serve[4:], "--backend", server.url) as product,
+            Student(product.public, "first") as first,
+            Student(product.public, "second") as second,
+        ):
+            assert (await first.page()).state is None
+            assert (await second.page()).state == "waiting"
+            code, _, said = await product.command(*limit[1:], "--admin", product.admin)
+            assert (code, said) == (0, "")
+            await second.enter()
+            assert server.inside == {"first", "second"}
 
     run(five_minutes())
