@@ -310,7 +310,7 @@ def test_no_body_is_asked_for_without_a_pass(tmp_path: Path) -> None:
 
 
 def test_another_host_is_not_served(tmp_path: Path) -> None:
-    """Where `hosts` are named, a request for any other gets 421, whatever it says of a Host before; no backend hears."""
+    """Where `hosts` are named, a request for any other gets 421, whatever a proxy is said to have heard."""
 
     async def main() -> None:
         async with recorder() as backend, recorder() as other:
@@ -321,7 +321,11 @@ def test_another_host_is_not_served(tmp_path: Path) -> None:
                     assert (await house.ask(b"GET /open/x", host=host)).startswith(b"HTTP/1.1 204 Relayed"), host
                 house.backend.received.clear()
                 for host in (b"h", b"exam.uni.example.evil.example", b"xexam.uni.example", b"127.0.0.1"):
-                    for more in (b"", b"X-Forwarded-Host: exam.uni.example\r\n", b"Forwarded: host=exam.uni.example\r\n"):
+                    for more in (
+                        b"",
+                        b"X-Forwarded-Host: exam.uni.example\r\n",
+                        b"Forwarded: host=exam.uni.example\r\n",
+                    ):
                         answer = await house.ask(b"GET /open/x", NAVIGATE + more, host=host)
                         assert answer.startswith(b"HTTP/1.1 421 "), (host, more, answer[:200])
                 assert bytes(house.backend.received) == b""
