@@ -13,6 +13,8 @@ from tests.docs.blocks import blocks
 from tests.docs.morning import ROOT
 from tests.docs.test_commands import FILES
 from waitroom.cli.picture import pools_shown
+from waitroom.settings.load import from_mapping
+from waitroom.settings.yaml12 import load_yaml
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 NAMED = re.compile(r"`((?:waitroom|tests|static|docs|config|deploy)/[^`\s:]+)(?:::(\w+))?`")
@@ -47,6 +49,13 @@ def test_what_is_named_is_there(file: Path) -> None:
         if not found or (test and not re.search(rf"^(async )?def {test}\(", found[0].read_text("utf-8"), re.MULTILINE)):
             missing.append(f"{path}::{test}" if test else path)
     assert missing == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/handbook.md"])
+def test_settings_that_are_shown_whole_are_good(name: str) -> None:
+    """Who copies them has a file that serves."""
+    found = [load_yaml(block.text.encode()).data for block in blocks(ROOT / name) if block.language == "yaml"]
+    assert [len(from_mapping(each).pools) for each in found if isinstance(each, dict)] == [1]
 
 
 def test_the_screen_of_the_handbook_is_what_status_shows(monkeypatch: pytest.MonkeyPatch) -> None:
