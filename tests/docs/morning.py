@@ -31,6 +31,7 @@ RUN_S = 30.0
 SETTINGS = """\
 listen: {{public: "127.0.0.1:{public}", admin: "127.0.0.1:{admin}"}}
 workers: 1
+limits: {{connections: 100}}
 store: {{data_dir: {folder}/var}}
 secrets: {{file: {folder}/var/secrets}}
 pools:
