@@ -1,0 +1,15 @@
+"""Where the files of `deploy` are, and how other people's programs are asked about them."""
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+
+
+def told(*command: str | Path, expect: int = 0) -> str:
+    """All that a program says, which ends with this code."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode == expect, f"{command} ended with {done.returncode}:\n{said}"
+    return said
