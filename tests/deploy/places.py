@@ -5,11 +5,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin"])
+"""With the programs that come as packages, also where no virtual environment is active."""
 
 
 def told(*command: str | Path, expect: int = 0) -> str:
     """All that a program says, which ends with this code."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=os.environ | {"PATH": PATH})
     said = done.stdout + done.stderr
     assert done.returncode == expect, f"{command} ended with {done.returncode}:\n{said}"
     return said

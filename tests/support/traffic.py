@@ -28,6 +28,8 @@ class ExamServer:
 
     url: str = ""
     saved: Counter[str] = field(default_factory=Counter)
+    heard: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Target and fields of each page that was asked for."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """`/save?n=`: a saved answer; `/upload`: a file, whose hash is told; `/socket`: an echo; else a page."""
@@ -41,6 +43,7 @@ class ExamServer:
             return web.Response(text=digest.hexdigest())
         elif request.path == "/socket":
             return await _echo(request)
+        self.heard.append((request.raw_path, dict(request.headers)))
         return web.Response(text="ok")
 
 
