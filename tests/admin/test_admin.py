@@ -18,6 +18,7 @@ from waitroom.metrics.totals import Reading
 from waitroom.server.sockets import open_door
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Key, Secrets
+from waitroom.store.operators import Told
 
 SNAPSHOT = Snapshot(
     now_ms=1, held=True, rate_milli=2_500, tokens_milli=0, waiting={Lane.RETURN: 1, Lane.STANDARD: 840}, absent=3,
@@ -79,8 +80,13 @@ class Store:
     said: dict[tuple[str, str], Announced] = field(default_factory=dict)
     said_for_ms: list[int] = field(default_factory=list)
 
-    async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
+    entries: list[str] = field(default_factory=list)
+
+    async def announce(
+        self, pool: str, exam: str, said: Announced | None, for_ms: int = 0, entry: str = ""
+    ) -> Announced | None:
         """Remembered."""
+        self.entries.append(entry)
         if self.refuses:
             raise StoreAwayError("away")
         before = self.said.pop((pool, exam), None)
@@ -89,7 +95,11 @@ class Store:
             self.said[pool, exam] = said
         return before
 
-    async def snapshot(self, pool: str) -> Snapshot:
+    async def traffic(self, _pool: str) -> list[Told]:
+        """Nobody has told, so the pulse of the listener asks for nothing more."""
+        raise StoreAwayError("away")
+
+    async def snapshot(self, pool: str, _ends: tuple[int, ...] = ()) -> Snapshot:
         """As set."""
         self.asked.append(pool)
         if self.hangs is not None:

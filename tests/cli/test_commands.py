@@ -62,21 +62,21 @@ def test_serve_with_keys_that_others_can_read(tmp_path: Path) -> None:
     keys.chmod(0o644)
     served = waitroom("serve", "--backend", "http://127.0.0.1:9", "--max-sessions", "1", cwd=tmp_path)
     assert served.returncode == 1
-    assert served.stderr.startswith("waitroom: var/secrets: mode 0644")
+    assert served.stderr.startswith("secrets.file: var/secrets: mode 0644 lets others at the keys; allowed: ")
     assert len(served.stderr.splitlines()) == 1
 
 
 def test_serve_with_a_bad_certificate(tmp_path: Path) -> None:
-    """What a worker cannot begin with is told in one line, like any other fault of the settings."""
+    """What a worker cannot begin with is told with its place, like any other fault of the settings, by `check` too."""
     (tmp_path / "cert.pem").write_text("nonsense")
     (tmp_path / "waitroom.yaml").write_text(
         f"listen: {{public: [{{address: '127.0.0.1:{free_port()}', tls: {{cert: cert.pem, key: cert.pem}}}}],\n"
         f"         admin: '127.0.0.1:{free_port()}'}}\n"
         "pools: {main: {backends: {main-1: {url: 'http://127.0.0.1:9', max_sessions: 1}}}}\n"
     )
-    served = waitroom("serve", "waitroom.yaml", cwd=tmp_path)
-    assert served.returncode == 1
-    assert served.stderr.splitlines()[-1].startswith("waitroom: cert.pem, cert.pem: not a certificate with its key")
+    served, checked = (waitroom(command, "waitroom.yaml", cwd=tmp_path) for command in ("serve", "check"))
+    assert (served.returncode, served.stderr) == (1, checked.stdout)
+    assert ": listen.public[0].tls.cert: cert.pem: cannot be read (" in served.stderr
     assert "Traceback" not in served.stderr
 
 

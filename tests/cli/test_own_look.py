@@ -18,11 +18,19 @@ MANY = f"""{POOLS}pages:
 SAID = """\
 waitroom.yaml:4:9: pages.logo: logo.svg: is an SVG with a script element; allowed: a PNG, or an SVG without scripts \
 and references
+    4 |   logo: logo.svg
+      |         ^^^^^^^^
 waitroom.yaml:5:10: pages.style: own.css: contains @import; allowed: rules that fetch nothing
+    5 |   style: own.css
+      |          ^^^^^^^
 waitroom.yaml:7:20: pages.colours.light.digit: digit (#203447) on board (#0e1d2b) has a contrast of 1.33:1; \
 allowed: at least 4.5:1 (WCAG 2.2 AA)
+    7 |     light: {digit: "#203447"}
+      |                    ^^^^^^^^^
 waitroom.yaml:7:20: pages.colours.light.digit: digit (#203447) on tile (#203447) has a contrast of 1.00:1; \
 allowed: at least 4.5:1 (WCAG 2.2 AA)
+    7 |     light: {digit: "#203447"}
+      |                    ^^^^^^^^^
 words/ar.po:1:1: untill.now: unknown key; allowed: the keys of static/locale/en.po; did you mean until.now?
 words/fr.po:1:1: say.place: lacks the placeholder {n}; allowed: {n}
 waitroom.yaml: 6 problems

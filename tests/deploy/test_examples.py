@@ -124,7 +124,8 @@ def test_behind_haproxy(tmp_path: Path) -> None:
                   'store: {url: "redis://10.0.0.3:6379/0"}': "store: {}", **CERTIFICATE}  # fmt: skip
         async with exam_server() as exam, room(tmp_path, "haproxy", exam, listen) as product:
             text = filled(EXAMPLES / "haproxy" / "haproxy.cfg", {
-                "maxconn 40000": "maxconn 400", "bind :443": f"bind 127.0.0.1:{door}", "10.0.0.5:8443": f"127.0.0.1:{public}",
+                "maxconn 40000": "maxconn 400", "bind :443": f"bind 127.0.0.1:{door}",
+                "10.0.0.5:8443": f"127.0.0.1:{public}",
                 "10.0.0.6:8443": "127.0.0.1:1", "port 9090": f"port {product.admin.rpartition(':')[2]}",
             })  # fmt: skip
             (tmp_path / "haproxy.cfg").write_text(text)

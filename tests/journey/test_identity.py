@@ -312,7 +312,8 @@ def test_staff_move_a_student(tmp_path: Path) -> None:
             spoken = codes[3].lower().replace("-", " ").replace("0", "o")
             where = ("--admin", product.admin)
             code, out, _ = await product.command("ticket", "lane", spoken, "priority", "--why", "extra time", *where)
-            assert (code, out) == (0, f"{codes[3]} in main: standard before, priority now.\n")
+            undo = f"Undo it with: waitroom ticket lane {codes[3]} standard"
+            assert (code, out) == (0, f"{codes[3]} in main: standard before, priority now. {undo}\n")
             assert [(await browser.poll())["position"] for browser in found[1:]] == [2, 3, 1]
             assert found[3].ticket[3] == "1", "the ticket says it too"
             code, out, _ = await product.command("ticket", "lane", codes[3], "standard", "--json", *where)
@@ -323,7 +324,7 @@ def test_staff_move_a_student(tmp_path: Path) -> None:
                 ("standard", "priority", "extra time"), ("priority", "standard", ""),
             ]  # fmt: skip
             for asked, wrong in (
-                (codes[0], "Nobody waits under"),
+                (codes[0], "has been let in"),
                 ("AAAA-AAAA", "Nobody waits"),
                 ("x", "eight letters"),
             ):

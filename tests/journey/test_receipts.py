@@ -179,7 +179,7 @@ async def check_on_the_listener(admin: str, line: str) -> None:
             assert (await answer.json())["why"] == "false"
         for body in ({}, {"receipt": 5}, [], {"receipt": line, "more": 1}):
             async with client.post(api, json=body) as answer:
-                assert answer.status == 400
+                assert answer.status == 422
         async with client.post(api, data={"receipt": line}) as answer:
             assert answer.status == 415
         async with client.get(form) as answer:

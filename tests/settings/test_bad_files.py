@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from waitroom.settings.load import load
+from waitroom.server.inspection import inspect
+from waitroom.settings.load import examine, load
 from waitroom.settings.problems import BadSettingsError
 
 FOLDER = Path(__file__).parent / "bad"
@@ -19,6 +20,14 @@ def test_the_one_fault_is_named_exactly(file: Path, monkeypatch: pytest.MonkeyPa
         load(file.name)
     assert f"{caught.value}\n" == file.with_suffix(".txt").read_text(encoding="utf-8")
     assert len(caught.value.problems) == 1, "one fault is one problem"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_fault_hides_no_warning_and_breaks_no_look(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What looks for warnings meets settings whose references are broken; the fault is named in the same words."""
+    monkeypatch.chdir(FOLDER)
+    found = examine(file.name, inspect=inspect)
+    assert file.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n") in map(str, found.problems)
 
 
 def test_every_bad_file_has_its_message_and_every_message_its_file() -> None:

@@ -1,15 +1,26 @@
 """`waitroom check`: what an operator sees, and the exit code a script sees."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from tests.support.terminal import on_terminal
 from waitroom.cli.check import check
 
 CONFIG = Path(__file__).parents[2] / "config"
 BAD = Path(__file__).parent / "bad"
+ONE = 'pools: {main: {backends: {a: {url: "http://10.0.0.1", max_sessions: 5}}}}\n'
+
+IN_README = """\
+pools:
+  sciences: {backends: {sci-1: {url: "http://10.0.0.11", max_sessions: 800}}}
+exams:
+  MATH0001: {pool: sciences, match: [{path: /math}], expected: 1400}
+  PHYS0002: {pool: sience, match: [{path: /phys}]}
+"""
 
 
 def _check(*arguments: str | Path) -> Result:
@@ -27,6 +38,8 @@ def test_every_sample_is_clean(file: Path) -> None:
 def test_a_clean_file_is_one_line_and_its_notices() -> None:
     """How much it holds, and what of it is not in force."""
     assert _check(CONFIG / "minimal.yaml").output == f"{CONFIG / 'minimal.yaml'}: OK: 1 pool, 1 backend, 0 exams\n"
+    text = (CONFIG / "waitroom.yaml").read_text("utf-8")
+    assert "opens: 2031-" in text, "a sample that has begun brings a warning"
     lines = _check(CONFIG / "waitroom.yaml").output.splitlines()
     assert lines[0].endswith(": OK: 2 pools, 3 backends, 2 exams")
     later = "accepted and checked; not in force in this version"
@@ -55,7 +68,7 @@ def test_problems_are_listed_and_counted(tmp_path: Path) -> None:
     file.write_text("workers: many\nqueu_status: 5\n", encoding="utf-8")
     result = _check(file)
     assert result.exit_code == 1
-    first, second, third, total = result.output.splitlines()
+    first, second, third, total = [line for line in result.output.splitlines() if not line.startswith("  ")]
     assert first.startswith(f"{file}:1:1: pools: missing")
     assert second.startswith(f"{file}:1:10: workers: ")
     assert third.startswith(f"{file}:2:1: queu_status: unknown key; allowed: listen, ")
@@ -84,6 +97,72 @@ def test_json_says_the_same() -> None:
     assert problem["suggestion"] == "queue_status"
     missing = _check(BAD / "none.yaml", "--json")
     assert (missing.exit_code, json.loads(missing.output)["readable"]) == (2, False)
+
+
+def test_each_problem_comes_with_its_line(tmp_path: Path) -> None:
+    """And carets under the place; in a pipe without colour."""
+    file = tmp_path / "waitroom.yaml"
+    file.write_text(f"{ONE}listen: {{public: [80], admin: '127.0.0.1:9090'}}\n", encoding="utf-8")
+    lines = _check(file).output.splitlines()
+    assert lines[1:] == [
+        "    2 | listen: {public: [80], admin: '127.0.0.1:9090'}",
+        "      |                   ^^",
+        f"{file}: 1 problem",
+    ]
+
+
+def test_a_warning_fails_only_where_that_is_wanted(tmp_path: Path) -> None:
+    """What works and is probably not meant: told, counted, exit code 0; with --strict 1."""
+    file = tmp_path / "waitroom.yaml"
+    file.write_text(f"{ONE}trusted_proxies: [10.0.0.0/7]\n", encoding="utf-8")
+    lenient, strict = _check(file), _check("--strict", file)
+    assert (lenient.exit_code, strict.exit_code) == (0, 1)
+    assert lenient.output == strict.output
+    assert f"{file}:2:19: warning: trusted_proxies[0]: 10.0.0.0/7 is larger than" in lenient.output
+    assert lenient.output.endswith(f"{file}: OK: 1 pool, 1 backend, 0 exams; 1 warning\n")
+    answer = json.loads(_check("--format", "json", file).output)
+    assert (answer["ok"], answer["problems"], answer["warnings"][0]["line"]) == (True, [], 2)
+
+
+def test_github_shows_it_beside_the_line(tmp_path: Path) -> None:
+    """A workflow command each, escaped; nothing at all for a clean file."""
+    file = tmp_path / "waitroom.yaml"
+    file.write_text(f"{ONE}trusted_proxies: [10.0.0.0/7]\nlogging: {{level: '50%'}}\n", encoding="utf-8")
+    bad = _check("--format", "github", file)
+    (error,) = bad.output.splitlines()
+    assert error.startswith(f'::error file={file},line=3,col=18,title=logging.level::logging.level: "50%25" is not')
+    assert bad.exit_code == 1
+    file.write_text(f"{ONE}trusted_proxies: [10.0.0.0/7]\n", encoding="utf-8")
+    assert _check("--format", "github", file).output.startswith(
+        f"::warning file={file},line=2,col=19,title=trusted_proxies[0]::trusted_proxies[0]: 10.0.0.0/7 is larger"
+    )
+    clean = _check("--format", "github", CONFIG / "minimal.yaml")
+    assert (clean.exit_code, clean.output) == (0, "")
+
+
+def test_the_readme_shows_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line for line."""
+    monkeypatch.chdir(tmp_path)
+    Path("waitroom.yaml").write_text(IN_README, encoding="utf-8")
+    shown = (CONFIG.parent / "README.md").read_text("utf-8").partition("$ waitroom check waitroom.yaml\n")[2]
+    assert _check("waitroom.yaml").output == shown.partition("```")[0]
+
+
+@pytest.mark.parametrize(("no_colour", "escapes"), [("", True), ("1", False)])
+def test_on_a_terminal_it_is_laid_out(tmp_path: Path, no_colour: str, escapes: bool) -> None:
+    """Suggestion at the carets, what is allowed wrapped below; colour, but not where NO_COLOR is set."""
+    (tmp_path / "waitroom.yaml").write_text(f"{ONE}queu_status: 5\n", encoding="utf-8")
+    said = on_terminal("check", "waitroom.yaml", cwd=tmp_path, columns=80, env={"NO_COLOR": no_colour})
+    assert ("\x1b[" in said) is escapes
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", said).splitlines()
+    assert plain[:5] == [
+        "waitroom.yaml:2:1: queu_status: unknown key",
+        "    2 | queu_status: 5",
+        "      | ^^^^^^^^^^^ did you mean queue_status?",
+        "      = allowed: listen, workers, store, secrets, trusted_proxies, forward_as,",
+        "                 hosts, queue_status, prefix, pools, exams, default_pool,",
+    ]
+    assert max(map(len, plain)) < 80
 
 
 def test_the_schema_is_printed() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from waitroom.settings.addresses import BackendUrl, HostPort
-from waitroom.settings.load import Flags, from_flags, from_mapping, load
+from waitroom.settings.load import Flags, examine, from_flags, from_mapping, load
 from waitroom.settings.model import Settings
 from waitroom.settings.problems import BadSettingsError, UnreadableSettingsError
 
@@ -192,3 +192,17 @@ def test_settings_do_not_change_and_do_not_tell() -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.workers = 3  # type: ignore[misc]  # that it is refused is the point
     assert "pw" not in repr(settings)
+
+
+def test_a_password_in_an_open_file_brings_a_warning(tmp_path: Path) -> None:
+    """Whoever has an account on the machine could log in to the store; a URL without one may be read by all."""
+    file = _file(tmp_path, ONE + 'store: {url: "redis://:hunter2@10.0.0.9"}\n')
+    file.chmod(0o644)
+    (warning,) = examine(file).warnings
+    assert (warning.line, warning.key) == (2, "store.url")
+    assert "hunter2" not in str(warning)
+    file.chmod(0o640)
+    assert examine(file).warnings == ()
+    file.write_text(ONE + 'store: {url: "redis://10.0.0.9"}\n', encoding="utf-8")
+    file.chmod(0o644)
+    assert examine(file).warnings == ()

@@ -29,7 +29,7 @@ def test_the_example_of_the_design_means_what_it_says() -> None:
         Match.model_validate({"path": "/mod/quiz/*", "query": {"cmid": "4711"}}),
         Match.model_validate({"host": "math.exam.example"}),
     )
-    assert (exam.opens_ms, exam.closes_ms) == (1_780_297_200_000, 1_780_308_000_000)
+    assert (exam.opens_ms, exam.closes_ms) == (1_938_150_000_000, 1_938_160_800_000)
     assert settings.exams["HIST0042"].title == {"": "Histoire contemporaine"}
     assert settings.pace[0].max_wait_ms == 20_000
     assert settings.timeouts == Timeouts()

@@ -9,8 +9,8 @@ from tests.store.driver import rules
 from tests.support.product import START_S
 from waitroom.admission.line import Presence, Standing, Touch, Touched
 from waitroom.errors import StoreError
-from waitroom.store.client import LineStore
 from waitroom.store.keys import PoolKeys
+from waitroom.store.operators import OperatorStore
 
 POOLS = {"p": PoolKeys(("b1", "b2"), ("x",)), "q": PoolKeys(("b1",))}
 
@@ -24,7 +24,7 @@ class Desk:
         self.calls: list[float] = []
         self.failures: list[str] = []
         self.changed = asyncio.Event()
-        self.store = LineStore(
+        self.store = OperatorStore(
             url,
             pools,
             on_touched=self._touched,

@@ -5,11 +5,13 @@ import re
 import pytest
 
 from tests.store.driver import T0_MS, Line, Server, rules
+from tests.store.operating import audit, dismiss, override, visitors, where
 from tests.support.aio import run
 from waitroom.admission.line import Presence
 from waitroom.errors import LibraryError
 from waitroom.store import codec, library
-from waitroom.store.keys import FIXED, LAST, call
+from waitroom.store.keys import ADDED, FIXED, LAST, call
+from waitroom.store.operators import Known
 from waitroom.store.wire import Address, Wire
 
 HEADER = re.compile(
@@ -64,6 +66,9 @@ def test_the_last_keys_are_those_of_the_library() -> None:
     stated = re.search(r"of each exam named in ARGV, then ([a-z ]+), then\s+back", library.source())
     assert stated is not None
     assert tuple(stated[1].split()) == LAST
+    added = re.search(r"backdue:<backend> of each backend, then ([a-z ]+)\. All", library.source())
+    assert added is not None
+    assert tuple(added[1].split()) == ADDED
 
 
 def test_a_worker_of_before_finds_its_keys(line: Line) -> None:
@@ -74,7 +79,7 @@ def test_a_worker_of_before_finds_its_keys(line: Line) -> None:
     for function in ("wr_sweep", "wr_snapshot"):
         command = call(line.pool, function, line.backends, (), (), now_ms=line.now_ms)
         count = int(command[2])
-        known = count - len(LAST) - 2 * len(line.backends)
+        known = count - len(LAST) - 2 * len(line.backends) - len(ADDED)
         command = [*command[:2], known, *command[3 : 3 + known], *command[3 + count :]]
         assert line.client.execute_command(*command)[0] == 0
     presence, before = Presence("v2"), len(line.waits())
@@ -82,7 +87,7 @@ def test_a_worker_of_before_finds_its_keys(line: Line) -> None:
         leave = call(line.pool, "wr_leave", line.backends, (), ("v2",), now_ms=line.now_ms)
         exams, own = codec.present_arguments([presence])
         for command in (call(line.pool, "wr_present", line.backends, exams.items(), own, now_ms=line.now_ms), leave):
-            count, gone = int(command[2]), len(LAST) - last + 2 * len(line.backends)
+            count, gone = int(command[2]), len(LAST) - last + 2 * len(line.backends) + len(ADDED)
             keys = command[3 : 3 + count - gone]
             assert line.client.execute_command(*command[:2], len(keys), *keys, *command[3 + count :])[0] == 0
     assert len(line.waits()) == before
@@ -131,6 +136,18 @@ def live(line: Line) -> None:
     line.now_ms -= 300_000
     line.sweep()
     line.waits()
+    override(line, {"sessions:b1": "3", "ceiling": "1000"}, for_ms=1)
+    line.now_ms += 1
+    line.sweep()
+    for known in Known:
+        visitors(line, known)
+    for visitor in ("v1", "v4", "x1"):
+        where(line, visitor)
+        dismiss(line, visitor)
+    audit(line)
+    line.call("wr_tell", ("{}",), {}, line.backends)
+    line.report("w", "{}")
+    line.call("wr_traffic", (), {}, line.backends)
     line.snapshot()
 
 

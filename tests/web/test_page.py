@@ -139,7 +139,7 @@ def test_a_lost_ticket_is_replaced(site: Site, open_tab: OpenTab) -> None:
     expect(page.locator("#net")).to_contain_text("Connected.")
     page.context.clear_cookies()
     with page.expect_navigation():
-        page.evaluate("dispatchEvent(new Event('online'))")
+        page.evaluate("setTimeout(() => dispatchEvent(new Event('online')))")
     expect(page.locator("#net")).to_contain_text("Connected.")
     assert len(site.loads) == 2
     expect(page.locator("#warn")).to_be_hidden()
@@ -165,7 +165,7 @@ def test_the_display_can_be_paused(site: Site, open_tab: OpenTab) -> None:
     expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
     site.answers.append(view(ahead=5, **SOON))
     with page.expect_response("**/status*"):
-        page.evaluate("dispatchEvent(new Event('online'))")
+        page.evaluate("setTimeout(() => dispatchEvent(new Event('online')))")
     expect(page.locator("#pos")).to_have_text("312")
     page.locator("#pause").click()
     expect(page.locator("#pos")).to_have_text("6")
@@ -204,7 +204,7 @@ def test_turned_away_after_admission(site: Site, open_tab: OpenTab) -> None:
     page.goto(site.url + URL)
     site.view = view(next_poll_ms=60_000)
     with page.expect_navigation():
-        page.evaluate("dispatchEvent(new Event('online'))")
+        page.evaluate("setTimeout(() => dispatchEvent(new Event('online')))")
     site.inside = False
     page.goto(site.url + URL, referer=site.url + URL)
     asked = len(site.polls)

@@ -24,15 +24,18 @@ OpenTab = Callable[..., Tab]
 def test_news_between_polls(site: Site, open_tab: OpenTab) -> None:
     """What staff say is on the page within 5 s though the next poll is far, is spoken once, and goes again."""
     page = open_tab().page
+    page.clock.install()
     site.view = view(**FAR)
     page.goto(site.url + URL)
     expect(page.locator("#dot.on")).to_be_visible()
     polls = len(site.polls)
     site.news = {"message": {"text": "<i>Ten</i> minutes", "at": "2026-06-01T07:00:00.000Z"}, "held": False}
-    expect(page.locator("#msgtext")).to_have_text("<i>Ten</i> minutes", timeout=5_000)
+    page.clock.run_for(5_000)
+    expect(page.locator("#msgtext")).to_have_text("<i>Ten</i> minutes")
     expect(page.locator("#say")).to_have_text("New message from the exam staff: <i>Ten</i> minutes")
     site.news = {"message": None, "held": False}
-    expect(page.locator("#msg")).to_be_hidden(timeout=5_000)
+    page.clock.run_for(5_000)
+    expect(page.locator("#msg")).to_be_hidden()
     assert len(site.polls) == polls, "news are no polls"
 
 

@@ -1,1 +1,1 @@
-"""What an operator and Prometheus see of us: metrics, health, and later the API and dashboard."""
+"""What an operator and Prometheus see of us: metrics, health, the admin API."""

@@ -4,27 +4,44 @@ Law: it answers whatever has happened to the store, the backends or the workers;
 can serve students, so it depends on none of what all machines share. Anything it does not know is a problem document.
 """
 
+import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Protocol
 
+import structlog
 from aiohttp import web
 
 from waitroom.admin.access import Access
 from waitroom.admin.announcements import Announcements
 from waitroom.admin.announcements import Store as Notices
+from waitroom.admin.audit import AuditApi
+from waitroom.admin.audit import Store as Audited
+from waitroom.admin.endpoints import Part, routes
 from waitroom.admin.holds import Holds
 from waitroom.admin.holds import Store as Lives
-from waitroom.admin.lanes import Lanes
-from waitroom.admin.lanes import Store as Movable
+from waitroom.admin.inforce import SettingsApi
+from waitroom.admin.limits import Limits
+from waitroom.admin.openapi import PATH as OPENAPI
+from waitroom.admin.openapi import document
+from waitroom.admin.pools import PoolsApi
+from waitroom.admin.pulse import Pulse
+from waitroom.admin.pulse import Store as Felt
 from waitroom.admin.receipts import Receipts
 from waitroom.admin.refusals import RefusedError, problem
 from waitroom.admin.scrape import line_readings
+from waitroom.admin.sight import Sight, Snapshots
+from waitroom.admin.tickets import Store as Movable
+from waitroom.admin.tickets import Tickets
 from waitroom.admin.waits import Waits, WaitsApi
 from waitroom.metrics.totals import Reading, exposition
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Secrets
+
+log = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 1.0
 """What an answer in progress gets when the listener closes."""
@@ -54,6 +71,10 @@ _PAGE = """<!doctype html>
 </ul>
 """
 
+_HTTP = logging.getLogger("waitroom.admin.http")
+_HTTP.setLevel(logging.CRITICAL)
+"""aiohttp's own word about a request that is not HTTP: a traceback each, which anybody could fill the disk with."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -78,7 +99,7 @@ class House(Protocol):
         """Why students cannot be served here now, or None."""
 
 
-class Store(Notices, Waits, Lives, Movable, Protocol):
+class Store(Snapshots, Notices, Waits, Lives, Movable, Audited, Felt, Protocol):
     """All that the listener asks of the store."""
 
 
@@ -94,20 +115,35 @@ class AdminListener:
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._readiness)
         access = Access(lambda: house.settings.admin, lambda: house.secrets.local_token)
-        application.router.add_routes(Announcements(lambda: house.settings, access, store).routes())
-        application.router.add_routes(Holds(lambda: house.settings, access, store).routes())
-        application.router.add_routes(WaitsApi(lambda: house.settings, access, store).routes())
-        application.router.add_routes(Lanes(lambda: house.settings, access, store).routes())
-        application.router.add_routes(Receipts(lambda: house.secrets, access).routes())
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        sight, ours = Sight(lambda: house.settings, store), version("waitroom")
+        self._pulse = Pulse(sight, store)
+        receipts = Receipts(lambda: house.secrets, access)
+        parts: list[Part] = [
+            PoolsApi(sight, self._pulse, ours),
+            Limits(sight, store),
+            Holds(sight, store),
+            Announcements(sight, store),
+            Tickets(sight, store),
+            AuditApi(sight, store),
+            SettingsApi(sight),
+            WaitsApi(sight, store),
+            receipts,
+        ]
+        endpoints = [each for part in parts for each in part.endpoints()]
+        self._document = json.dumps(document(endpoints, ours))
+        application.router.add_get(OPENAPI, self._openapi)
+        application.router.add_routes([*routes(endpoints, access), *receipts.routes()])
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=_HTTP)
 
     async def start(self, door: socket.socket) -> None:
         """Answer on this listening socket."""
         await self._runner.setup()
         await web.SockSite(self._runner, door).start()
+        self._pulse.start()
 
     async def stop(self) -> None:
         """Close the socket and finish."""
+        await self._pulse.close()
         await self._runner.cleanup()
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -124,6 +160,9 @@ class AdminListener:
             return web.Response(text="ready\n")
         return web.Response(text=f"not ready: {why}\n", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
+    async def _openapi(self, _request: web.Request) -> web.Response:
+        return web.json_response(text=self._document)
+
     async def _page(self, _request: web.Request) -> web.Response:
         return web.Response(text=_PAGE, content_type="text/html")
 
@@ -137,5 +176,8 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = problem(error.status, str(error), error.headers)
     except web.HTTPException as error:
         response = problem(error.status, "", {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None)
+    except Exception:  # whatever it was: the answer is a problem document, and the log has the rest
+        log.exception("admin_request_broke", path=request.path)
+        response = problem(500, "A defect of ours; the log says more.")
     response.headers.update(_HEADERS)
     return response

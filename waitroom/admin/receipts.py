@@ -3,14 +3,16 @@
 Law: it changes nothing, and who may `read` may ask. What is pasted is shown only as far as it is genuine.
 """
 
-import json
 from collections.abc import Callable
 from html import escape
 
 from aiohttp import web
+from pydantic import ConfigDict
 
 from waitroom.admin.access import Access, Scope
+from waitroom.admin.endpoints import Call, Endpoint
 from waitroom.admin.refusals import RefusedError
+from waitroom.admin.shapes import Asked, Shown
 from waitroom.admission.receipts import Doubt, Notary, Receipt
 from waitroom.admission.verdicts import GENUINE, WHY, sayings, verdict
 from waitroom.settings.secrets import Secrets
@@ -38,6 +40,21 @@ _PAGE = """<!doctype html>
 """
 
 
+class ReceiptAsked(Asked):
+    """What is to be checked: the signed line, or the text that has it."""
+
+    receipt: str
+
+
+class Verdict(Shown):
+    """Whether it is genuine, why not, and what a genuine one says."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    genuine: bool
+    detail: str
+
+
 class Receipts:
     """The endpoints."""
 
@@ -46,16 +63,20 @@ class Receipts:
         self._access = access
 
     def routes(self) -> list[web.RouteDef]:
-        """Where they are."""
-        return [
-            web.post("/api/v1/receipts/verify", self._verify),
-            web.get("/receipts", self._form),
-            web.post("/receipts", self._check),
-        ]
+        """Where the form is."""
+        return [web.get("/receipts", self._form), web.post("/receipts", self._check)]
 
-    async def _verify(self, request: web.Request) -> web.Response:
-        self._access.of(request, VERIFY_SCOPE)
-        return web.json_response(verdict(self._look(await _read(request))))
+    def endpoints(self) -> list[Endpoint]:
+        """That of the API."""
+        path = "/api/v1/receipts/verify"
+        return [
+            Endpoint(
+                "POST", path, VERIFY_SCOPE, "Check the record of a wait.", self._verify, Verdict, ReceiptAsked
+            )
+        ]  # fmt: skip
+
+    async def _verify(self, _call: Call, asked: ReceiptAsked) -> Verdict:
+        return Verdict.model_validate(verdict(self._look(asked.receipt)))
 
     async def _form(self, _request: web.Request) -> web.Response:
         return _page("")
@@ -76,18 +97,6 @@ class Receipts:
 
     def _look(self, text: str) -> Receipt | Doubt:
         return Notary([(key.id, key.key) for key in self._secrets().keys]).look(text)
-
-
-async def _read(request: web.Request) -> str:
-    if request.content_type != "application/json":
-        raise RefusedError(415, "The body is JSON: Content-Type: application/json.")
-    try:
-        asked = json.loads(await request.read())
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise RefusedError(400, "The body is not JSON.") from error
-    if not isinstance(asked, dict) or asked.keys() != {"receipt"} or not isinstance(asked["receipt"], str):
-        raise RefusedError(400, 'Allowed: {"receipt": "WR1...."}')
-    return asked["receipt"]
 
 
 def _told(found: Receipt | Doubt) -> str:

@@ -4,18 +4,19 @@ Law: each wait is told once, with its latest outcome. They are read in pages and
 line is. What cannot be told whole is cut off, never ended as if it were.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
 import structlog
 from aiohttp import web
 
-from waitroom.admin.access import Access
+from waitroom.admin.endpoints import Call, Endpoint
 from waitroom.admin.refusals import RefusedError
+from waitroom.admin.shapes import Name, Query
+from waitroom.admin.sight import Sight
 from waitroom.admission.line import Lane
 from waitroom.admission.waits import Wait, head, lines
 from waitroom.errors import StoreError
-from waitroom.settings.model import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -33,44 +34,48 @@ class Waits(Protocol):
         """How others ended, latest first, without those read already. Raises StoreError."""
 
 
+class PoolOfExam(Query):
+    """Where an exam was sat that is in the settings no more."""
+
+    pool: Name | None = None
+
+
 class WaitsApi:
     """The endpoints."""
 
-    def __init__(self, settings: Callable[[], Settings], access: Access, store: Waits) -> None:
-        self._settings = settings
-        self._access = access
+    def __init__(self, sight: Sight, store: Waits) -> None:
+        self._sight = sight
         self._store = store
 
-    def routes(self) -> list[web.RouteDef]:
+    def endpoints(self) -> list[Endpoint]:
         """Where they are."""
         return [
-            web.get("/api/v1/exams/{exam}/waits.csv", self._of_exam, allow_head=False),
-            web.get("/api/v1/pools/{pool}/waits.csv", self._of_pool, allow_head=False),
-        ]
+            Endpoint(
+                "GET", "/api/v1/exams/{exam}/waits.csv", "read", "Every wait for an exam.", self._of_exam,
+                media="text/csv", query=PoolOfExam,
+            ),
+            Endpoint(
+                "GET", "/api/v1/pools/{pool}/waits.csv", "read", "Every wait in a pool.", self._of_pool,
+                media="text/csv",
+            ),
+        ]  # fmt: skip
 
-    async def _of_exam(self, request: web.Request) -> web.StreamResponse:
-        self._access.of(request, "read")
-        exam, exams = request.match_info["exam"], self._settings().exams
-        pool = request.query.get("pool", exams[exam].pool if exam in exams else "")
+    async def _of_exam(self, call: Call, where: PoolOfExam) -> web.StreamResponse:
+        exam, exams = call.names["exam"], self._sight.settings.exams
+        pool = where.pool or (exams[exam].pool if exam in exams else "")
         if not pool:
             raise RefusedError(404, f"The exams are: {', '.join(exams) or 'none'}. For one of before, name its pool.")
-        return await self._send(request, self._known(pool), exam)
+        self._sight.pool(pool)
+        return await self._send(call.request, pool, exam)
 
-    async def _of_pool(self, request: web.Request) -> web.StreamResponse:
-        self._access.of(request, "read")
-        return await self._send(request, self._known(request.match_info["pool"]), None)
-
-    def _known(self, pool: str) -> str:
-        if pool not in self._settings().pools:
-            raise RefusedError(404, f"The pools are: {', '.join(self._settings().pools)}.")
-        return pool
+    async def _of_pool(self, call: Call) -> web.StreamResponse:
+        pool = call.names["pool"]
+        self._sight.pool(pool)
+        return await self._send(call.request, pool, None)
 
     async def _send(self, request: web.Request, pool: str, exam: str | None) -> web.StreamResponse:
         pages = every_wait(self._store, pool, exam)
-        try:
-            page = await anext(pages, None)
-        except StoreError as error:
-            raise RefusedError(503, "The store does not answer.", {"Retry-After": "2"}) from error
+        page = await anext(pages, None)
         response = web.StreamResponse(headers=_headers(exam or pool))
         await response.prepare(request)
         await response.write(head())

@@ -208,11 +208,15 @@ def regime(snapshot: Snapshot) -> Regime:
         flowing_s=(now_ms - first_ms) / 1000,
         young=max(0, min(slots, came)),
         young_s=young_s,
-        ramps=any(text.startswith(("recovering", "easing")) for text in snapshot.live.values()),
+        ramps=any(course_text.startswith(("recovering", "easing")) for course_text in _courses(snapshot)),
         ends=snapshot.ends,
         stay_on=waiting / (waiting + snapshot.absent) if waiting else 1.0,
         stayed=1 - sum(part.unused for part in flow) / max(1, sum(part.admitted for part in flow)),
     )
+
+
+def _courses(snapshot: Snapshot) -> Iterator[str]:
+    return (text for field, text in snapshot.live.items() if field.startswith("phase:"))
 
 
 class _Seen(NamedTuple):

@@ -108,6 +108,44 @@ class Moved(NamedTuple):
     before: Lane
 
 
+class Overridden(NamedTuple):
+    """The answer to what staff set: the store's clock, and by field the value of before, or ""."""
+
+    now_ms: int
+    before: dict[str, str]
+
+
+class Stand(StrEnum):
+    """Where a visitor is, whom staff ask about; in the order of the library."""
+
+    NOWHERE = "nowhere"
+    WAITING = "waiting"
+    LOBBY = "lobby"
+    ADMITTED = "admitted"
+    RETURNING = "returning"
+    """They have a session, and wait to come back to its backend."""
+
+
+class Found(NamedTuple):
+    """All that the store knows of a visitor, asked without a heartbeat."""
+
+    visitor: str
+    stand: Stand
+    now_ms: int
+    ahead: int = 0
+    among: int = 0
+    lane: Lane = Lane.STANDARD
+    arrival_us: int = 0
+    due_ms: int = 0
+    """When they are to ask again; of somebody absent, minus the instant since when they are."""
+    exam: str = ""
+    backend: str = ""
+    admitted_ms: int = 0
+    expires_ms: int = 0
+    ended_ms: int = 0
+    """When a session or a place of theirs ended: released where it is negative, lapsed where positive; 0: none did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
     """One pass seen by a worker: keeps its session alive. `keep_until_ms`: the end of the exam, or 0."""

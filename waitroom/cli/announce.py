@@ -5,13 +5,12 @@ Law: exit code 0: it is said; 1: refused, with what is allowed; 2: the service w
 
 import json
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
 from waitroom.cli.operator import Operator, operator_options
-from waitroom.settings.spelling import duration
-from waitroom.settings.units import BadValueError
+from waitroom.cli.spans import for_option, json_option, why_option
 
 
 @click.command()
@@ -19,17 +18,19 @@ from waitroom.settings.units import BadValueError
 @click.argument("text", required=False)
 @click.option("--in", "texts", multiple=True, metavar="LANG=TEXT", help="The same in a language; may be repeated.")
 @click.option("--exam", default="", metavar="NAME", help="Only those who come for this exam of the pool.")
-@click.option("--for", "for_", metavar="TIME", help="Take it away after this: 20m, 2h.  [default: until --clear]")
+@for_option(until="until --clear")
 @click.option("--clear", is_flag=True, help="Say nothing any more.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@why_option
+@json_option
 @operator_options
 def announce(
     pool: str,
     text: str | None,
     texts: tuple[str, ...],
     exam: str,
-    for_: str | None,
     *,
+    for_s: int,
+    why: str,
     clear: bool,
     as_json: bool,
     config: Path | None,
@@ -46,19 +47,23 @@ def announce(
     said = dict(_pair(each) for each in texts) | ({"": text} if text else {})
     if clear == bool(said):
         raise click.UsageError("Either something to say (TEXT or --in LANG=TEXT) or --clear.")
-    seconds = _seconds(for_)
     operator = Operator.of(config, admin, token_file)
     path = f"/api/v1/pools/{quote(pool, safe='')}/announcement"
     if clear:
-        operator.call("DELETE", f"{path}?exam={quote(exam, safe='')}" if exam else path)
+        query = urlencode({name: value for name, value in (("exam", exam), ("why", why)) if value})
+        operator.call("DELETE", f"{path}?{query}" if query else path)
         answer = {"pool": pool, "exam": exam, "text": None}
     else:
-        answer = operator.call("PUT", path, {"text": said, "exam": exam, "for_s": seconds})
+        answer = operator.call("PUT", path, {"text": said, "exam": exam, "for_s": for_s, "why": why})
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
     where = f"{pool}, exam {exam}" if exam else pool
-    click.echo(f"{where}: nothing is said any more." if clear else f"{where}: said; on every open page within 5 s.")
+    click.echo(
+        f"{where}: nothing is said any more."
+        if clear
+        else f"{where}: said; on every open page within 5 s. Take it back with: {answer['undo']}"
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -66,12 +71,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not (language and equals and said):
         raise click.UsageError(f"--in {text}: a language and a text, such as --in fr='Nous redémarrons.'")
     return language, said
-
-
-def _seconds(text: str | None) -> int:
-    if text is None:
-        return 0
-    try:
-        return int(str(duration("1s", "7d").read(text))) // 1000
-    except BadValueError as error:
-        raise click.UsageError(f"--for: {error.wrong}; allowed: {error.allowed}") from error

@@ -1,89 +1,60 @@
 """`waitroom check`: every problem of a settings file at once, or that there is none.
 
-Law: exit code 0 clean, 1 problems, 2 cannot read. It opens nothing but the file and those that
-`pages` names, and changes nothing.
+Law: exit code 0 clean (warnings are allowed unless --strict), 1 problems, 2 cannot read. It opens nothing but the file
+and those that it names, and changes nothing.
 """
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 
+from waitroom.cli.telling import as_github, as_json, as_text, coloured, columns
 from waitroom.server.inspection import inspect
-from waitroom.settings.load import load
-from waitroom.settings.model import Settings
-from waitroom.settings.problems import BadSettingsError, UnreadableSettingsError
+from waitroom.settings.load import examine
 from waitroom.settings.schema import json_schema
 
 CLEAN, PROBLEMS, UNREADABLE = 0, 1, 2
 
+Format = Literal["text", "json", "github"]
+
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to answer.",
+    show_default=True,
+)  # fmt: skip
+@click.option("--json", "as_json_", is_flag=True, help="The same as --format json.")
+@click.option("--strict", is_flag=True, help="Warnings count as problems.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the file, for editors, and stop.")
-def check(file: Path | None, *, as_json: bool, schema: bool) -> None:
-    """Check a settings FILE: list every problem as file:line:column: key: what is wrong.
+def check(file: Path | None, *, form: Format, as_json_: bool, strict: bool, schema: bool) -> None:
+    """Check a settings FILE: all that is wrong in it, and what works but is probably not meant.
 
     \b
-    Exit code: 0 no problem, 1 problems, 2 the file cannot be read.
-    Completion in an editor: waitroom check --schema > waitroom.schema.json, and in the file's first line
+    waitroom check waitroom.yaml
+    waitroom check --strict --format github FILE     # warnings fail a workflow too
+    waitroom check --schema > waitroom.schema.json   # for editors; first line then:
     # yaml-language-server: $schema=waitroom.schema.json
+    \b
+    Exit code: 0 no problem, 1 problems (with --strict also warnings),
+    2 the file cannot be read.
     """
     if schema:
         click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return
     if file is None:
         raise click.UsageError("Which file? For example: waitroom check waitroom.yaml")
-    try:
-        settings = load(file, inspect=inspect)
-    except BadSettingsError as error:
-        click.echo(_bad_json(file, error) if as_json else _bad_text(file, error))
-        sys.exit(UNREADABLE if isinstance(error, UnreadableSettingsError) else PROBLEMS)
-    click.echo(_good_json(file, settings) if as_json else _good_text(file, settings))
-
-
-def _good_text(file: Path, settings: Settings) -> str:
-    counts = ", ".join(f"{number} {noun if number != 1 else noun[:-1]}" for noun, number in _counts(settings).items())
-    return "\n".join([f"{file}: OK: {counts}", *(f"{file}: notice: {notice}" for notice in settings.not_yet())])
-
-
-def _bad_text(file: Path, error: BadSettingsError) -> str:
-    if isinstance(error, UnreadableSettingsError):
-        return str(error)
-    number = len(error.problems)
-    return f"{error}\n{file}: {number} problem{'s' if number != 1 else ''}"
-
-
-def _good_json(file: Path, settings: Settings) -> str:
-    return _json(
-        {"file": str(file), "ok": True, "problems": [], "notices": list(settings.not_yet()), **_counts(settings)}
-    )
-
-
-def _bad_json(file: Path, error: BadSettingsError) -> str:
-    problems = [
-        {
-            "line": problem.line or None,
-            "column": problem.col or None,
-            "key": problem.key if problem.line else None,
-            "wrong": problem.wrong,
-            "allowed": problem.allowed or None,
-            "suggestion": problem.suggestion or None,
-            "message": str(problem),
-        }
-        for problem in error.problems
-    ]
-    readable = not isinstance(error, UnreadableSettingsError)
-    return _json({"file": str(file), "ok": False, "readable": readable, "problems": problems, "notices": []})
-
-
-def _counts(settings: Settings) -> dict[str, int]:
-    backends = sum(len(pool.backends) for pool in settings.pools.values())
-    return {"pools": len(settings.pools), "backends": backends, "exams": len(settings.exams)}
-
-
-def _json(answer: dict[str, Any]) -> str:
-    return json.dumps(answer, indent=2, ensure_ascii=False)
+    found = examine(file, inspect=inspect)
+    match "json" if as_json_ else form:
+        case "json":
+            click.echo(as_json(file, found))
+        case "github":
+            click.echo(as_github(file, found), nl=bool(found.problems or found.warnings))
+        case _:
+            click.echo(as_text(file, found, terminal=sys.stdout.isatty(), width=columns()), color=coloured())
+    if not found.readable:
+        sys.exit(UNREADABLE)
+    sys.exit(PROBLEMS if found.problems or (strict and found.warnings) else CLEAN)

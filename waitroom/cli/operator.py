@@ -55,6 +55,14 @@ def operator_options(command: Command) -> Command:
     return command
 
 
+class NoAnswerError(WaitroomError):
+    """The API refused, or was not reached; `code` is the exit code that says which."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """Where the API is, and the token to use there ("": none)."""
@@ -77,19 +85,31 @@ class Operator:
                 token = load_secrets(secrets).local_token
         except (WaitroomError, OSError) as error:
             _give_up(str(error), REFUSED)
-        url = url or f"http://{DEFAULT_ADMIN}"
+        url = url or DEFAULT_ADMIN
+        if "://" not in url:  # as `serve --admin` takes it
+            url = f"http://{url}"
         if urlsplit(url).scheme not in {"http", "https"}:
             _give_up(f"{url}: not a URL such as http://{DEFAULT_ADMIN}", REFUSED)
         return cls(url.rstrip("/"), token)
 
     def call(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """The JSON of an answer, None for an empty one; ends the command for any other."""
+        try:
+            return self.ask(method, path, body)
+        except NoAnswerError as error:
+            _give_up(str(error), error.code)
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """The same for a command that goes on without an answer. Raises NoAnswerError."""
         text = b"".join(self._pieces(method, path, body))
         return json.loads(text) if text else None
 
     def download(self, path: str) -> Iterator[bytes]:
         """An answer as it comes, of any length; ends the command if it is refused or cut off."""
-        return self._pieces("GET", path, None)
+        try:
+            yield from self._pieces("GET", path, None)
+        except NoAnswerError as error:
+            _give_up(str(error), error.code)
 
     def _pieces(self, method: str, path: str, body: object) -> Iterator[bytes]:
         data = None if body is None else json.dumps(body).encode()
@@ -103,12 +123,13 @@ class Operator:
                 while piece := answer.read(PIECE_BYTES):
                     yield piece
         except urllib.error.HTTPError as error:
-            _give_up(_detail(error), REFUSED)
+            raise NoAnswerError(_detail(error), REFUSED) from None
         except HTTPException:
-            _give_up(f"{self.url} cut its answer off; ask again", NOT_REACHED)
+            raise NoAnswerError(f"{self.url} cut its answer off; ask again", NOT_REACHED) from None
         except OSError as error:
             reason = getattr(error, "reason", error)
-            _give_up(f"{self.url} does not answer ({reason}); --config or --admin say where it is", NOT_REACHED)
+            said = f"{self.url} does not answer ({reason}); --config or --admin say where it is"
+            raise NoAnswerError(said, NOT_REACHED) from None
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -10,17 +10,20 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
+import structlog
 import uvloop
 
 from waitroom import clock
+from waitroom.cli.telling import say_what_is_wrong
 from waitroom.errors import WaitroomError
 from waitroom.logs import LogStyle, configure
 from waitroom.server.inspection import inspect
 from waitroom.server.supervisor import Plan, Supervisor
-from waitroom.settings.load import Flags, load
+from waitroom.settings.load import Examined, Flags, examine
 from waitroom.settings.model import Backend, Settings
-from waitroom.settings.problems import BadSettingsError, UnreadableSettingsError
 from waitroom.settings.secrets import Secrets, load_secrets
+
+log = structlog.get_logger(__name__)
 
 
 @click.command()
@@ -32,39 +35,45 @@ from waitroom.settings.secrets import Secrets, load_secrets
 @click.option("--data-dir", metavar="DIR", help="Folder of the embedded store and the secrets.  [default: ./var]")
 @click.option("--store", metavar="URL", help="A Redis or Valkey of yours instead of the embedded one.")
 @click.option("--workers", metavar="N", help="Worker processes.  [default: one a core]")
-def serve(file: Path | None, **flags: str | int | None) -> None:
+@click.option("--watch/--no-watch", default=True, help="Take FILE again when it or a file that it names changes.",
+              show_default=True)  # fmt: skip
+def serve(file: Path | None, *, watch: bool, **flags: str | int | None) -> None:
     """Run the waiting room, with the settings of FILE; flags win over the file.
 
     \b
-    SIGHUP    take FILE again: whole or not at all
+    waitroom serve --backend http://10.0.0.11 --max-sessions 400
+    waitroom serve waitroom.yaml
+    \b
+    SIGHUP    take FILE again: whole or not at all; each changed key is logged
     SIGTERM   finish what is in flight, then end; twice: end at once
     """
     human = sys.stderr.isatty()
     configure(LogStyle("supervisor", human=human), clock.now_ms)
 
-    def again() -> tuple[Settings, Secrets]:
-        settings = load(file, Flags(**flags), inspect)  # type: ignore[arg-type] # click has made the types that Flags names
-        return settings, load_secrets(settings.secrets.file)
+    def look() -> Examined:
+        return examine(file, Flags(**flags), inspect)  # type: ignore[arg-type] # click has made the types that Flags names
 
+    found = look()
+    if found.settings is None:
+        say_what_is_wrong(file, found)
+        sys.exit(1)
     try:
-        settings, secrets = again()
+        settings, secrets = _taken(found)
         configure(LogStyle("supervisor", settings.logging.level, human), clock.now_ms)
-        plan = Plan(again, version("waitroom"), human, _greet if human else _silent)
+        plan = Plan(lambda: _taken(look()), version("waitroom"), human, _greet if human else _silent, file, watch)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(Supervisor(plan, settings, secrets).run())
     except WaitroomError as error:
-        click.echo(_told(file, error), err=True)
+        click.echo(f"waitroom: {error}", err=True)
         sys.exit(1)
 
 
-def _told(file: Path | None, error: WaitroomError) -> str:
-    """What `waitroom check` says, for faults of the settings; one line for anything else."""
-    if not isinstance(error, BadSettingsError):
-        return f"waitroom: {error}"
-    if isinstance(error, UnreadableSettingsError) or file is None:
-        return str(error)
-    count = len(error.problems)
-    return f"{error}\n{file}: {count} problem{'s' if count != 1 else ''}"
+def _taken(found: Examined) -> tuple[Settings, Secrets]:
+    """The settings and the keys they name; what is probably not meant is logged. Raises SettingsError."""
+    settings = found.whole()
+    for each in found.warnings:
+        log.warning("setting_doubtful", place=each.place.rstrip(": "), notice=each.what.removeprefix("warning: "))
+    return settings, load_secrets(settings.secrets.file)
 
 
 def _silent(_supervisor: Supervisor) -> None:

@@ -1,6 +1,7 @@
 """`waitroom ticket`: what staff can do with a ticket.
 
-`verify` checks the record of a wait and `draw` a number that was drawn; no service need run. `lane` moves a ticket.
+A code alone tells where its student is, `lane` moves them. `verify` checks the record of a wait and `draw` a number
+that was drawn; for these no service need run.
 
 Law: exit code 0 genuine, 1 not, 2 it could not be looked at (no file, no keys, no record in it). Nothing is ever made:
 not even the keys of a service that has none.
@@ -19,6 +20,8 @@ from waitroom.admission.draw import Lot
 from waitroom.admission.receipts import MAX_TEXT, Doubt, Notary, Receipt
 from waitroom.admission.verdicts import GENUINE, WHY, sayings, verdict
 from waitroom.cli.operator import Operator, operator_options
+from waitroom.cli.show_ticket import lines
+from waitroom.cli.spans import json_option, why_option
 from waitroom.errors import WaitroomError
 from waitroom.settings.load import load
 from waitroom.settings.secrets import ENVIRONMENT, load_secrets
@@ -27,17 +30,54 @@ GENUINE_CODE, DOUBTFUL, UNREADABLE = 0, 1, 2
 DEFAULT_DATA_DIR = Path("var")
 
 
-@click.group()
+class _OrCode(click.Group):
+    """A group in which what is no command is a code to look up."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """`waitroom ticket K7QF-2M9D` is `waitroom ticket show K7QF-2M9D`."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["show", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_OrCode)
 def ticket() -> None:
-    """Move a student to another lane, check the record of a wait or a draw."""
+    """Look up a student by the code on their page, move them to another lane, check the record of a wait or a draw.
+
+    \b
+    waitroom ticket K7QF-2M9D
+    """
+
+
+@ticket.command()
+@click.argument("code")
+@click.option("--pool", help="The pool where they are.  [default: every pool is looked through]")
+@json_option
+@operator_options
+def show(
+    code: str, pool: str | None, *, as_json: bool, config: Path | None, admin: str | None, token_file: Path | None
+) -> None:
+    """Where the student is whose page shows CODE: state, place, turn, lane, backend.
+
+    Exit code: 0 told, 1 nobody has it, 2 the service was not reached.
+    """
+    path = f"/api/v1/tickets/{quote(code, safe='')}" + (f"?pool={quote(pool, safe='')}" if pool else "")
+    answer = Operator.of(config, admin, token_file).call("GET", path)
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    for name, text in lines(answer):
+        click.echo(f"{name:8} {text}")
 
 
 @ticket.command()
 @click.argument("code")
 @click.argument("lane", type=click.Choice(["priority", "standard"]))
 @click.option("--pool", help="The pool where they wait.  [default: every pool is looked through]")
-@click.option("--why", default="", metavar="TEXT", help="Stands in the log.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@why_option
+@json_option
 @operator_options
 def lane(
     code: str,
@@ -61,13 +101,14 @@ def lane(
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:
-        click.echo(f"{answer['code']} in {answer['pool']}: {answer['before']} before, {answer['lane']} now.")
+        moved = f"{answer['before']} before, {answer['lane']} now. Undo it with: {answer['undo']}"
+        click.echo(f"{answer['code']} in {answer['pool']}: {moved}")
 
 
 @ticket.command()
 @click.argument("seed")
 @click.argument("codes", metavar="CODE...", nargs=-1)
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@json_option
 def draw(seed: str, codes: tuple[str, ...], *, as_json: bool) -> None:
     """The numbers that the tickets of these codes drew by SEED, and its fingerprint; the smallest number first.
 
@@ -91,7 +132,7 @@ def draw(seed: str, codes: tuple[str, ...], *, as_json: bool) -> None:
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Folder with its keys.  [default: var]"
 )
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@json_option
 def verify(receipt: str, config: Path | None, data_dir: Path | None, *, as_json: bool) -> None:
     """Check RECEIPT: the signed line itself, a file that has it, or - for what is typed or piped in.
 

@@ -173,6 +173,7 @@ class Asking:
                 stale=True,
                 notice=entrance.notice(exam),
                 opens_ms=entrance.opens_ms(exam),
+                resume_ms=entrance.resume_ms(state),
                 seed_hash=entrance.fingerprint(exam, now_ms),
                 cookies=self._cookies(stamped),
             )
@@ -216,7 +217,7 @@ def _view(entrance: Entrance, answer: Standing, ticket: Ticket, opens_ms: int, c
         False,  # not stale
         entrance.notice(exam),
         opens_ms,
-        0,
+        entrance.resume_ms(state),
         seal,
         cookies,
     )

@@ -6,10 +6,13 @@ Law: an entrance knows the pool, not the request. All it says of time is said on
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from waitroom.admission.audit import HELD
 from waitroom.admission.draw import Lot, in_force
 from waitroom.admission.estimate import Eta, Regime, Unknown, regime
+from waitroom.admission.hours import ends_ms
 from waitroom.admission.identity import Known
 from waitroom.admission.line import Lane, Notice, Snapshot, State, Touch, Whereabouts
+from waitroom.admission.overrides import until_ms
 from waitroom.admission.receipts import Notary, Receipt, Wait
 from waitroom.admission.recovery import UP, Course, Phase, course_of
 from waitroom.admission.shown import Showings
@@ -24,10 +27,6 @@ TICKET_MAX_AGE_S = 24 * 3_600
 
 ADMITTED_POLL_MS = 2_000
 """When a page that was told of its admission and is still there asks again."""
-
-
-ENDS = 16
-"""Ends of exams that are looked ahead to."""
 
 NEWS_MS = 4_000
 """How often an open page asks for news: what staff say is on it within 5 s."""
@@ -57,6 +56,8 @@ class Entrance:
     showings: Showings = field(default_factory=Showings)
     notices: Mapping[str, Notice] = field(default_factory=dict)
     """What staff say now, by exam; "" is the whole pool. The last that was known stays while the store is away."""
+    held_until_ms: int = 0
+    """When a hold of the pool is over; 0: there is none, or nobody has said."""
     away_admissions: dict[str, int] = field(default_factory=dict)
     """Newcomers let in by this worker while the store was away (`on_store_loss: admit`), by backend."""
     courses: Mapping[str, Course] = field(default_factory=dict)
@@ -189,6 +190,7 @@ class Entrance:
         if any(snapshot.waiting.values()):
             self.showings.note(self.regime)
         self.notices = snapshot.notices
+        self.held_until_ms = until_ms(snapshot.live, HELD)
         self.away_admissions.clear()
         self.courses = {name: found for name in self.pool.backends if (found := course_of(snapshot.live, name)) != UP}
         for name in self.pool.backends:
@@ -225,11 +227,7 @@ class Entrance:
 
     def ends_ms(self, now_ms: int) -> tuple[int, ...]:
         """When slots that are held for exams come free at the latest: who hands in late may look at it a while."""
-        if self.pool.session.hold_until_exam_ends is False:
-            return ()
-        idle_ms = self.pool.session.idle_timeout_ms
-        ends = {exam.closes_ms + idle_ms for exam in self.exams.values() if exam.closes_ms is not None}
-        return tuple(sorted(end for end in ends if end > now_ms)[:ENDS])
+        return ends_ms(self.pool.session, (exam.closes_ms for exam in self.exams.values()), now_ms)
 
     def quietest(self) -> str:
         """The open backend with the largest free share, as far as this worker knows."""
@@ -247,6 +245,10 @@ class Entrance:
         backend = self.quietest()
         self.away_admissions[backend] = self.away_admissions.get(backend, 0) + 1
         return backend
+
+    def resume_ms(self, state: State) -> int:
+        """When it goes on, as far as that is known; 0 where it is not."""
+        return self.held_until_ms if state is State.HELD else 0
 
     def resting_state(self, exam: str, now_ms: int) -> State:
         """What somebody without a place is told: closed, held, not open yet, or a line."""

@@ -311,14 +311,16 @@ class Gate:
     def _bystander(self, ask: "Ask") -> View:
         """The view of a request that does not ask for a place."""
         ticket, entrance = ask.ticket, ask.entrance
+        state = entrance.resting_state(ask.exam, self._line.now_ms())
         return View(
-            entrance.resting_state(ask.exam, self._line.now_ms()),
+            state,
             entrance.name,
             ask.exam,
             visitor=ticket.visitor if ticket else "",
             arrival_us=ticket.arrival_us if ticket else 0,
             notice=entrance.notice(ask.exam),
             opens_ms=entrance.opens_ms(ask.exam),
+            resume_ms=entrance.resume_ms(state),
             seed_hash=entrance.fingerprint(ask.exam, self._line.now_ms()),
         )
 

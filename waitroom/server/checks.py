@@ -116,27 +116,33 @@ class Checks:
 
 async def check(patient: Patient, health: Health, tls: ssl.SSLContext | None) -> str:
     """Ask once; "" if it is well, else what was wrong. An answer that leads elsewhere (3xx) is an answer."""
+    bound = 400 if patient.health is not None else 500
+    try:
+        status, _ = await ask(patient, health, tls)
+    except TimeoutError:
+        return f"no answer within {health.timeout_ms} ms"
+    except (OSError, aiohttp.ClientError, ValueError) as error:
+        return str(error) or type(error).__name__
+    return "" if status < bound else f"answered {status}"
+
+
+async def ask(patient: Patient, health: Health, tls: ssl.SSLContext | None) -> tuple[int, str]:
+    """Status and Date of one answer. Raises TimeoutError, OSError, aiohttp.ClientError, ValueError."""
     url = patient.url
     headers = AGENT | ({"Host": patient.host} if patient.host else {})
     connector = aiohttp.UnixConnector(url.unix) if url.unix else aiohttp.TCPConnector(force_close=True)
     host = f"[{url.host}]" if ":" in url.host else url.host or "localhost"
     address = URL(f"{'https' if tls else 'http'}://{host}:{url.port or 80}{health.path}", encoded=True)
     timeout = aiohttp.ClientTimeout(total=health.timeout_ms / 1000)
-    bound = 400 if patient.health is not None else 500
-    try:
-        async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session,
-            session.get(
-                address,
-                headers=headers,
-                allow_redirects=False,
-                ssl=tls or True,
-                server_hostname=url.server_name or None,
-            ) as answer,
-        ):
-            await answer.content.read(ANSWER_BYTES)
-            return "" if answer.status < bound else f"answered {answer.status}"
-    except TimeoutError:
-        return f"no answer within {health.timeout_ms} ms"
-    except (OSError, aiohttp.ClientError, ValueError) as error:
-        return str(error) or type(error).__name__
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session,
+        session.get(
+            address,
+            headers=headers,
+            allow_redirects=False,
+            ssl=tls or True,
+            server_hostname=url.server_name or None,
+        ) as answer,
+    ):
+        await answer.content.read(ANSWER_BYTES)
+        return answer.status, answer.headers.get("Date", "")

@@ -235,7 +235,7 @@ def _patients(settings: Settings) -> dict[str, Patient]:
     """Every backend as it is checked."""
     hosts = settings.hosts
     return {
-        f"{name}/{backend}": Patient(_target(found), pool.health, hosts[0] if hosts else "")
+        f"{name}/{backend}": Patient(target_of(found), pool.health, hosts[0] if hosts else "")
         for name, pool in settings.pools.items()
         for backend, found in pool.backends.items()
     }
@@ -245,12 +245,13 @@ def _targets(settings: Settings) -> dict[str, BackendUrl]:
     """Every backend by the name that a Relay gives; SettingsError for certificates that are none."""
 
     def of(name: str, pool: Pool) -> dict[str, BackendUrl]:
-        return {f"{name}/{backend}": _target(found) for backend, found in pool.backends.items()}
+        return {f"{name}/{backend}": target_of(found) for backend, found in pool.backends.items()}
 
     return {target: url for name, pool in settings.pools.items() for target, url in of(name, pool).items()}
 
 
-def _target(backend: Backend) -> BackendUrl:
+def target_of(backend: Backend) -> BackendUrl:
+    """Where a backend is, with the certificates that vouch for it; SettingsError for certificates that are none."""
     ca_pem = ""
     if backend.ca is not None:
         try:

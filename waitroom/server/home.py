@@ -1,21 +1,14 @@
-"""Where the line lives, and how the supervisor reads it.
+"""Where the line lives.
 
 Law: a store of ours is there before the first worker and goes after the last. Somebody else's may be away when we
 start: passes, pages and readiness do not wait for it.
 """
 
-from collections.abc import Mapping
 from typing import Protocol
 
-from waitroom.admission.line import Announced, Lane, Moved, Snapshot
-from waitroom.admission.waits import Wait
 from waitroom.settings.model import Settings
-from waitroom.store.client import LineStore
 from waitroom.store.embedded import EmbeddedStore
 from waitroom.store.keys import PoolKeys
-
-FIRST_ANSWER_S = 1.0
-"""What the start of the admin listener gives the store; after that the reader goes on trying by itself."""
 
 
 class Home(Protocol):
@@ -64,46 +57,3 @@ def pool_keys(settings: Settings) -> dict[str, PoolKeys]:
         if exam.opens_ms is not None:
             lobbies[exam.pool].append(name)
     return {name: PoolKeys(tuple(pool.backends), tuple(lobbies[name])) for name, pool in settings.pools.items()}
-
-
-class LineReader:
-    """The supervisor's own connection to the store: reads the line for /metrics, and says what operators want said."""
-
-    def __init__(self, url: str, settings: Settings) -> None:
-        self._store = LineStore(url, pool_keys(settings))
-
-    async def start(self) -> None:
-        """Begin to connect, for ever."""
-        await self._store.start(FIRST_ANSWER_S)
-
-    async def stop(self) -> None:
-        """Disconnect."""
-        await self._store.close()
-
-    def follow(self, settings: Settings) -> None:
-        """A reload: these are the pools now."""
-        self._store.set_pools(pool_keys(settings))
-
-    async def snapshot(self, pool: str) -> Snapshot:
-        """The pool now. Raises StoreError."""
-        return await self._store.snapshot(pool)
-
-    async def waiting(self, pool: str, first: str, count: int) -> list[Wait]:
-        """Those still waiting, from this order key on. Raises StoreError."""
-        return await self._store.waiting(pool, first, count)
-
-    async def ended(self, pool: str, read: int, count: int) -> list[Wait]:
-        """How others' waits ended, latest first. Raises StoreError."""
-        return await self._store.ended(pool, read, count)
-
-    async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
-        """Set what lies over a pool's rules; gives what was there before. Raises StoreError."""
-        return await self._store.set_live(pool, fields)
-
-    async def move(self, pool: str, visitor: str, lane: Lane) -> Moved:
-        """Move a ticket to another lane. Raises StoreError."""
-        return await self._store.move(pool, visitor, lane)
-
-    async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
-        """Say something on a pool's pages; gives what was said before. Raises StoreError."""
-        return await self._store.announce(pool, exam, said, for_ms)

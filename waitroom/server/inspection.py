@@ -6,6 +6,9 @@ Law: what is not used is not imported, so that `waitroom check` stays quick.
 from importlib import import_module
 from importlib.util import find_spec
 
+from waitroom import clock
+from waitroom.server.keyfiles import file_findings
+from waitroom.settings.advice import advice
 from waitroom.settings.identity import KEY
 from waitroom.settings.model import Settings
 from waitroom.settings.problems import Finding
@@ -14,8 +17,13 @@ from waitroom.web.owntexts import Faults
 
 
 def inspect(settings: Settings) -> Faults:
-    """Everything that is wrong with what the settings enclose."""
-    return [*inspect_look(settings), *_token_faults(settings)]
+    """Everything that is wrong with what the settings enclose, and what is probably not meant."""
+    return [
+        *inspect_look(settings),
+        *_token_faults(settings),
+        *file_findings(settings, clock.now_ms()),
+        *advice(settings, clock.now_ms()),
+    ]
 
 
 def _token_faults(settings: Settings) -> list[Finding]:

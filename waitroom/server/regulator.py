@@ -12,6 +12,7 @@ import structlog
 
 from waitroom.admission import tempo
 from waitroom.admission.line import Snapshot
+from waitroom.admission.overrides import ceiling_milli
 from waitroom.admission.recovery import Course, Phase, Signs, ease, step
 from waitroom.admission.traffic import Traffic
 from waitroom.server.checks import Checks
@@ -123,6 +124,7 @@ class Regulator:
         adaptive, known = pool.admission.adaptive, snapshot.live.get("tempo", "")
         if adaptive is None:
             return {"rate": "", "tempo": ""} if known else {}
+        ceiling = ceiling_milli(snapshot.live, pool.admission.rate_milli)
         up = [backend for backend, course in courses.items() if course.phase is not Phase.DOWN]
         since_ms = snapshot.now_ms - tempo.LOOK_BACK_ENDS_S * 1_000
         after = tempo.step(
@@ -133,7 +135,7 @@ class Regulator:
                 sum(part.ended for part in snapshot.flow if part.start_ms > since_ms),
                 sum(snapshot.waiting.values()),
             ),
-            tempo.Bounds(pool.admission.rate_milli, adaptive.min_rate_milli, adaptive.target_p95_ms),
+            tempo.Bounds(ceiling, adaptive.min_rate_milli, adaptive.target_p95_ms),
             snapshot.now_ms,
         )
         return {"rate": str(after.rate_milli), "tempo": after.text} if after.text != known else {}

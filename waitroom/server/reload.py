@@ -5,13 +5,17 @@ changed; one that said yes and then fails is replaced by one that begins with th
 """
 
 import asyncio
+from socket import gethostname
 
 import structlog
 
+from waitroom.admission.audit import write_entry
 from waitroom.errors import SettingsError
 from waitroom.server.member import Member, MemberError
 from waitroom.server.orders import Orders, write_orders
+from waitroom.settings.differences import NONE, Difference, differences
 from waitroom.settings.model import Settings
+from waitroom.settings.secrets import Secrets
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +23,9 @@ PREPARE_S = 10.0
 """Until every worker must have said whether it can."""
 
 COMMIT_S = 5.0
+
+MAX_LOGGED, MAX_AUDITED = 200, 30
+"""Changes of one reload that are told one by one."""
 
 
 class ReloadRefusedError(SettingsError):
@@ -34,7 +41,33 @@ def refuse_restarts(old: Settings, new: Settings) -> None:
     }
     changed = [key for key, (before, after) in places.items() if before != after]
     if changed:
-        raise ReloadRefusedError(f"{', '.join(changed)}: changed, which needs a restart; nothing was applied")
+        told = [str(each) for each in differences(old, new) if each.key.partition(".")[0] in changed]
+        wrong = f"{', '.join(changed)}: changed, which needs a restart; nothing was applied"
+        raise ReloadRefusedError(f"{wrong} ({'; '.join(told)})")
+
+
+def log_changes(old: tuple[Settings, Secrets], new: tuple[Settings, Secrets]) -> list[Difference]:
+    """A line for each key that changes, and all of them; secrets are stars, and signing keys are told by their ids."""
+    changes = differences(old[0], new[0])
+    before, after = (", ".join(key.id for key in secrets.keys) for secrets in (old[1], new[1]))
+    if old[1] != new[1]:
+        changes.append(Difference("secrets", before, after if after != before else f"{after} (another)"))
+    for each in changes[:MAX_LOGGED]:
+        log.info("config_changed", key=each.key, old=each.old, new=each.new)
+    if len(changes) > MAX_LOGGED:
+        log.info("config_changed_more", keys=len(changes) - MAX_LOGGED)
+    return changes
+
+
+def audit_entry(changes: list[Difference]) -> str:
+    """The same for the audit, which all machines share: it says on which the file was read."""
+    told = [(each.key, _value(each.old), _value(each.new)) for each in changes[:MAX_AUDITED]]
+    more = f"and {len(changes) - MAX_AUDITED} more, see the log" if len(changes) > MAX_AUDITED else ""
+    return write_entry(f"settings file on {gethostname()}", "reload", more, changes=told)
+
+
+def _value(shown: str) -> str | None:
+    return None if shown == NONE else shown
 
 
 async def prepare(members: list[Member], generation: int, orders: Orders) -> None:

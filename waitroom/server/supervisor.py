@@ -10,40 +10,51 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from waitroom import clock
 from waitroom.admin.app import AdminListener
-from waitroom.errors import WaitroomError
+from waitroom.errors import StoreError, WaitroomError
 from waitroom.logs import LogStyle, configure
 from waitroom.metrics.layout import Layout
 from waitroom.metrics.totals import Reading, Totals
+from waitroom.server.changes import LOOK_S, Changes, files_of
 from waitroom.server.crew import KILL_AFTER_S, Crew
 from waitroom.server.duty import Grace, worker_count
 from waitroom.server.files import raise_file_limit, too_few_files
-from waitroom.server.home import Home, LineReader, home_of
+from waitroom.server.home import Home, home_of, pool_keys
 from waitroom.server.notify import notify, signs_of_life
 from waitroom.server.orders import Orders, labels_of
 from waitroom.server.passed import passed_sockets
-from waitroom.server.reload import commit, prepare, refuse_restarts
+from waitroom.server.reload import audit_entry, commit, log_changes, prepare, refuse_restarts
 from waitroom.server.sockets import Doors, ListenError, open_door, open_doors
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Secrets
 from waitroom.store.embedded import STOP_S as STORE_STOP_S
+from waitroom.store.operators import OperatorStore
 from waitroom.tasks import spawn, stop
 
 log = structlog.get_logger(__name__)
 
+FIRST_ANSWER_S = 1.0
+"""What the start of the admin listener gives the store; after that its client goes on trying by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a supervisor is given: how settings and keys are had again on a reload, and how it shows itself."""
+    """What a supervisor is given: how settings and keys are had again on a reload, and how it shows itself.
+
+    `watch`: take them again when a file of theirs changes, `file` among them.
+    """
 
     load: Callable[[], tuple[Settings, Secrets]]
     version: str
     human: bool = False
     started: Callable[["Supervisor"], None] = lambda _supervisor: None
+    file: Path | None = None
+    watch: bool = False
 
 
 class Supervisor:
@@ -61,9 +72,10 @@ class Supervisor:
         self._totals = Totals(self._layout)
         self._crew: Crew | None = None
         self._home: Home | None = None
-        self._reader: LineReader | None = None
+        self._reader: OperatorStore | None = None
         self._applied_ms = self._taken_ms = clock.now_ms()
         self._reload_success = True
+        self._changes = Changes(files_of(settings, plan.file))
         self._reloading = asyncio.Lock()
         self._stop_asked = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -79,16 +91,18 @@ class Supervisor:
             self._home = home = home_of(self.settings)
             undo.push_async_callback(home.stop)
             await home.start()
-            self._reader = reader = LineReader(home.url, self.settings)
-            undo.push_async_callback(reader.stop)
-            await reader.start()
+            self._reader = reader = OperatorStore(home.url, pool_keys(self.settings))
+            undo.push_async_callback(reader.close)
+            await reader.start(FIRST_ANSWER_S)
             admin = AdminListener(self, reader)
             undo.push_async_callback(admin.stop)
             await admin.start(admin_door)
             self._crew = crew = Crew(self.doors, self._totals, self._orders)
             undo.push_async_callback(crew.end)
             if await self._begin(crew):
+                watching = spawn(self._follow_files(), name="files") if self._plan.watch else None
                 await self._stop_asked.wait()
+                await stop(watching)
             await self._leave(crew)
 
     def stop(self) -> None:
@@ -103,6 +117,7 @@ class Supervisor:
         """Take the settings from their file again, whole or not at all. Returns whether they are in force."""
         async with self._reloading:
             notify("RELOADING=1", f"MONOTONIC_USEC={clock.monotonic_us()}")
+            before = self._changes.reading()
             try:
                 await self._apply()
             except WaitroomError as error:
@@ -112,6 +127,7 @@ class Supervisor:
                 self._reload_success, self._applied_ms = True, clock.now_ms()
                 self._say_what_is_amiss()
                 log.info("config_reloaded", generation=self._generation)
+            self._changes.taken(before, files_of(self.settings, self._plan.file))
             notify("READY=1", f"STATUS={self._status()}")
             return self._reload_success
 
@@ -196,11 +212,22 @@ class Supervisor:
         members = self._crew.accepting
         taken_ms = max(clock.now_ms(), self._taken_ms + 1)
         await prepare(members, generation, self._effective(settings, secrets, taken_ms))
+        changes = log_changes((self.settings, self.secrets), (settings, secrets))
         self.settings, self.secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
         self._configure_logs()
-        self._reader.follow(settings)
+        self._reader.set_pools(pool_keys(settings))
         await commit(members, generation)
         self._crew.replace_outdated(generation)
+        if changes:
+            spawn(self._audit(audit_entry(changes)), name="audit")
+
+    async def _audit(self, entry: str) -> None:
+        """A store that is away costs the entry and not the reload; the log has it."""
+        assert self._reader is not None
+        try:
+            await self._reader.tell(self.settings.default_pool, entry)
+        except StoreError as error:
+            log.warning("reload_not_audited", problem=str(error))
 
     def _orders(self) -> tuple[int, Orders]:
         return self._generation, self._effective(self.settings, self.secrets, self._taken_ms)
@@ -233,6 +260,14 @@ class Supervisor:
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, self.stop)
         loop.add_signal_handler(signal.SIGHUP, lambda: spawn(self._reload_when_open(), name="reload"))
+
+    async def _follow_files(self) -> None:
+        """Take the settings again whenever a file of theirs has changed; one that is wrong changes nothing."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if changed := self._changes.settled():
+                log.info("config_files_changed", files=[str(path) for path in changed])
+                await self.reload()
 
     async def _reload_when_open(self) -> None:
         """A SIGHUP during the start is a request for what is being done anyway."""

@@ -17,6 +17,7 @@ T = TypeVar("T")
 Data = Mapping[str, object]
 
 EVERY_PATH = ("*", "/*", "/**")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def cross_check(data: Data) -> Iterator[Finding]:
@@ -39,7 +40,9 @@ def cross_check(data: Data) -> Iterator[Finding]:
     yield from _paces(data)
     yield from _same_names(_mapping(data.get("admin")).get("tokens"), ("admin", "tokens"))
     yield from _trust(data)
-    yield from _same_listeners(_mapping(data.get("listen")))
+    listeners = _listeners(_mapping(data.get("listen")))
+    yield from _same_listeners(listeners)
+    yield from _loops(pools, listeners)
 
 
 def _default_pool(data: Data, pools: Data) -> Iterator[Finding]:
@@ -185,8 +188,11 @@ def _trust(data: Data) -> Iterator[Finding]:
             yield Finding(path, wrong, "trusted_proxies with the load balancer in it")
 
 
-def _same_listeners(listen: Data) -> Iterator[Finding]:
-    """Two listeners at one place, the defaults included; 0.0.0.0 and [::] take a port on every address."""
+Listeners = list[tuple[Path, addresses.Address]]
+
+
+def _listeners(listen: Data) -> Listeners:
+    """Where we listen, the defaults included, those that the file states last."""
     public = listen.get("public", addresses.DEFAULT_PUBLIC)
     entries = _sequence(public) or (public,)
     wanted: list[tuple[Path, object]] = [(("listen", "admin"), listen.get("admin", addresses.DEFAULT_ADMIN))]
@@ -195,16 +201,39 @@ def _same_listeners(listen: Data) -> Iterator[Finding]:
         wanted.append((path, _mapping(entry).get("address", entry)))
     if "public" not in listen:
         wanted.reverse()
-    taken: list[tuple[Path, addresses.Address]] = []
-    for path, text in wanted:
-        address = _read(addresses.parse_listen, text)
-        if address is None:
-            continue
-        for earlier, other in taken:
-            if _meet(address, other):
-                yield Finding(path, f"{address} is taken by {key_text(earlier)} ({other})", "each address once")
-                break
-        taken.append((path, address))
+    read = ((path, _read(addresses.parse_listen, text)) for path, text in wanted)
+    return [(path, address) for path, address in read if address is not None]
+
+
+def _same_listeners(listeners: Listeners) -> Iterator[Finding]:
+    """Two listeners at one place; 0.0.0.0 and [::] take a port on every address."""
+    for at, (path, address) in enumerate(listeners):
+        taken = next(((earlier, other) for earlier, other in listeners[:at] if _meet(address, other)), None)
+        if taken is not None:
+            yield Finding(path, f"{address} is taken by {key_text(taken[0])} ({taken[1]})", "each address once")
+
+
+def _loops(pools: Data, listeners: Listeners) -> Iterator[Finding]:
+    """A backend that is a listener of ours: each request would ask itself for an answer."""
+    for pool_name, pool in pools.items():
+        for name, backend in _mapping(_mapping(pool).get("backends")).items():
+            url = _read(addresses.parse_backend_url, _mapping(backend).get("url"))
+            if url is None:
+                continue
+            at = addresses.Address("", 0, url.unix) if url.unix else addresses.Address(url.host, url.port)
+            for path, address in listeners:
+                if _reaches(at, address):
+                    wrong = f"{url} is our own {key_text(path)} ({address}): requests would go round in a circle"
+                    yield Finding(("pools", pool_name, "backends", name, "url"), wrong, "the exam server's address")
+                    break
+
+
+def _reaches(at: addresses.Address, listener: addresses.Address) -> bool:
+    """Whether a connection to `at` surely comes to this listener of the same machine."""
+    if at.unix or listener.unix:
+        return at.unix == listener.unix
+    local = at.host in LOOPBACK and listener.host in addresses.EVERY_ADDRESS | LOOPBACK
+    return (at.host == listener.host or local) and at.port == listener.port
 
 
 def _meet(one: addresses.Address, other: addresses.Address) -> bool:

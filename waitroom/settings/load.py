@@ -1,11 +1,13 @@
 """From a file, flags or both to settings: all of them right, or every problem at once.
 
 Law: flags win over the file, the file over the defaults. Relative paths, the file's own included, are relative to the
-working directory. Nothing is applied in part.
+working directory. Nothing is applied in part, and nothing is refused for a warning.
 """
 
+import re
+import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 
 from pydantic import ValidationError
@@ -31,6 +33,8 @@ FLAG_POOL, FLAG_BACKEND = "main", "main-1"
 
 Inspect = Callable[[Settings], Iterable[Finding | Problem]]
 """Looks at settings that are whole and says what is wrong with what they enclose; floors above know more of it."""
+
+_PASSWORD = re.compile(r"://[^/?#@]*:[^/?#@]+@|password=", re.IGNORECASE)
 
 _FLAG_PATHS: dict[str, Path] = {
     "listen": ("listen", "public"),
@@ -58,22 +62,64 @@ def _uninspected(_settings: Settings) -> tuple[()]:
     return ()
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a look at a file and flags found: settings, or why there are none."""
+
+    settings: Settings | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
+    origin: Origin = field(default_factory=Origin)
+    text: str = field(default="", repr=False)
+    """The file as it was read; it may hold secrets."""
+    readable: bool = True
+
+    def whole(self) -> Settings:
+        """The settings. Raises BadSettingsError, UnreadableSettingsError."""
+        if self.settings is None:
+            raise (BadSettingsError if self.readable else UnreadableSettingsError)(self.problems)
+        return self.settings
+
+
 def load(path: FilePath | str | None, flags: Flags | None = None, inspect: Inspect = _uninspected) -> Settings:
     """The settings of a file (None: no file) under the flags. Raises BadSettingsError, UnreadableSettingsError."""
+    return examine(path, flags, inspect).whole()
+
+
+def examine(path: FilePath | str | None, flags: Flags | None = None, inspect: Inspect = _uninspected) -> Examined:
+    """All that can be said of a file (None: no file) under the flags; raises nothing for what is wrong there."""
     flags = flags or Flags()
     if path is None:
         return _settle({}, Origin(), flags, inspect=inspect)
-    source = str(path)
+    source, text = str(path), ""
     try:
-        document = load_yaml(_read(FilePath(path)))
+        raw = _read(FilePath(path))
+        text = raw.decode("utf-8-sig", "replace")
+        document = load_yaml(raw)
     except OSError as error:
         wrong = f"cannot be read: {(error.strerror or str(error)).lower()}"
-        raise UnreadableSettingsError([Problem("", 0, 0, source, wrong)]) from None
+        return Examined(None, (Problem("", 0, 0, source, wrong),), readable=False)
     except YamlFaultError as fault:
-        raise BadSettingsError([Origin(source).fault(fault)]) from None
+        return Examined(None, (Origin(source).fault(fault),), origin=Origin(source), text=text)
     origin = Origin(source, document)
     data = {} if document.data is None else document.data
-    return _settle(data, origin, flags, tuple(origin.fault(fault) for fault in document.faults), inspect)
+    found = _settle(data, origin, flags, tuple(origin.fault(fault) for fault in document.faults), inspect)
+    open_file = _open_to_others(FilePath(path), origin, found.settings)
+    return replace(found, text=text, warnings=in_order([*found.warnings, *open_file]))
+
+
+def _open_to_others(path: FilePath, origin: Origin, settings: Settings | None) -> list[Problem]:
+    """A password in a file that everybody on this machine may read."""
+    url = settings.store.url if settings else None
+    if url is None or not _PASSWORD.search(url):
+        return []
+    try:
+        if not path.stat().st_mode & stat.S_IROTH:
+            return []
+    except OSError:  # gone since it was read
+        return []
+    wrong = f"has a password, and everyone on this machine may read {path}"
+    return [origin.problem(Finding(("store", "url"), wrong, f"chmod o= {path}", warning=True))]
 
 
 def from_flags(
@@ -89,12 +135,12 @@ def from_flags(
 ) -> Settings:
     """`base`, or nothing, under the flags. Raises BadSettingsError with the flags' names."""
     data = base.model_dump(mode="json", by_alias=True, exclude_unset=True) if base else {}
-    return _settle(data, Origin(), Flags(backend, max_sessions, listen, admin, data_dir, store, workers))
+    return _settle(data, Origin(), Flags(backend, max_sessions, listen, admin, data_dir, store, workers)).whole()
 
 
 def from_mapping(data: Mapping[str, object]) -> Settings:
     """Settings from data in the file's own spelling. Raises BadSettingsError."""
-    return _settle(data, Origin(), Flags())
+    return _settle(data, Origin(), Flags()).whole()
 
 
 def _read(path: FilePath) -> bytes:
@@ -108,9 +154,10 @@ def _settle(
     flags: Flags,
     problems: tuple[Problem, ...] = (),
     inspect: Inspect = _uninspected,
-) -> Settings:
+) -> Examined:
     """The settings that the data and the flags make, or every problem of theirs."""
     found: list[Finding | Problem] = []
+    settings: Settings | None = None
     if isinstance(data, Mapping):
         data, flagged, amiss = _overlaid(data, flags, alone=origin.document is None)
         found.extend(amiss)
@@ -127,10 +174,9 @@ def _settle(
         )
         settings = settings.with_files(pages | names)
         found.extend([*unreadable, *unknown] or inspect(settings))
-        if not found and not problems:
-            return settings
-    placed = (each if isinstance(each, Problem) else origin.problem(each) for each in found)
-    raise BadSettingsError(in_order([*problems, *placed]))
+    placed = in_order([*problems, *(each if isinstance(each, Problem) else origin.problem(each) for each in found)])
+    bad, doubtful = (tuple(each for each in placed if each.warning is warning) for warning in (False, True))
+    return Examined(None if bad else settings, bad, doubtful, origin)
 
 
 def _overlaid(

@@ -158,6 +158,9 @@ class Exam(Part):
     match: Matches = Field(min_length=1, description="Requests that name this exam: one rule that fits is enough.")
     opens_ms: InstantMs | None = Field(default=None, alias="opens", description="Before this, students meet the lobby.")
     closes_ms: InstantMs | None = Field(default=None, alias="closes", description="After this, nobody enters.")
+    expected: Annotated[int, whole(1, 1_000_000)] | None = Field(
+        default=None, description="Students who will come. waitroom check compares them with what the pool holds."
+    )
     language: PageLanguage | None = Field(
         default=None, description="Language of its pages for visitors whose own we do not speak."
     )

@@ -1,7 +1,8 @@
 """Every complaint about a file or a flag: `file:line:col: key: what is wrong; allowed: what is; did you mean X?`.
 
-Law: all problems at once, in the order of the file, each of them once. Library errors end here: nothing that pydantic
-says reaches the operator in its words.
+Law: all problems at once, in the order of the file, each of them once. A warning is a complaint about what works and is
+probably not meant: nothing is refused for it. Library errors end here: nothing that pydantic says reaches the operator
+in its words.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,12 +35,27 @@ class Problem:
     wrong: str
     allowed: str = ""
     suggestion: str = ""
+    warning: bool = False
 
     def __str__(self) -> str:
-        place = f"{self.source}:{self.line}:{self.col}: " if self.line else ""
-        allowed = f"; allowed: {self.allowed}" if self.allowed else ""
+        allowed = f"; {self.word}: {self.allowed}" if self.allowed else ""
         suggestion = f"; did you mean {self.suggestion}?" if self.suggestion else ""
-        return f"{place}{self.key}{': ' if self.key else ''}{self.wrong}{allowed}{suggestion}"
+        return f"{self.place}{self.what}{allowed}{suggestion}"
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in the form that editors jump to."""
+        return f"{self.source}:{self.line}:{self.col}: " if self.line else ""
+
+    @property
+    def word(self) -> str:
+        """What introduces `allowed`: what a warning is about is allowed already."""
+        return "better" if self.warning else "allowed"
+
+    @property
+    def what(self) -> str:
+        """The key and what is wrong with it."""
+        return f"{'warning: ' if self.warning else ''}{self.key}{': ' if self.key else ''}{self.wrong}"
 
 
 class BadSettingsError(SettingsError):
@@ -63,6 +79,7 @@ class Finding:
     allowed: str = ""
     suggestion: str = ""
     at_key: bool = False
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +92,16 @@ class Origin:
 
     def problem(self, finding: Finding) -> Problem:
         """The finding, placed."""
-        path = finding.path
-        for cut in range(len(path), 0, -1):
-            if path[:cut] in self.flags:
-                return Problem("", 0, 0, self.flags[path[:cut]], finding.wrong, finding.allowed, finding.suggestion)
-        if self.document is None:
-            return Problem("", 0, 0, key_text(path), finding.wrong, finding.allowed, finding.suggestion)
+        path, parts = finding.path, (finding.wrong, finding.allowed, finding.suggestion, finding.warning)
+        flag = self.flag(path)
+        if flag or self.document is None:
+            return Problem("", 0, 0, flag or key_text(path), *parts)
         place, shown = self._place(self.document, path, at_key=finding.at_key)
-        parts = (finding.wrong, finding.allowed, finding.suggestion)
         return Problem(self.source, place.line, place.col, key_text(shown), *parts)
+
+    def flag(self, path: Path) -> str:
+        """The flag that says what stands at this path, or ""."""
+        return next((self.flags[path[:cut]] for cut in range(len(path), 0, -1) if path[:cut] in self.flags), "")
 
     def fault(self, fault: YamlFaultError) -> Problem:
         """A fault in the form of the file."""
@@ -92,6 +110,7 @@ class Origin:
     @staticmethod
     def _place(document: Document, path: Path, *, at_key: bool) -> tuple[Place, Path]:
         """Place of the path, or of the nearest mapping around it; and the path without what is not in the file."""
+        path = _as_written(document, path)
         if path in document.values:
             return (document.keys.get(path) if at_key else None) or document.values[path], path
         around = path
@@ -99,6 +118,14 @@ class Origin:
             around = around[:-1]
         shown = path if at_key else around
         return document.keys.get(around) or document.values[around], shown
+
+
+def _as_written(document: Document, path: Path) -> Path:
+    """The path without the index of a list's only entry where the file has that entry alone."""
+    for at, step in enumerate(path):
+        if step == 0 and path[:at] in document.values and path[: at + 1] not in document.values:
+            return path[:at] + path[at + 1 :]
+    return path
 
 
 def key_text(path: Path) -> str:

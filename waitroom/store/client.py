@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from waitroom.admission.draw import Lot
-from waitroom.admission.line import Announced, Lane, Moved, Presence, Rules, Snapshot, Touch, Touched
+from waitroom.admission.line import Presence, Rules, Snapshot, Touch, Touched
 from waitroom.admission.pacing import PaceRules, Step
 from waitroom.admission.recovery import Return
-from waitroom.admission.waits import Wait
 from waitroom.errors import LibraryError, StoreAwayError
 from waitroom.store import codec
 from waitroom.store.keys import Argument, PoolKeys, call, lease_key
@@ -209,14 +208,6 @@ class LineStore:
         """The pool as it is; `ends`: instants (ms) at which exams are over."""
         return codec.snapshot(await self._pool_job(pool, "wr_snapshot", tuple(ends)), ends)
 
-    async def waiting(self, pool: str, first: str, count: int) -> list[Wait]:
-        """Those still waiting in their order, from the order key `first` on."""
-        return codec.waiting(await self._pool_job(pool, "wr_waits", (0, first, count)))
-
-    async def ended(self, pool: str, read: int, count: int) -> list[Wait]:
-        """How others' waits ended, latest first, after the `read` latest."""
-        return codec.ended(await self._pool_job(pool, "wr_waits", (1, read, count)))
-
     async def sweep(self, pool: str) -> dict[str, int]:
         """The conductor's second; gives the departures since the sweep before, by reason, each to one caller."""
         return codec.departures(await self._pool_job(pool, "wr_sweep"))
@@ -230,19 +221,9 @@ class LineStore:
         """Tell what a worker saw of the backends; gives what all that live have told."""
         return reports(await self._pool_job(pool, "wr_report", (worker, text)))
 
-    async def announce(self, pool: str, exam: str, said: Announced | None, for_ms: int = 0) -> Announced | None:
-        """Say something on the pages of a pool, or of one exam; None: nothing any more. Gives what was said before."""
-        own = (exam, for_ms, codec.announcement(said) if said else "")
-        reply = await self._ask(self._pools[pool], lambda scope: call(pool, "wr_announce", scope.backends(), (), own))
-        return codec.announced(reply[2].decode()) if reply[2] else None
-
     async def draw(self, pool: str, proposed: Mapping[str, Lot]) -> dict[str, Lot]:
         """Propose seeds for the openings of exams; gives those that count."""
         return codec.lots(proposed, await self._pool_job(pool, "wr_draw", tuple(codec.draw_arguments(proposed))))
-
-    async def move(self, pool: str, visitor: str, lane: Lane) -> Moved:
-        """Move a ticket to another lane."""
-        return codec.moved(await self._pool_job(pool, "wr_lane", (visitor, int(lane))))
 
     async def write_rules(self, pool: str, rules: Rules) -> int:
         """Put rules in force, now and whenever the store has lost them; returns the version that is in force."""

@@ -13,8 +13,11 @@ FIXED = ("rules", "state", "bucket", "flow", "line", "awake", "due", "left", "pa
 """The keys that every call names first, in the order of the library."""
 
 LAST = ("notices", "waits", "live", "who", "traffic")
-"""The keys that every call names behind the exams', followed by `back:` and `backdue:` of each backend. A key that a
-version adds goes here, at the end: a library newer than the worker must find the worker's keys where they were."""
+"""The keys that every call names behind the exams', followed by `back:` and `backdue:` of each backend."""
+
+ADDED = ("audit",)
+"""The keys that every call names last. One that a version adds goes here, at the end: a library newer than the worker
+must find the worker's keys where they were."""
 
 AS_REMEMBERED = -1
 """Opening of an exam of which the caller knows only the name."""
@@ -29,7 +32,7 @@ class PoolKeys:
 
 
 def pool_key(pool: str, part: str) -> str:
-    """A key of `pool`: one of `FIXED` and `LAST`, `sess:`, `back:` or `backdue:<backend>`, `lobby:` or
+    """A key of `pool`: one of `FIXED`, `LAST` and `ADDED`, `sess:`, `back:` or `backdue:<backend>`, `lobby:` or
     `lobbydue:<exam>`."""
     return f"wr:{{{pool}}}:{part}"
 
@@ -68,4 +71,5 @@ def call(
         header.append(opens_ms)
     keys.extend(pool_key(pool, part) for part in LAST)
     keys.extend(pool_key(pool, f"{part}:{name}") for name in backends for part in ("back", "backdue"))
+    keys.extend(pool_key(pool, part) for part in ADDED)
     return ["FCALL", function, len(keys), *keys, now_ms, len(backends), *backends, len(header) // 2, *header, *own]

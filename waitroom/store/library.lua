@@ -5,8 +5,8 @@ Every function but wr_version, wr_lease and wr_pace works on one pool and begins
 
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
         lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who traffic, then
-        back:<backend> and backdue:<backend> of each backend. All share the hash tag {pool}. What a version adds stands
-        last: a worker of before does not name it, and must still find its own keys.
+        back:<backend> and backdue:<backend> of each backend, then audit. All share the hash tag {pool}. What a version
+        adds stands last: a worker of before does not name it, and must still find its own keys.
   ARGV  now_ms (0: this server's clock), count of backends, their names, count of exams, name and opens_ms of each
         (opens_ms 0: open; -1: as remembered here), then the function's own arguments.
   Reply an array that begins with 0 (done; now_ms follows), 1 (the pool has no rules yet: write them, call again) or
@@ -40,10 +40,15 @@ What the keys hold:
   waits    list: how waits ended, oldest first: "visitor arrival_us ended_ms lane place backend exam"; place on arrival,
            0: not known; backend "-": left without having been let in; exam last since it may be ""
   live     hash: what is set while it runs, beside the rules: rate (milli; the adaptive rate), held (1), staff:<backend>
-           (held or draining), phase:<backend> -> "phase since_ms rate_milli ...": down, recovering (who had a session
-           comes back at the rate, ahead of newcomers), easing (only others come at the rate), up
+           (held or draining), ceiling (milli; the rate in place of that of the rules, 0: unlimited),
+           sessions:<backend> (max_sessions in place of that of the rules), note:<field> of what staff set -> "at_ms
+           until_ms entry": since when, until when (0: until undone; then it counts no more), by whom and why,
+           phase:<backend> -> "phase since_ms rate_milli ...": down, recovering (who had a session comes back at the
+           rate, ahead of newcomers), easing (only others come at the rate), up
   who      hash: a student's keyed hash -> the visitor they are here; lane:<visitor> -> the lane that staff chose
   traffic  hash: worker -> "at_ms text": what it saw of the backends in its last second
+  audit    list: what staff changed, oldest first: "at_ms until_ms [entry, field, before, value, ...]"; until -1: its time
+           was over; `entry` is text of the caller's (who, what, why)
   back:    zset: holder of a session of before who is present and waits for this backend -> order key
   backdue: zset: the same -> deadline ms of its next heartbeat
 
@@ -53,7 +58,7 @@ An order key is lane * 3e15 + us: of the arrival, or of the place that was drawn
 9.007e15, which lane 2 reaches in the year 2065 (us of 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is
 lost on the way. ]]
 
-local VERSION = 5
+local VERSION = 6
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -95,6 +100,7 @@ local EXAM_SHARE = 1 / (EXAMS_MAX + 1)
 local DECODED = 64               -- rules texts remembered
 local REPORT_MS = 3000           -- a worker that has reported nothing for so long is gone
 local REPORTS_MAX = 1024         -- workers whose reports are kept
+local AUDIT_MAX = 1000           -- entries of a pool's audit that are kept
 local RAMP_SECONDS = 1           -- what a ramp saves up at most
 
 local WAITING, ADMITTED, LOBBY, RETURNING, HELD, DOWN, KNOWN = 0, 1, 2, 3, 4, 5, 6
@@ -161,28 +167,73 @@ local function pool_of(keys, args)
   for index, backend in ipairs(pool.backends) do
     backend.back, backend.back_due = keys[key + 3 + 2 * index], keys[key + 4 + 2 * index]
   end
+  pool.audit = keys[key + 5 + 2 * #pool.backends]
   return pool
 end
 
--- What is set while it runs lies over the rules. A rate never goes above theirs.
+-- What staff set for a time that is over: fields whose notes say so. They count no more, and the next sweep drops them.
+-- A hold of a backend ends with that sweep, which gives its sessions the time again that nobody could use.
+local function over_by(fields, now, sweeps)
+  local over
+  for at = 1, #fields, 2 do
+    local field = string.match(fields[at], '^note:(.*)$')
+    local until_ms = field and tonumber(string.match(fields[at + 1], '^%d+ (%d+)'))
+    if until_ms and until_ms > 0 and until_ms <= now and (sweeps or string.sub(field, 1, 6) ~= 'staff:') then
+      over = over or {}
+      over[field], over[fields[at]] = true, true
+    end
+  end
+  return over
+end
+
+-- A field of live about one backend.
+local function load_about(backend, about, value)
+  if about == 'staff' then
+    backend.open, backend.staff = false, value
+  elseif about == 'sessions' and backend.limit then
+    backend.limit = tonumber(value)
+  elseif about == 'phase' then
+    local phase, since, rate = string.match(value, '^(%a+) (%d+) (%d+)')
+    backend.phase, backend.since, backend.ramp_milli = phase, tonumber(since), tonumber(rate)
+    if phase == 'down' then backend.open = false end
+  end
+end
+
+-- A rate that staff set has a burst in proportion: the saved-up turns of a higher one would undo it at once.
+local function set_ceiling(pool, milli)
+  local rules = pool.rules
+  local burst = rules.rate_milli > 0 and rules.burst * milli / rules.rate_milli or milli / 500
+  pool.rate_milli, pool.burst = milli, milli > 0 and max(1, floor(burst)) or rules.burst
+end
+
+-- What is set while it runs lies over the rules. The adaptive rate never goes above the one in force.
 local function load_live(pool)
   local fields = pool.live and redis.call('HGETALL', pool.live) or {} -- a worker of before names no such key
+  local over, adaptive = over_by(fields, pool.now), nil
+  pool.set, pool.over = fields, over
+  pool.rate_milli, pool.burst, pool.held = pool.rules.rate_milli, pool.rules.burst, pool.rules.held == 1
+  for _, backend in ipairs(pool.backends) do
+    local rule = pool.rules.by_name[backend.name]
+    if rule then backend.limit, backend.open = rule.limit, rule.open end
+    backend.staff, backend.phase, backend.since, backend.ramp_milli = nil, nil, nil, nil
+  end
   for at = 1, #fields, 2 do
     local field, value = fields[at], fields[at + 1]
     local about, name = string.match(field, '^(%a+):(.*)$')
     local backend = name and pool.backend[name]
-    if field == 'rate' then
-      pool.rate_milli = pool.rate_milli > 0 and min(pool.rate_milli, tonumber(value)) or tonumber(value)
+    if over and over[field] then
+      -- as if it were not there
+    elseif field == 'rate' then
+      adaptive = tonumber(value)
+    elseif field == 'ceiling' then
+      set_ceiling(pool, tonumber(value))
     elseif field == 'held' then
       pool.held = value == '1'
-    elseif backend and about == 'staff' then
-      backend.open, backend.staff = false, value
-    elseif backend and about == 'phase' then
-      local phase, since, rate = string.match(value, '^(%a+) (%d+) (%d+)')
-      backend.phase, backend.since, backend.ramp_milli = phase, tonumber(since), tonumber(rate)
-      if phase == 'down' then backend.open = false end
+    elseif backend then
+      load_about(backend, about, value)
     end
   end
+  if adaptive then pool.rate_milli = pool.rate_milli > 0 and min(pool.rate_milli, adaptive) or adaptive end
   for _, backend in ipairs(pool.backends) do
     backend.down = backend.phase == 'down' or backend.staff == 'held'
     backend.ramps = not backend.down and (backend.phase == 'recovering' or backend.phase == 'easing')
@@ -194,11 +245,6 @@ local function load_rules(pool)
   if not found[1] then return false end
   pool.rules = decode(found[1])
   pool.retired = words(found[2])
-  pool.rate_milli, pool.held = pool.rules.rate_milli, pool.rules.held == 1
-  for _, backend in ipairs(pool.backends) do
-    local rule = pool.rules.by_name[backend.name]
-    if rule then backend.limit, backend.open = rule.limit, rule.open end
-  end
   load_live(pool)
   return true
 end
@@ -305,7 +351,7 @@ end
 local function pace_of(pool)
   local rate, since = pool.rate_milli, pool.opened and pool.now - pool.opened
   if rate == 0 and since and since >= 0 and since < OPENING_MS then return OPENING_MILLI, OPENING_MILLI * 1000 end
-  return rate, pool.rules.burst * ONE_TOKEN
+  return rate, pool.burst * ONE_TOKEN
 end
 
 -- Millionths of an admission in the bucket now. A clock that went back gains nothing and freezes nothing.
@@ -1355,6 +1401,44 @@ local function prolong(pool, backend)
   end
 end
 
+-- Writes to the audit what staff changed; `changes` are field, before, value, ... A caller of before says no entry.
+local function audit(pool, entry, until_ms, changes)
+  if not pool.audit or (entry or '') == '' then return end
+  local line = string.format('%.0f %.0f %s', pool.now, until_ms, cjson.encode({entry, unpack(changes)}))
+  redis.call('RPUSH', pool.audit, line)
+  redis.call('LTRIM', pool.audit, -AUDIT_MAX, -1)
+end
+
+-- What was earned so far was earned at the rate of before. Returns which backends are down.
+local function begin_live(pool)
+  local down = {}
+  fill_bucket(pool)
+  for _, backend in ipairs(pool.backends) do
+    fill_ramp(pool, backend)
+    backend.ramp_used = backend.ramps
+    down[backend.name] = backend.down
+  end
+  save_bucket(pool)
+  return down
+end
+
+-- Sets a field of live; `note` goes with what staff set. Returns the value of before that counted.
+local function set_live(pool, field, value, note)
+  local counted = not (pool.over and pool.over[field])
+  local before = counted and redis.call('HGET', pool.live, field) or ''
+  redis.call('HDEL', pool.live, field, 'note:' .. field)
+  if value ~= '' then redis.call('HSET', pool.live, field, value) end
+  if value ~= '' and note then redis.call('HSET', pool.live, 'note:' .. field, note) end
+  return before
+end
+
+local function end_live(pool, down)
+  load_live(pool)
+  for _, backend in ipairs(pool.backends) do
+    if down[backend.name] and not backend.down then prolong(pool, backend) end
+  end
+end
+
 do
 --[[ wr_live: sets what lies over the rules while it runs: phases of backends, the adaptive rate, what staff want.
 KEYS   the pool's
@@ -1365,31 +1449,88 @@ local function wr_live(keys, args)
   if not load_rules(pool) then return {1} end
   reply[1], reply[2] = 0, pool.now
   read_state(pool)
-  fill_bucket(pool) -- what was earned so far was earned at the rate of before
-  for _, backend in ipairs(pool.backends) do
-    fill_ramp(pool, backend)
-    backend.ramp_used = backend.ramps
-  end
-  save_bucket(pool)
-  for at = pool.first, #args, 2 do
-    local field, value = args[at], args[at + 1]
-    reply[#reply + 1] = redis.call('HGET', pool.live, field) or ''
-    if value == '' then
-      redis.call('HDEL', pool.live, field)
-    else
-      redis.call('HSET', pool.live, field, value)
-    end
-  end
-  local down_before = {}
-  for _, backend in ipairs(pool.backends) do down_before[backend.name] = backend.down end
-  load_live(pool)
-  for _, backend in ipairs(pool.backends) do
-    if down_before[backend.name] and not backend.down then prolong(pool, backend) end
-  end
+  local down = begin_live(pool)
+  for at = pool.first, #args, 2 do reply[#reply + 1] = set_live(pool, args[at], args[at + 1]) end
+  end_live(pool, down)
   save(pool)
   return reply
 end
 redis.register_function('wr_live', wr_live)
+
+--[[ wr_override: the same for what staff set, for a time or until it is undone, with its entry of the audit.
+KEYS   the pool's
+ARGV   the pool's, then ms for which it holds (0: until undone), entry of the audit, then of each field: name, value
+       (empty: no more of it)
+Reply  0, now_ms, then of each field: the value of before or an empty one ]]
+local function wr_override(keys, args)
+  local pool, reply, changes = pool_of(keys, args), {}, {}
+  if not load_rules(pool) then return {1} end
+  reply[1], reply[2] = 0, pool.now
+  local for_ms, entry = tonumber(args[pool.first]), args[pool.first + 1]
+  local until_ms = for_ms > 0 and pool.now + for_ms or 0
+  read_state(pool)
+  local note, down = string.format('%.0f %.0f %s', pool.now, until_ms, entry), begin_live(pool)
+  pool.first = pool.first + 2
+  for at = pool.first, #args, 2 do
+    local before, n = set_live(pool, args[at], args[at + 1], note), #changes
+    reply[#reply + 1] = before
+    if before ~= '' or args[at + 1] ~= '' then
+      changes[n + 1], changes[n + 2], changes[n + 3] = args[at], before, args[at + 1]
+    end
+  end
+  end_live(pool, down)
+  save(pool)
+  if #changes > 0 then audit(pool, entry, until_ms, changes) end
+  return reply
+end
+redis.register_function('wr_override', wr_override)
+end
+
+do
+--[[ wr_tell: something goes into the audit that changed nothing here, such as a reload.
+KEYS   the pool's
+ARGV   the pool's, then entry of the audit
+Reply  0, now_ms ]]
+local function wr_tell(keys, args)
+  local pool = pool_of(keys, args)
+  audit(pool, args[pool.first], 0, {})
+  return {0, pool.now}
+end
+redis.register_function('wr_tell', wr_tell)
+end
+
+do
+--[[ wr_audit: a page of the audit, the latest pages first, changing nothing.
+KEYS   the pool's
+ARGV   the pool's, then lines read so far, lines of the page
+Reply  0, now_ms, an array of lines of audit, the latest last ]]
+local function wr_audit(keys, args)
+  local pool = pool_of(keys, args)
+  local read, lines = tonumber(args[pool.first]), min(AUDIT_MAX, tonumber(args[pool.first + 1]))
+  return {0, pool.now, redis.call('LRANGE', pool.audit, -read - lines, -1 - read)}
+end
+redis.register_function{function_name = 'wr_audit', callback = wr_audit, flags = {'no-writes'}}
+end
+
+do
+--[[ wr_traffic: what each worker saw of the backends in its last second, changing nothing.
+KEYS   the pool's
+ARGV   the pool's, nothing more
+Reply  0, now_ms, then of each worker that lives: worker, ms when it said so, text ]]
+local function wr_traffic(keys, args)
+  local pool, reply = pool_of(keys, args), {}
+  reply[1], reply[2] = 0, pool.now
+  local fields = redis.call('HGETALL', pool.traffic)
+  for at = 1, #fields, 2 do
+    local said, text = string.match(fields[at + 1], '^(%d+) (.*)$')
+    if math.abs(pool.now - tonumber(said)) <= REPORT_MS and #reply < 3 * REPORTS_MAX then
+      local n = #reply
+      reply[n + 1], reply[n + 2], reply[n + 3] = fields[at], tonumber(said), text
+    end
+  end
+  return reply
+end
+redis.register_function{function_name = 'wr_traffic', callback = wr_traffic, flags = {'no-writes'}}
 end
 
 do
@@ -1613,6 +1754,22 @@ local function forget_names(pool)
   end
 end
 
+-- What staff set for a time that is over goes, and the audit tells. A note whose field is gone just goes.
+local function forget_overrides(pool)
+  local over = over_by(pool.set, pool.now, true)
+  if not over then return end
+  local value, gone = {}, {}
+  for at = 1, #pool.set, 2 do value[pool.set[at]] = pool.set[at + 1] end
+  for field in pairs(over) do
+    gone[#gone + 1] = field
+    local entry = string.match(value['note:' .. field] or '', '^%d+ %d+ (.*)$')
+    if entry and value[field] then audit(pool, entry, -1, {field, value[field], ''}) end
+  end
+  local down = begin_live(pool)
+  redis.call('HDEL', pool.live, unpack(gone))
+  end_live(pool, down)
+end
+
 local function forget_seeds(pool)
   local fields = redis.call('HGETALL', pool.state)
   for at = 1, #fields, 2 do
@@ -1697,6 +1854,7 @@ local function wr_sweep(keys, args)
   local backends, exams = unnamed(pool)
   if #backends + #exams > 0 then return {2, backends, exams} end
   read_state(pool)
+  forget_overrides(pool)
   settle_openings(pool)
   if redis.call('HGET', pool.state, 'pull') == '1' then pull_in_all(pool) end
   expire_sessions(pool, EXPIRED_IN_SWEEP)
@@ -1722,6 +1880,18 @@ redis.register_function('wr_sweep', wr_sweep)
 end
 
 do
+-- The fields of live that count.
+local function set_now(pool)
+  if not pool.over then return pool.set end
+  local fields = {}
+  for at = 1, #pool.set, 2 do
+    if not pool.over[pool.set[at]] then
+      fields[#fields + 1], fields[#fields + 2] = pool.set[at], pool.set[at + 1]
+    end
+  end
+  return fields
+end
+
 local function flow_of(pool)
   local slots, totals, unused, found = {}, {}, {}, {}
   local fields = redis.call('HGETALL', pool.flow)
@@ -1748,7 +1918,8 @@ end
 do
 --[[ wr_announce: says something on the pages of a pool or of one of its exams, in place of what was said before.
 KEYS   the pool's
-ARGV   the pool's, then exam (empty: the whole pool), ms for which it is said (0: for good), text (empty: say nothing)
+ARGV   the pool's, then exam (empty: the whole pool), ms for which it is said (0: for good), text (empty: say nothing),
+       entry of the audit
 Reply  0, now_ms, the text of before or an empty one ]]
 local function wr_announce(keys, args)
   local pool = pool_of(keys, args)
@@ -1758,12 +1929,13 @@ local function wr_announce(keys, args)
   for at = 1, #found, 3 do
     if found[at] == exam then before = found[at + 2] end
   end
+  local until_ms = for_ms > 0 and pool.now + for_ms or 0
   if text == '' then
     redis.call('HDEL', pool.notices, exam)
   else
-    local until_ms = for_ms > 0 and pool.now + for_ms or 0
     redis.call('HSET', pool.notices, exam, string.format('%.0f %.0f %s', pool.now, until_ms, text))
   end
+  audit(pool, args[pool.first + 3], until_ms, {'notice:' .. exam, before, text})
   return {0, pool.now, before}
 end
 redis.register_function('wr_announce', wr_announce)
@@ -1783,7 +1955,7 @@ local function wr_snapshot(keys, args)
   local backends, exams = unnamed(pool)
   if #backends + #exams > 0 then return {2, backends, exams} end
   fill_bucket(pool)
-  local tokens = pool.rate_milli == 0 and pool.rules.burst * 1000 or floor(pool.tokens / 1000)
+  local tokens = pool.rate_milli == 0 and pool.burst * 1000 or floor(pool.tokens / 1000)
   local waiting, lobby, sessions, returns = {}, {}, {}, {}
   for lane = 0, 2 do
     local from, to = lane * LANE_WIDTH, (lane + 1) * LANE_WIDTH
@@ -1815,7 +1987,7 @@ local function wr_snapshot(keys, args)
   local slots, totals, unused = flow_of(pool)
   return {
     0, pool.now, pool.held and 1 or 0, pool.rate_milli, tokens, absent, waiting, lobby, sessions, slots, totals,
-    (notices_of(pool)), returns, pool.live and redis.call('HGETALL', pool.live) or {}, unused, ends,
+    (notices_of(pool)), returns, set_now(pool), unused, ends,
   }
 end
 redis.register_function{function_name = 'wr_snapshot', callback = wr_snapshot, flags = {'no-writes'}}
@@ -1883,7 +2055,7 @@ end
 do
 --[[ wr_lane: staff move a ticket to another lane, where it keeps its order. Who was in before goes ahead of both lanes.
 KEYS   the pool's
-ARGV   the pool's, then visitor, lane (1 priority, 2 standard)
+ARGV   the pool's, then visitor, lane (1 priority, 2 standard), entry of the audit
 Reply  0, now_ms, stands (0 nowhere, 1 moved, 2 was in before, 3 admitted), the lane of before ]]
 local function wr_lane(keys, args)
   local pool = pool_of(keys, args)
@@ -1903,9 +2075,106 @@ local function wr_lane(keys, args)
     if key then redis.call('ZADD', set, string.format('%.0f', key + (lane - before) * LANE_WIDTH), visitor) end
   end
   redis.call('HSET', pool.who, 'lane:' .. visitor, lane)
+  audit(pool, args[pool.first + 2], 0, {'lane', tostring(before), tostring(lane)})
   return {0, pool.now, 1, before}
 end
 redis.register_function('wr_lane', wr_lane)
+end
+
+do
+--[[ wr_dismiss: staff end what a visitor has: a session, or a place in line. Their pass or ticket is used up.
+KEYS   the pool's
+ARGV   the pool's, then visitor, entry of the audit
+Reply  0, now_ms, what they had (0 nothing, 1 a place, 2 a session), backend of the session or empty ]]
+local function wr_dismiss(keys, args)
+  local pool = pool_of(keys, args)
+  if not load_rules(pool) then return {1} end
+  local visitor, entry = args[pool.first], args[pool.first + 1]
+  local backends, exams = unnamed(pool)
+  local pass = pass_of(redis.call('HGET', pool.passes, visitor))
+  if pass and not pool.backend[pass.backend] then backends[#backends + 1] = pass.backend end
+  if #backends + #exams > 0 then return {2, backends, exams} end
+  read_state(pool)
+  local what, backend = 0, pass and pass.backend or ''
+  if pass then
+    end_session(pool, visitor, pool.backend[backend], -pool.now)
+    leave_ramps(pool, visitor)
+    count_ends(pool, 'released', 1, max(0, pool.now - pass.admitted))
+    what = 2
+  elseif place_of(pool, visitor) then
+    what = leave(pool, visitor)
+  end
+  if what > 0 then audit(pool, entry, 0, {what == 2 and 'session' or 'place', backend, ''}) end
+  save(pool)
+  return {0, pool.now, what, backend}
+end
+redis.register_function('wr_dismiss', wr_dismiss)
+end
+
+do
+-- Who holds a session: since when, until when, and who is ahead if they wait to come back to it.
+local function inside(pool, pass, visitor)
+  local backend = pool.backend[pass.backend]
+  local back = redis.call('ZRANK', backend.back, visitor)
+  local expires = tonumber(redis.call('ZSCORE', backend.key, visitor)) or 0
+  return {
+    0, pool.now, back and 4 or 3, back or 0, back and redis.call('ZCARD', backend.back) or 0, 0, '0', 0, '',
+    pass.backend, pass.admitted, expires, 0,
+  }
+end
+
+--[[ wr_ticket: all that is known of a visitor, changing nothing: to ask is no heartbeat.
+KEYS   the pool's
+ARGV   the pool's, then visitor
+Reply  0, now_ms, stands (0 nowhere, 1 in line, 2 in a lobby, 3 has a session, 4 waits to come back to it), ahead, of how
+       many, lane, arrival_us as text, deadline of the next heartbeat (ms; absent: minus the ms since when), exam,
+       backend, admitted_ms, ms when the session lapses, ms when a session or place ended (released: minus; 0: none) ]]
+local function wr_ticket(keys, args)
+  local pool, visitor = pool_of(keys, args), nil
+  if not load_rules(pool) then return {1} end
+  visitor = args[pool.first]
+  local backends, exams = unnamed(pool)
+  local pass = pass_of(redis.call('HGET', pool.passes, visitor))
+  if pass and not pool.backend[pass.backend] then backends[#backends + 1] = pass.backend end
+  if #backends + #exams > 0 then return {2, backends, exams} end
+  if pass then return inside(pool, pass, visitor) end
+  pool.owed = tonumber(redis.call('HGET', pool.state, 'owed') or 0)
+  local left = tonumber(redis.call('ZSCORE', pool.left, visitor)) or 0
+  local place, deadline = place_of(pool, visitor)
+  if not place then return {0, pool.now, 0, 0, 0, 0, '0', 0, '', '', 0, 0, left} end
+  local stands, among = 1, pool.awake
+  for _, exam in ipairs(pool.exams) do
+    if redis.call('ZSCORE', exam.due, visitor) then stands, among = 2, exam.lobby end
+  end
+  local key = tonumber(redis.call('ZSCORE', among, visitor)) or place
+  local lanes, lane = lanes_of(among), floor(place / LANE_WIDTH)
+  local ahead = ahead_of(pool, lanes, key, redis.call('ZCOUNT', among, '-inf', string.format('(%.0f', key)))
+  local exam = exams_of(pool)[number_in(deadline)] or ''
+  local due = deadline < 0 and ceil(deadline) or floor(deadline)
+  return {
+    0, pool.now, stands, ahead, lanes[0] + lanes[1] + lanes[2], lane, string.format('%.0f', place - lane * LANE_WIDTH),
+    due, exam, '', 0, 0, left,
+  }
+end
+redis.register_function{function_name = 'wr_ticket', callback = wr_ticket, flags = {'no-writes'}}
+end
+
+do
+--[[ wr_visitors: a page of the visitors that a pool knows, changing nothing. Whoever is there all the while is named.
+KEYS   the pool's
+ARGV   the pool's, then which (0 in line or a lobby, 1 with a session, 2 whose session or place has ended), cursor (0:
+       the first page), how many about
+Reply  0, now_ms, cursor of the next page (0: there is none), an array of visitors ]]
+local function wr_visitors(keys, args)
+  local pool = pool_of(keys, args)
+  local which, cursor, count = tonumber(args[pool.first]), args[pool.first + 1], args[pool.first + 2]
+  local key = which == 0 and pool.line or which == 1 and pool.passes or pool.left
+  local found = redis.call(which == 1 and 'HSCAN' or 'ZSCAN', key, cursor, 'COUNT', min(WAITS_IN_PAGE, tonumber(count)))
+  local visitors = {}
+  for at = 1, #found[2], 2 do visitors[#visitors + 1] = found[2][at] end
+  return {0, pool.now, found[1], visitors}
+end
+redis.register_function{function_name = 'wr_visitors', callback = wr_visitors, flags = {'no-writes'}}
 end
 
 do

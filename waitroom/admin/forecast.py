@@ -1,0 +1,101 @@
+"""What a change of limits would do to those who wait: the same estimate, made of the pool as it is and as it would be.
+
+Law: pure, and as honest as the page: where nobody can say when somebody's turn comes, the sentence says so.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import Field
+
+from waitroom.admin.overview import wait_of
+from waitroom.admin.shapes import ChangeShown, Shown, Wait
+from waitroom.admission.audit import key_of, spelt
+from waitroom.admission.estimate import Regime, regime
+from waitroom.admission.line import Snapshot
+from waitroom.admission.overrides import Filed, would_be
+
+_UNKNOWN = {
+    "held": "not before the hold ends",
+    "no_flow": "at a time that nobody can tell",
+    "no_data": "at a time that nobody can tell",
+}
+
+
+class Outlook(Shown):
+    """The pool as it is, or would be."""
+
+    sessions_limit: int
+    free: int = Field(description="Below 0: so many must leave before anybody enters.")
+    allowed_per_s: float | None = Field(description="Null: unlimited.")
+    last: Wait = Field(description="Of the last in line; of who comes next where nobody waits.")
+
+
+class Preview(Shown):
+    """What a change would do. Nothing was changed."""
+
+    pool: str
+    waiting: int
+    changes: list[ChangeShown]
+    now: Outlook
+    then: Outlook
+    text: str = Field(description="The same in sentences; times of day of the server's time zone.")
+
+
+def preview(pool: str, filed: Filed, at: Snapshot, fields: Mapping[str, str]) -> Preview:
+    """What setting these fields would do."""
+    after, file = would_be(at, filed, fields), filed.fields()
+    waiting = sum(at.waiting.values())
+    now, then = _outlook(at, waiting), _outlook(after, waiting)
+    changes = [
+        ChangeShown(
+            key=key_of(field),
+            old=spelt(field, at.live.get(field, "") or file.get(field, "")),
+            new=spelt(field, value or file.get(field, "")),
+        )
+        for field, value in fields.items()
+    ]
+    text = " ".join([_sentence(waiting, now, then), *_crowded(at, after)])
+    return Preview(pool=pool, waiting=waiting, changes=changes, now=now, then=then, text=text)
+
+
+def _outlook(at: Snapshot, waiting: int) -> Outlook:
+    state: Regime = regime(at)
+    return Outlook(
+        sessions_limit=state.slots,
+        free=state.free,
+        allowed_per_s=at.rate_milli / 1000 if at.rate_milli else None,
+        last=wait_of(state, max(0, waiting - 1)),
+    )
+
+
+def _sentence(waiting: int, now: Outlook, then: Outlook) -> str:
+    if not waiting:
+        return "Nobody waits." if then.free > 0 else f"Nobody waits; who comes next would enter {_when(then.last)}."
+    who = f"The last of {waiting}" if waiting > 1 else "Who waits"
+    if _when(now.last) == _when(then.last):
+        return f"{who} would enter {_when(then.last)}, as without it."
+    return f"{who} would enter {_when(then.last)} instead of {_when(now.last)}."
+
+
+def _when(wait: Wait) -> str:
+    if wait.unknown is not None or wait.low_at_ms is None or wait.high_at_ms is None:
+        return _UNKNOWN[wait.unknown or "no_data"]
+    low, middle, high = (
+        _time(each) for each in (wait.low_at_ms, (wait.low_at_ms + wait.high_at_ms) // 2, wait.high_at_ms)
+    )
+    return f"at {middle}" if low == high else f"at about {middle} ({low} to {high})"
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M")
+
+
+def _crowded(at: Snapshot, after: Snapshot) -> list[str]:
+    """Backends that would have more sessions than newcomers are counted against."""
+    return [
+        f"{name} has {at.sessions.get(name, 0)} sessions: nobody is thrown out, and nobody new goes there before"
+        f" {at.sessions.get(name, 0) - limit + 1} of them have ended."
+        for name, limit in after.limits.items()
+        if 0 < limit <= at.sessions.get(name, 0) and limit < at.limits.get(name, 0)
+    ]
