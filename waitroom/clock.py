@@ -17,6 +17,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def monotonic_us() -> int:
+    """Microseconds from an arbitrary start, CLOCK_MONOTONIC as the kernel tells it; never jumps."""
+    return time.monotonic_ns() // 1_000
+
+
 def monotonic_ms() -> int:
     """Milliseconds from an arbitrary start; never jumps."""
     return time.monotonic_ns() // 1_000_000

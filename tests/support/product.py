@@ -86,13 +86,18 @@ class Product:
 
 @contextlib.asynccontextmanager
 async def serving(
-    tmp_path: Path, *arguments: str, config: str | None = None, public: int | None = 0
+    tmp_path: Path,
+    *arguments: str,
+    config: str | None = None,
+    public: int | None = 0,
+    manager: Callable[[], tuple[Sequence[str], Sequence[int]]] = lambda: ((), ()),
 ) -> AsyncIterator[Product]:
-    """A product on free ports with its own data folder; what it logged is shown when the test fails.
+    """A product on free ports, or this public one, with its own data folder; what it logged is shown on failure.
 
-    `public` None: the configuration says where students come.
+    `public` None: the configuration says where students come. `manager`: a command that starts it, and the descriptors
+    that it takes along.
     """
-    public, admin = public if public is None else free_port(), free_port()
+    public, admin = free_port() if public == 0 else public, free_port()
     flags = [
         *(_config_file(tmp_path, config)),
         *arguments,
@@ -100,13 +105,16 @@ async def serving(
         *("--admin", f"127.0.0.1:{admin}", "--data-dir", str(tmp_path / "var")),
     ]
     log = tmp_path / "serve.log"
+    launcher, descriptors = manager()
     with log.open("ab") as sink:
         process = await asyncio.create_subprocess_exec(
+            *launcher,
             sys.executable,
             "-m",
             "waitroom",
             "serve",
             *flags,
+            pass_fds=descriptors,
             stdout=sink,
             stderr=sink,
             cwd=tmp_path,

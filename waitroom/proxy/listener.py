@@ -55,6 +55,8 @@ class Listener:
         self._tunnels: dict[Tunnel, Callable[[int], None]] = {}
         self._empty = asyncio.Event()
         self._empty.set()
+        self._elders: set[Guest | Tunnel] = set()
+        self._elders_gone = asyncio.Event()
         self.ticker.follow(self._tick)
         self.ticker.start()
 
@@ -103,6 +105,13 @@ class Listener:
         """Take no further request on any connection than one that is answered with `Connection: close`."""
         self.draining = True
 
+    async def elders_gone(self) -> None:
+        """Wait until every connection and tunnel that there is now is gone, whoever comes meanwhile."""
+        self._elders = {*self._connections, *self._tunnels}
+        self._elders_gone.clear()
+        if self._elders:
+            await self._elders_gone.wait()
+
     def close_tunnels(self) -> None:
         """End all tunnels."""
         for tunnel in list(self._tunnels):
@@ -132,6 +141,7 @@ class Listener:
     def leave(self, guest: Guest) -> None:
         """The connection is gone."""
         self._connections.discard(guest)
+        self._bury(guest)
         self._look_whether_empty()
 
     def dig(self, client: asyncio.Transport, backend: asyncio.Transport, over: Callable[[int], None]) -> Tunnel:
@@ -144,7 +154,14 @@ class Listener:
     def _tunnel_over(self, tunnel: Tunnel) -> None:
         over = self._tunnels.pop(tunnel)
         over(tunnel.bytes_to_client)
+        self._bury(tunnel)
         self._look_whether_empty()
+
+    def _bury(self, elder: Guest | Tunnel) -> None:
+        if elder in self._elders:
+            self._elders.discard(elder)
+            if not self._elders:
+                self._elders_gone.set()
 
     def _look_whether_empty(self) -> None:
         if not self._connections and not self._tunnels:

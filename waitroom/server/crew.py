@@ -5,6 +5,7 @@ that doubles up to a bound. A worker that leaves is given its grace beside its r
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -71,11 +72,15 @@ class Crew:
         """Every worker that has not ended, those that begin or leave too."""
         return list(self._living)
 
+    async def retire(self, grace: Grace) -> None:
+        """Have the workers finish what they have while they take newcomers; returns when that is done or over."""
+        await asyncio.gather(*(_retired(member, grace) for member in self.accepting))
+
     async def drain(self, grace: Grace) -> None:
         """Have all workers leave; returns when the last is gone, at the latest a moment after the longest grace."""
         await asyncio.gather(*(stop(keeper) for keeper in self._keepers))
         for member in self.living:
-            member.dismiss()
+            member.dismiss(kept=self._doors.kept)
         await asyncio.gather(*(_ended(member, grace) for member in self.living))
 
     def kill(self) -> None:
@@ -173,10 +178,15 @@ def _pause_s(young_deaths: int) -> float:
     return min(FIRST_PAUSE_S * (1 << doublings), LONGEST_PAUSE_S)
 
 
+async def _retired(member: Member, grace: Grace) -> None:
+    """Wait for a worker that is to finish what it has. One that dies has, and its replacement is new to all this."""
+    with contextlib.suppress(MemberError):
+        await member.ask("retire", grace.longest_s + KILL_AFTER_S)
+
+
 async def _ended(member: Member, grace: Grace) -> None:
     """Wait for a worker that leaves, and end it if it does not."""
-    longest_s = max(grace.requests_ms, grace.tunnels_ms) / 1000 + KILL_AFTER_S
-    if not await _within(member.dead, longest_s):
+    if not await _within(member.dead, grace.longest_s + KILL_AFTER_S):
         log.warning("worker_killed_after_grace", worker=member.slot, pid=member.pid)
         member.kill()
         await member.dead.wait()

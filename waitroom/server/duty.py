@@ -25,6 +25,11 @@ class Grace:
     requests_ms: int
     tunnels_ms: int
 
+    @property
+    def longest_s(self) -> float:
+        """The longer of the two."""
+        return max(self.requests_ms, self.tunnels_ms) / 1000
+
     @classmethod
     def of(cls, settings: Settings) -> "Grace":
         """The graces of the settings."""
@@ -43,6 +48,9 @@ class Front(Protocol):
         `taken_ms`: when they were read; of two machines the one that read later is right. Raises WaitroomError if these
         settings cannot be had.
         """
+
+    async def retire(self, grace: Grace) -> None:
+        """Go on accepting, one answer a connection, until all that is there now is finished or its grace over."""
 
     async def drain(self, grace: Grace) -> None:
         """Answer what waits in the backlog, accept nothing more, and return when all is answered or the grace over."""

@@ -7,7 +7,7 @@ per request, so a request is decided by one set of settings.
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -140,6 +140,11 @@ class ExamFront:
 
         return commit
 
+    async def retire(self, grace: Grace) -> None:
+        """Go on accepting, one answer a connection, until all that is there now is finished or its grace over."""
+        if self._listener is not None:
+            await _within(self._listener, self._listener.elders_gone(), grace)
+
     async def drain(self, grace: Grace) -> None:
         """Answer what waits in the backlog, accept nothing more, and return when all is answered or the grace over."""
         for _ in range(3):
@@ -149,7 +154,7 @@ class ExamFront:
         await asyncio.gather(*(doorman.close() for doorman in self._doormen))
         self._holds.close()
         if self._listener is not None:
-            await _drained(self._listener, grace)
+            await _within(self._listener, self._listener.drained(), grace)
 
     async def close(self) -> None:
         """Let go of everything; what the store has not been told is told first."""
@@ -204,13 +209,13 @@ class ExamFront:
                     entrance.lots.update(await self._store.draw(pool, lots))
 
 
-async def _drained(listener: Listener, grace: Grace) -> None:
+async def _within(listener: Listener, done: Awaitable[None], grace: Grace) -> None:
     """Let requests finish within their grace and tunnels within theirs."""
     listener.drain()
     tunnels = asyncio.get_running_loop().call_later(grace.tunnels_ms / 1000, listener.close_tunnels)
     try:
         async with asyncio.timeout(max(grace.requests_ms, grace.tunnels_ms + TUNNEL_END_MS) / 1000):
-            await listener.drained()
+            await done
     except TimeoutError:
         log.warning("drain_cut_short", connections=listener.connections, tunnels=listener.tunnels)
     finally:

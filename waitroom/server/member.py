@@ -114,12 +114,12 @@ class Member:
         finally:
             self._replies.pop(number, None)
 
-    def dismiss(self) -> None:
-        """Tell it to drain and leave; one that has not begun is ended."""
+    def dismiss(self, *, kept: bool = False) -> None:
+        """Tell it to drain and leave; one that has not begun is ended. `kept`: others will see to the backlog."""
         if self._channel is None:
             self._doomed = True
         else:
-            self._channel.send("drain")
+            self._channel.send("drain", kept=kept)
 
     def kill(self) -> None:
         """End it now."""

@@ -2,7 +2,8 @@
 
 Law: a connection that the kernel has accepted is answered by somebody. Each worker slot has a socket of its own for
 every TCP address (SO_REUSEPORT: the kernel spreads connections), and it stays open while its worker is replaced, so
-what waits in the backlog waits for the replacement. A unix address has one socket that all workers share.
+what waits in the backlog waits for the replacement. A unix address has one socket that all workers share, and so may
+an address whose sockets a service manager passes: those stay open while the whole service is replaced.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from waitroom.errors import WaitroomError
+from waitroom.server.passed import Passed, shown
 from waitroom.settings.model import PublicListen
 
 BACKLOG = 4_096
@@ -53,13 +55,17 @@ class Doors:
     slots: tuple[tuple[socket.socket, ...], ...]
     addresses: tuple[str, ...]
     unix_paths: tuple[Path, ...] = ()
+    kept: bool = False
+    """A service manager holds them open after us: what waits in a backlog then waits for the next service."""
 
     def shut(self) -> None:
         """Let nobody new in; who waits in a backlog can still be answered.
 
         A newcomer's SYN is dropped by a filter on the socket, and refused when it is sent again a second later. Closing
-        at once would reset whoever came between the last accept and the close.
+        at once would reset whoever came between the last accept and the close. Doors that are kept are never shut.
         """
+        if self.kept:
+            return
         for row in self.slots:
             for each in row:
                 if each.family != socket.AF_UNIX:
@@ -88,8 +94,16 @@ async def empty_backlog(doors: Sequence[socket.socket]) -> None:
         await asyncio.sleep(0)
 
 
-def open_doors(listens: Sequence[PublicListen], workers: int) -> Doors:
-    """Bind every address for every worker, or raise ListenError with nothing left open."""
+def open_doors(listens: Sequence[PublicListen], workers: int, passed: Passed | None = None) -> Doors:
+    """Bind every address for every worker, or take what is passed; or raise ListenError with nothing left open."""
+    passed = passed or Passed()
+    taken = [passed.take(*_where(listen)) for listen in listens]
+    if all(taken):
+        rows = [_for_all(column, workers) for column in taken]
+        return Doors(tuple(zip(*rows, strict=True)), tuple(str(listen.address) for listen in listens), kept=True)
+    if any(taken):
+        missing = ", ".join(str(listen.address) for listen, column in zip(listens, taken, strict=True) if not column)
+        raise ListenError(f"cannot listen on {missing}: the service manager passes the other addresses, not this one")
     columns: list[list[socket.socket]] = []
     addresses: list[str] = []
     paths: list[Path] = []
@@ -105,14 +119,39 @@ def open_doors(listens: Sequence[PublicListen], workers: int) -> Doors:
     return Doors(tuple(zip(*columns, strict=True)), tuple(addresses), tuple(paths))
 
 
-def open_door(host: str, port: int) -> tuple[socket.socket, str]:
+def open_door(host: str, port: int, passed: Passed | None = None) -> tuple[socket.socket, str]:
     """One socket for the admin listener, and its address."""
+    if passed is not None and (found := passed.take(*_place(host, port))):
+        return found[0], shown(found[0])
     (door,), address = _tcp(host, port, 1)
     return door, address
 
 
+def _for_all(passed: Sequence[socket.socket], workers: int) -> list[socket.socket]:
+    """One of an address's passed sockets for every worker; workers share where there are fewer."""
+    if len(passed) > workers:
+        raise ListenError(
+            f"the service manager passes {len(passed)} sockets for {shown(passed[0])}, more than there are workers "
+            f"({workers}); name the address once in its socket unit, or at most once a worker"
+        )
+    return [*passed, *(passed[slot % len(passed)].dup() for slot in range(len(passed), workers))]
+
+
+def _where(listen: PublicListen) -> tuple[int, At | str]:
+    """Family and address, as a passed socket has them."""
+    return (socket.AF_UNIX, listen.unix) if listen.unix else _place(listen.host, listen.port)
+
+
+def _place(host: str, port: int) -> tuple[int, At]:
+    """Family and address, as a passed socket has them."""
+    try:
+        return _resolved(host, port)
+    except OSError as error:
+        raise _refused(f"{host}:{port}", error) from None
+
+
 def _tcp(host: str, port: int, copies: int) -> tuple[list[socket.socket], str]:
-    shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    told = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     made: list[socket.socket] = []
     try:
         family, at = _resolved(host, port)
@@ -123,8 +162,8 @@ def _tcp(host: str, port: int, copies: int) -> tuple[list[socket.socket], str]:
     except OSError as error:
         for each in made:
             each.close()
-        raise _refused(shown, error) from None
-    return made, f"{shown.rpartition(':')[0]}:{at[1]}"
+        raise _refused(told, error) from None
+    return made, f"{told.rpartition(':')[0]}:{at[1]}"
 
 
 def _resolved(host: str, port: int) -> tuple[int, At]:
@@ -165,7 +204,7 @@ def _drop_newcomers(door: socket.socket) -> None:
 
 
 def _unix(path: str, copies: int) -> tuple[list[socket.socket], str]:
-    shown = f"unix:{path}"
+    told = f"unix:{path}"
     first = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         _remove_stale(path)
@@ -175,8 +214,8 @@ def _unix(path: str, copies: int) -> tuple[list[socket.socket], str]:
         first.listen(BACKLOG)
     except OSError as error:
         first.close()
-        raise _refused(shown, error) from None
-    return [first, *(first.dup() for _ in range(copies - 1))], shown
+        raise _refused(told, error) from None
+    return [first, *(first.dup() for _ in range(copies - 1))], told
 
 
 def _remove_stale(path: str) -> None:
@@ -192,7 +231,7 @@ def _remove_stale(path: str) -> None:
             raise OSError(errno.EADDRINUSE, "in use")
 
 
-def _refused(shown: str, error: OSError) -> ListenError:
+def _refused(told: str, error: OSError) -> ListenError:
     match error.errno:
         case errno.EADDRINUSE:
             why = "the address is in use: another program listens there; stop it or choose another port"
@@ -202,4 +241,4 @@ def _refused(shown: str, error: OSError) -> ListenError:
             why = "this machine has no such address"
         case _:
             why = error.strerror or str(error)
-    return ListenError(f"cannot listen on {shown}: {why}")
+    return ListenError(f"cannot listen on {told}: {why}")

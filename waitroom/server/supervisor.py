@@ -6,6 +6,7 @@ nothing a student sends can hurt it.
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,16 +21,18 @@ from waitroom.logs import LogStyle, configure
 from waitroom.metrics.layout import Layout
 from waitroom.metrics.totals import Reading, Totals
 from waitroom.server.changes import LOOK_S, Changes, files_of
-from waitroom.server.crew import Crew
+from waitroom.server.crew import KILL_AFTER_S, Crew
 from waitroom.server.duty import Grace, worker_count
 from waitroom.server.files import raise_file_limit, too_few_files
 from waitroom.server.home import Home, home_of, pool_keys
-from waitroom.server.notify import notify
+from waitroom.server.notify import notify, signs_of_life
 from waitroom.server.orders import Orders, labels_of
+from waitroom.server.passed import passed_sockets
 from waitroom.server.reload import audit_entry, commit, log_changes, prepare, refuse_restarts
-from waitroom.server.sockets import Doors, open_door, open_doors
+from waitroom.server.sockets import Doors, ListenError, open_door, open_doors
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Secrets
+from waitroom.store.embedded import STOP_S as STORE_STOP_S
 from waitroom.store.operators import OperatorStore
 from waitroom.tasks import spawn, stop
 
@@ -83,12 +86,8 @@ class Supervisor:
         self._listen_to_signals()
         raise_file_limit()
         async with AsyncExitStack() as undo:
-            self.doors = open_doors(self.settings.listen.public, worker_count(self.settings))
-            undo.callback(self.doors.remove)
-            undo.callback(self.doors.close)
-            at = self.settings.listen.admin
-            admin_door, self.admin_address = open_door(at.host, at.port)
-            undo.callback(admin_door.close)
+            self.doors, admin_door = self._open_doors(undo)
+            undo.push_async_callback(stop, spawn(signs_of_life(), name="signs of life"))
             self._home = home = home_of(self.settings)
             undo.push_async_callback(home.stop)
             await home.start()
@@ -117,7 +116,7 @@ class Supervisor:
     async def reload(self) -> bool:
         """Take the settings from their file again, whole or not at all. Returns whether they are in force."""
         async with self._reloading:
-            notify(f"RELOADING=1\nMONOTONIC_USEC={clock.monotonic_ms() * 1000}")
+            notify("RELOADING=1", f"MONOTONIC_USEC={clock.monotonic_us()}")
             before = self._changes.reading()
             try:
                 await self._apply()
@@ -129,7 +128,7 @@ class Supervisor:
                 self._say_what_is_amiss()
                 log.info("config_reloaded", generation=self._generation)
             self._changes.taken(before, files_of(self.settings, self._plan.file))
-            notify("READY=1")
+            notify("READY=1", f"STATUS={self._status()}")
             return self._reload_success
 
     def readings(self) -> Iterator[Reading]:
@@ -156,6 +155,19 @@ class Supervisor:
             return "stopping"
         return None if self._open and self._crew and self._crew.accepting else "no worker accepts connections"
 
+    def _open_doors(self, undo: AsyncExitStack) -> tuple[Doors, socket.socket]:
+        """Bind what the settings name, but for what a service manager passes: the public doors, and the admin's."""
+        listen, passed = self.settings.listen, passed_sockets()
+        undo.callback(passed.close)
+        doors = open_doors(listen.public, worker_count(self.settings), passed)
+        undo.callback(doors.remove)
+        undo.callback(doors.close)
+        admin_door, self.admin_address = open_door(listen.admin.host, listen.admin.port, passed)
+        undo.callback(admin_door.close)
+        if strangers := passed.names():
+            raise ListenError(f"the service manager passes {', '.join(strangers)}, which `listen` does not name")
+        return doors, admin_door
+
     async def _begin(self, crew: Crew) -> bool:
         """Start the workers; False if a stop was asked for meanwhile."""
         if not self._stop_asked.is_set():
@@ -164,19 +176,25 @@ class Supervisor:
             return False
         self._open = True
         self._say_what_is_amiss()
-        notify("READY=1")
+        notify("READY=1", f"STATUS={self._status()}")
         self._plan.started(self)
         return True
 
     async def _leave(self, crew: Crew) -> None:
         """Let what is in flight finish, or not if there is a hurry."""
-        notify("STOPPING=1")
-        log.info("stopping", workers=len(crew.living))
         assert self.doors is not None
+        grace = Grace.of(self.settings)
+        longest_s = grace.longest_s + KILL_AFTER_S
+        if self.doors.kept:
+            longest_s += grace.requests_ms / 1000 + KILL_AFTER_S
+        notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int((longest_s + STORE_STOP_S) * 1_000_000)}")
+        log.info("stopping", workers=len(crew.living), kept=self.doors.kept)
+        hurry = spawn(self._kill_on_hurry(crew), name="hurry")
+        if self.doors.kept:  # newcomers are served until the last request and tunnel of before is finished
+            await crew.retire(grace)
         self.doors.shut()
         self.doors.close()
-        hurry = spawn(self._kill_on_hurry(crew), name="hurry")
-        await crew.drain(Grace.of(self.settings))
+        await (crew.end() if self._hurry.is_set() else crew.drain(grace))
         await stop(hurry)
         log.info("stopped")
 
@@ -231,6 +249,11 @@ class Supervisor:
         backends = sum(len(pool.backends) for pool in self.settings.pools.values())
         if (shortage := too_few_files(limits.connections, limits.backend_idle * backends)) is not None:
             log.warning("too_few_open_files", notice=shortage)
+
+    def _status(self) -> str:
+        """For whoever asks the service manager."""
+        refused = "" if self._reload_success else "; the last reload was refused, see the log"
+        return f"settings {self._generation} in force{refused}"
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

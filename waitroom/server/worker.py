@@ -87,8 +87,13 @@ class Worker:
                     self._prepared = None
                 case "ping":
                     self._channel.send("pong", re=message["id"])
+                case "retire":
+                    spawn(self._retire(message["id"]), name="retire")
                 case "drain":
-                    await empty_backlog(self._doors if self._front else ())
+                    if message["kept"]:  # what waits in the backlog waits for the next service; tunnels had their grace
+                        self._grace = Grace(self._grace.requests_ms, 0)
+                    else:
+                        await empty_backlog(self._doors if self._front else ())
                     self._leave()
                 case other:
                     raise WaitroomError(f"no such message: {other}")
@@ -137,6 +142,11 @@ class Worker:
         self._grace = Grace.of(orders.settings)
         style = LogStyle(f"worker-{self._slot}", orders.settings.logging.level, orders.human)
         configure(style, clock.now_ms)
+
+    async def _retire(self, number: int) -> None:
+        if self._front is not None:
+            await self._front.retire(self._grace)
+        self._channel.send("retired", re=number)
 
     def _leave(self) -> None:
         if self._leaving:

@@ -1,0 +1,116 @@
+"""Image, compose and manifests: held to their own linters and schemas, and to what they say of each other."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.places import DEPLOY, ROOT, told
+
+DOCKERFILE = DEPLOY / "docker" / "Dockerfile"
+COMPOSE = DEPLOY / "compose" / "compose.yaml"
+KUBERNETES = DEPLOY / "kubernetes"
+OLDEST, NEWEST = "1.29", "1.34"
+"""Versions of Kubernetes for which the manifests are meant."""
+
+
+def objects() -> dict[tuple[str, str], dict[str, Any]]:
+    """All manifests by kind and name."""
+    kustomization = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
+    found = [
+        each for name in kustomization["resources"] for each in yaml.safe_load_all((KUBERNETES / name).read_text())
+    ]
+    return {(each["kind"], each["metadata"]["name"]): each for each in found}
+
+
+def test_dockerfile_is_clean() -> None:
+    """hadolint finds nothing at all."""
+    assert told("hadolint", DOCKERFILE) == ""
+
+
+def test_the_image_has_what_the_package_needs(tmp_path: Path) -> None:
+    """From the files that the Dockerfile copies alone, past .dockerignore, the package is built, with its pages."""
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE.read_text(), re.MULTILINE)
+    names = [name for line in copied for name in line.split()]
+    kept = re.findall(r"^!(\S+)$", (DEPLOY / "docker" / "Dockerfile.dockerignore").read_text(), re.MULTILINE)
+    assert sorted(names) == sorted(kept)
+    source = tmp_path / "src"
+    for name in names:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name)
+        else:
+            source.mkdir(exist_ok=True)
+            shutil.copy(ROOT / name, source / name)
+    told(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", tmp_path, source)
+    (wheel,) = tmp_path.glob("waitroom-*.whl")
+    listed = told(sys.executable, "-m", "zipfile", "-l", wheel)
+    assert "waitroom/static/page.css" in listed
+    assert "waitroom/store/library.lua" in listed
+
+
+def test_compose_fits_its_schema_and_files() -> None:
+    """The schema of the Compose specification; every file that is mounted is there; images are pinned."""
+    told("check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
+    services = yaml.safe_load(COMPOSE.read_text())["services"]
+    for name, service in services.items():
+        assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+\.\d+[\w-]*", service["image"]), name
+        for mounted in service.get("volumes", ()):
+            if mounted.startswith("."):
+                assert (COMPOSE.parent / mounted.partition(":")[0]).is_file(), mounted
+    told("promtool", "check", "config", "--syntax-only", COMPOSE.parent / "prometheus.yml")
+    settings = yaml.safe_load((COMPOSE.parent / "waitroom.yaml").read_text())
+    assert settings["store"]["url"] == "redis://valkey:6379/0"
+    assert "noeviction" in services["valkey"]["command"]
+
+
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_manifests_fit_their_schema(version: str) -> None:
+    """Strictly: no field that Kubernetes does not know."""
+    files = [KUBERNETES / name for name in ("waitroom.yml", "valkey.yml", "network.yml")]
+    said = told("kubernetes-validate", "--strict", "--kubernetes-version", version, *files)
+    assert said.count(" passed for resource ") == len([kind for kind, _ in objects() if kind != "ServiceMonitor"])
+
+
+def test_pods_have_no_rights() -> None:
+    """Not root, a root file system that is read-only, no capability, no token of the cluster's."""
+    for kind, name in (("Deployment", "waitroom"), ("StatefulSet", "waitroom-valkey")):
+        pod = objects()[kind, name]["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        (container,) = pod["containers"]
+        held = container["securityContext"]
+        assert (held["readOnlyRootFilesystem"], held["allowPrivilegeEscalation"]) == (True, False)
+        assert held["capabilities"] == {"drop": ["ALL"]}
+    user = objects()["Deployment", "waitroom"]["spec"]["template"]["spec"]["securityContext"]["runAsUser"]
+    assert f"USER {user}:" in DOCKERFILE.read_text()
+
+
+def test_a_pod_that_ends_has_the_time_to_drain() -> None:
+    """preStop and the longest drain of the settings fit into the grace period."""
+    spec = objects()["Deployment", "waitroom"]["spec"]["template"]["spec"]
+    settings = yaml.safe_load((KUBERNETES / "waitroom.yaml").read_text())
+    drains = [int(text.removesuffix("s")) for text in settings["timeouts"].values()]
+    wait = int(spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert wait + max(drains) < spec["terminationGracePeriodSeconds"]
+    assert settings["workers"] == int(spec["containers"][0]["resources"]["limits"]["cpu"])
+
+
+def test_manifests_find_each_other() -> None:
+    """Selectors, ports, the scraped service and the job's name that the alerts ask for."""
+    found = objects()
+    labels = found["Deployment", "waitroom"]["spec"]["template"]["metadata"]["labels"]
+    for service in ("waitroom", "waitroom-admin"):
+        assert found["Service", service]["spec"]["selector"] == labels
+    assert found["PodDisruptionBudget", "waitroom"]["spec"]["selector"]["matchLabels"] == labels
+    monitor = found["ServiceMonitor", "waitroom"]["spec"]
+    admin = found["Service", "waitroom-admin"]
+    assert monitor["selector"]["matchLabels"] == admin["metadata"]["labels"]
+    assert [each["port"] for each in monitor["endpoints"]] == [each["name"] for each in admin["spec"]["ports"]]
+    kustomization = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
+    (pair,) = (label["pairs"] for label in kustomization["labels"])
+    assert pair == {monitor["jobLabel"]: "waitroom"}
