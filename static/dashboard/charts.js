@@ -14,11 +14,11 @@ const LEAST_S = 600;
 /** `lines`: column, colour, how it is drawn; the first is the one that the words are about. */
 const CHARTS = [
   { title: "Waiting", lines: [["waiting", "--sig", "area"], ["lobby", "--mind", "dashed"]], legend: "dashed: lobby", says: count },
-  { title: "Wait of the last in line", lines: [["last_high_s", "--sig", "line"], ["last_low_s", "--sig", "line"]], legend: "from at least to at most", says: span, band: true },
+  { title: "Wait of the last", lines: [["last_high_s", "--sig", "line"], ["last_low_s", "--sig", "line"]], legend: "at least, at most", says: span, band: true, least: 120, steps: [30, 60, 300, 600, 1800, 3600, 7200, 14400, 86400] },
   { title: "Inside", lines: [["sessions", "--go", "area"], ["sessions_limit", "--soft", "dashed"]], legend: "dashed: limit", says: count },
   { title: "Entering a second", lines: [["entering", "--go", "area"], ["allowed_per_s", "--soft", "dashed"]], legend: "dashed: allowed", says: fine },
-  { title: "Answer time, 19 of 20", lines: [["p95_ms", "--sig", "line"]], legend: "", says: took },
-  { title: "Failed requests a second", lines: [["failed_per_s", "--stop", "area"]], legend: "", says: fine },
+  { title: "Answer time of 19 in 20", lines: [["p95_ms", "--sig", "line"]], legend: "", says: took, least: 500 },
+  { title: "Failed a second", lines: [["failed_per_s", "--stop", "area"]], legend: "", says: fine },
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -56,14 +56,14 @@ class Chart {
         width: this.room.clientWidth || 300,
         height: HEIGHT,
         legend: { show: false },
-        padding: [6, 4, 0, 0],
+        padding: [6, 20, 0, 0],
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
         scales: { x: { time: true, range: (_plot, low, high) => [Math.max(high - HOUR_S, Math.min(low, high - LEAST_S)), high] }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, this.wanted.least ?? 1)] } },
         series: [{}, ...series],
         bands: this.wanted.band ? [{ series: [1, 2], fill: `${colour("--sig")}2e` }] : [],
         axes: [
           { ...axis, size: 22, values: (_plot, ticks) => ticks.map((at) => time(at * 1000, at * 1000)), space: 70 },
-          { ...axis, size: 46, space: 32, values: (_plot, ticks) => ticks.map((n) => this.wanted.says(n)) },
+          { ...axis, size: 46, space: 32, incrs: this.wanted.steps, values: (_plot, ticks) => ticks.map((n) => this.wanted.says(n)) },
         ],
         hooks: { drawClear: [(plot) => this.shade(plot)], setCursor: [(plot) => this.point(plot)] },
       },
@@ -100,7 +100,8 @@ class Chart {
     const known = values.filter((each) => each !== null);
     const most = known.length ? Math.max(...known) : null;
     const when = most ? `, most ${says(most)} at ${time(at[values.indexOf(most)] * 1000)}` : "";
-    say(this.now, `${says(values.at(-1))} now${when}`);
+    const now = values.at(-1) ?? null;
+    say(this.now, `${now === null ? "not known" : says(now)} now${when}`);
   }
 
   show() {

@@ -65,7 +65,7 @@ export class PoolCard {
   }
 
   buttons(p) {
-    const button = (text, act) => h("button", { onclick: () => act(this.pool, this.look) }, text);
+    const button = (text, act) => h("button", { class: "second", onclick: () => act(this.pool, this.look) }, text);
     return [button("Limit…", limit), p.state === "held" ? button("Open…", open) : button("Hold…", hold), button("Announce…", announce)];
   }
 
@@ -79,7 +79,7 @@ export class PoolCard {
     t.inside.show(count(p.sessions), p.sessions_limit === null ? "no limit is stated" : `of ${count(p.sessions_limit)}`, full);
     t.entering.show(
       `${fine(r.admitted_per_s)}/s`,
-      r.allowed_per_s === r.ceiling_per_s ? `may be ${rate(r.ceiling_per_s)}` : `may be ${rate(r.allowed_per_s)} now, at most ${rate(r.ceiling_per_s)}`,
+      may(r),
       r.allowed_per_s ? r.admitted_per_s / r.allowed_per_s : undefined,
     );
     const last = line.waiting ? line.last : line.newcomer;
@@ -113,6 +113,12 @@ function lanes(line) {
   if (parts.length) parts.push(`${count(line.lanes.standard)} standard`);
   if (line.absent) parts.push(`${count(line.absent)} absent`);
   return parts.join(", ") || (line.waiting ? "all standard" : "nobody");
+}
+
+function may(r) {
+  if (r.allowed_per_s === null) return "no ceiling";
+  if (r.allowed_per_s === r.ceiling_per_s) return `ceiling ${rate(r.ceiling_per_s)}`;
+  return `${rate(r.allowed_per_s)} allowed now, ceiling ${r.ceiling_per_s === null ? "none" : rate(r.ceiling_per_s)}`;
 }
 
 function opens(lobby, now) {

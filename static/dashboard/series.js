@@ -53,7 +53,7 @@ export class Series {
     if (this.live.length && now.at <= this.live.at(-1).at) return;
     const before = this.live.findLast((each) => each.at <= now.at - WINDOW_S);
     const came = before ? now.total - before.total : -1;
-    now.entering = came >= 0 ? came / (now.at - before.at) : (this.latest()?.entering ?? null);
+    now.entering = came >= 0 ? came / (now.at - before.at) : p.rate.admitted_per_s;
     this.live.push(now);
     const from = now.at - HOUR_S;
     while (this.live[0].at < from) this.live.shift();

@@ -51,7 +51,7 @@ function* ofPool(p) {
   for (const b of p.backends) yield* ofBackend(p.pool, b);
   if (p.state !== "open" || !line.waiting) return;
   if (line.last.unknown === "no_flow") {
-    yield mind(p.pool, "stands", `The line of ${p.pool} stands still: ${plural(line.waiting, "student")} wait, all ${count(p.sessions_limit)} places are taken and nobody leaves.`);
+    yield mind(p.pool, "stands", `The line of ${p.pool} stands still: ${plural(line.waiting, "student")} wait, all ${count(p.sessions_limit)} places are taken, and nobody has left lately.`);
   } else if ((line.last.high_s ?? 0) >= LONG_S) {
     yield mind(p.pool, "long", `The last in the line of ${p.pool} may wait ${span(line.last.high_s)}.`);
   }

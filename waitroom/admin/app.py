@@ -150,7 +150,6 @@ class AdminListener:
         return web.json_response(text=self._document)
 
 
-
 @web.middleware
 async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Problem documents for what is not here (RFC 9457), and the headers that every answer carries; the dashboard's
