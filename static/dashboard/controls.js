@@ -3,13 +3,14 @@
 import { ask, query, segment } from "./api.js";
 import { FOR, change, spanWord, whyField } from "./dialogs.js";
 import { choice, field, h } from "./dom.js";
+import { effect } from "./words.js";
 
 const ALL = "";
 const of = (pool) => `pools/${segment(pool)}`;
 const ofBackend = (pool, backend) => `${of(pool)}/backends/${segment(backend)}`;
 const where = (p, backend) => (backend ? `${backend} of ${p.pool}` : p.pool);
 const lasts = (s) => (s === "0" ? "Until it is undone." : `For ${spanWord(s)}.`);
-const foresee = (p, body) => async () => (await ask("POST", `${of(p.pool)}/preview`, body())).text;
+const foresee = (p, body) => async () => effect(await ask("POST", `${of(p.pool)}/preview`, body()));
 
 function backendField(p, chosen, all) {
   const options = [[ALL, all], ...p.backends.map((b) => [b.backend, b.backend])];

@@ -15,8 +15,7 @@ export function overrides(p, operates, look) {
     return h(
       "p",
       { class: "set" },
-      h("b", {}, what),
-      h("span", {}, `${file}. By ${each.set.who || "nobody"} at ${time(each.set.at_ms)}, ${until(each.set.until_ms)}${each.set.why ? `: ${each.set.why}` : ""}`),
+      h("span", {}, h("b", {}, what), `${file}. By ${each.set.who || "nobody"} at ${time(each.set.at_ms)}, ${until(each.set.until_ms)}${each.set.why ? `: ${each.set.why}` : ""}`),
       operates && h("button", { class: "quiet", "aria-label": `Undo ${key}`, onclick: () => undo(p, key, look) }, "Undo…"),
     );
   });

@@ -65,3 +65,18 @@ export const PHASES = { up: "up", down: "down", recovering: "coming back", easin
 export const STATES = { open: "open", held: "held", down: "no backend answers", closed: "all backends held" };
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+const enters = (w) => {
+  if (w.unknown) return w.unknown === "held" ? "not before the hold ends" : "at a time that nobody can tell";
+  const [low, middle, high] = [w.low_at_ms, (w.low_at_ms + w.high_at_ms) / 2, w.high_at_ms].map((ms) => time(ms, ms));
+  return low === high ? `at ${middle}` : `at about ${middle} (${low} to ${high})`;
+};
+
+/** What a preview of the API says, with times of day of this browser's zone in place of the server's. */
+export function effect({ waiting, now, then, text }) {
+  const rest = text.split(". ").slice(1).join(". ");
+  if (!waiting) return text;
+  const who = waiting > 1 ? `The last of ${waiting}` : "Who waits";
+  const [before, after] = [enters(now.last), enters(then.last)];
+  return `${who} would enter ${after}${before === after ? ", as without it" : ` instead of ${before}`}. ${rest}`.trim();
+}

@@ -148,3 +148,20 @@ def test_spans_and_rates(made: Made) -> None:
     ]
     assert [made("words", "rate", r) for r in (None, 20, 1.5, 0.5)] == ["unlimited", "20/s", "1.5/s", "30/min"]
     assert [made("words", "took", ms) for ms in (None, 90, 2_900)] == ["–", "90 ms", "2.9 s"]
+
+
+def test_what_would_be(made: Made) -> None:
+    """The API's sentence with the times of the browser's zone (Brussels, in summer two hours ahead), and what follows it."""
+    then = WAIT | {"low_at_ms": NOW_MS + 600_000, "high_at_ms": NOW_MS + 1_200_000}
+    given = {"waiting": 840, "now": {"last": WAIT}, "then": {"last": then}, "text": ""}
+    found = made("words", "effect", given | {"text": "The last. b1 has 9 sessions: nobody is thrown out."})
+    assert found == (
+        "The last of 840 would enter at about 10:15 (10:10 to 10:20) instead of at 10:00."
+        " b1 has 9 sessions: nobody is thrown out."
+    )
+    same = made(
+        "words",
+        "effect",
+        given | {"now": {"last": {"unknown": "held"}}, "then": {"last": {"unknown": "held"}}, "text": "X."},
+    )
+    assert same == "The last of 840 would enter not before the hold ends, as without it."
