@@ -13,7 +13,7 @@ export PYTHON
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench real screenshots plots fmt clean lint types floors
+.PHONY: help demo test check bench real comeback screenshots plots fmt clean lint types floors
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ bench: $(STAMP) ## what it costs beside nginx and others: make bench ARGS="--onl
 real: $(STAMP) ## a real learning platform behind it, in a real browser
 	@bash .ci/system chromium
 	$(BIN)/python -m tests.real.kolibri $(ARGS)
+
+comeback: $(STAMP) ## a server that died, and its crowd: straight back, and through the waiting room
+	$(BIN)/python -m tests.real.comeback $(ARGS)
 
 screenshots: $(STAMP) ## every state of the page as a picture, in out/screenshots
 	@bash .ci/system chromium

@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -62,5 +64,24 @@ def test_nothing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             code, said = await tried(str(it.client._base_url).rstrip("/"), tmp_path)
             assert code == 0, said
             assert "WARNINGS" not in said, said
+
+    run(check())
+
+
+def test_the_document_is_whole() -> None:
+    """Each operation has a name of its own, each reference leads somewhere, each refusal is a problem document."""
+
+    async def check() -> None:
+        async with desk() as it:
+            status, document = await it.ask("GET", "openapi.json", headers={})
+        assert (status, document["openapi"]) == (200, "3.1.0")
+        known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+        assert set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document))) <= known
+        operations = [each for methods in document["paths"].values() for each in methods.values()]
+        assert len({each["operationId"] for each in operations}) == len(operations)
+        for each in operations:
+            refusals = {status: said for status, said in each["responses"].items() if status >= "4"}
+            assert {"401", "403", "429", "503"} <= refusals.keys()
+            assert all(list(said["content"]) == ["application/problem+json"] for said in refusals.values())
 
     run(check())

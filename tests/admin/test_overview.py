@@ -54,6 +54,15 @@ def test_the_line() -> None:
     assert (line.newcomer.high_s or 0) >= (line.last.high_s or 0)
 
 
+def test_the_hours_of_exams() -> None:
+    """Those that have any."""
+    exam = SETTINGS.exams["MATH0001"]
+    exams = {"MATH0001": exam, "BIO": exam.model_copy(update={"opens_ms": 5})}
+    found = Overview("main", SETTINGS.pools["main"], exams, AT, {}).shown()
+    assert found.exams == ["MATH0001", "BIO"]
+    assert [(each.exam, each.opens_ms, each.closes_ms) for each in found.hours] == [("BIO", 5, None)]
+
+
 def test_nobody_waits() -> None:
     """Then nobody has to, unless all slots are taken: a newcomer would."""
     nobody = replace(AT, waiting=dict.fromkeys(Lane, 0))
@@ -124,6 +133,18 @@ def test_what_workers_saw_counts_once() -> None:
     assert load.p95_ms is not None
     assert load.p95_ms >= 100
     assert shown(loads=pulse.loads()).backends[1].load is None
+
+
+def test_who_has_not_told_anew_is_still_there() -> None:
+    """Workers tell once a second and so are they heard, not in step: nobody's requests vanish for a second."""
+    pulse = PoolPulse()
+    pulse.hear([Told("w1", 1, second(10, 100, 3)), Told("w2", 1, second(20, 100, 4))])
+    pulse.hear([Told("w1", 2, second(10, 100, 5)), Told("w2", 1, second(20, 100, 4))])
+    load = shown(loads=pulse.loads()).backends[0].load
+    assert load is not None
+    assert (load.inflight, load.requests_per_s) == (9, 20)
+    pulse.hear([])
+    assert shown(loads=pulse.loads()).backends[0].load is None
 
 
 def test_an_hour_is_remembered() -> None:

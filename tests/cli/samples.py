@@ -42,7 +42,7 @@ def pool(name: str = "sciences", **more: Any) -> Answer:
             "admitted_per_s": 18.217, "set": None,
         },
         "backends": [backend("sci-1", 350), backend("sci-2", 350)], "announcements": [], "drift": [],
-        "exams": ["MATH0001"], "totals": {"arrivals": 1540, "admissions": {"line": 700}, "departures": {}},
+        "exams": ["MATH0001"], "hours": [], "totals": {"arrivals": 1540, "admissions": {"line": 700}, "departures": {}},
     } | more  # fmt: skip
 
 

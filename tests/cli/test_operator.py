@@ -67,3 +67,12 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
         Operator(admin, "").call("GET", "/api")
     assert ended.value.code == NOT_REACHED
     assert "--config or --admin say where it is" in capsys.readouterr().err
+
+
+def test_a_host_and_a_port_will_do() -> None:
+    """As `serve --admin` takes it; what is neither is said to be none."""
+    assert Operator.of(None, "127.0.0.1:9090", None).url == "http://127.0.0.1:9090"
+    assert Operator.of(None, "https://exam.example", None).url == "https://exam.example"
+    with pytest.raises(SystemExit) as ended:
+        Operator.of(None, "ftp://exam.example", None)
+    assert ended.value.code == REFUSED

@@ -54,6 +54,7 @@ def test_the_first_start_makes_the_file(tmp_path: Path) -> None:
     assert len(made.keys) == 1
     assert len(made.keys[0].key) == KEY_BYTES
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700, "the store's folder too, as a rule"
     assert file.read_text(encoding="ascii") == write_key(made.keys[0]) + "\n"
     assert load_secrets(file, {}) == made, "the next start finds it"
     assert _names(file.parent) == ["secrets"]

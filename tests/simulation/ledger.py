@@ -25,6 +25,10 @@ class Session(NamedTuple):
     keep_ms: int = 0
 
 
+UNSWEPT_MS = 75_000
+"""What is over is swept away within this: nothing ends in the minute after an outage."""
+
+
 class Place(NamedTuple):
     """Somebody waits."""
 
@@ -50,6 +54,8 @@ class Ledger:
     live: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
+    doubtful: dict[str, Session] = field(default_factory=dict)
+    """Over by its time when the clock went back: swept away before, or given as long as anybody now."""
     released: set[str] = field(default_factory=set)
     lapsed: set[str] = field(default_factory=set)
     openings: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -106,7 +112,10 @@ class Ledger:
 
     def possibly_used(self, backend: str, now_ms: int, lag_ms: int) -> int:
         """Slots of a backend that may be taken."""
-        return sum(each.backend == backend and each.expires_ms + lag_ms >= now_ms for each in self.sessions.values())
+        return sum(
+            each.backend == backend and each.expires_ms + lag_ms >= now_ms
+            for each in (self.doubtful | self.sessions).values()
+        )
 
     def reach(self, now_ms: int) -> None:
         """It is so late by the store's clock."""
@@ -140,11 +149,15 @@ class Ledger:
 
     def _pull_in(self, now_ms: int) -> None:
         """The clock went back: what was over is over, and no deadline lies further ahead than any call gives."""
+        self.doubtful |= {
+            name: each for name, each in self.sessions.items() if -UNSWEPT_MS <= each.expires_ms - self.now_ms < 0
+        }
         self.sessions = {name: each for name, each in self.sessions.items() if each.expires_ms >= self.now_ms}
-        self.places = {name: each for name, each in self.places.items() if each.latest_ms >= self.now_ms}
-        for visitor, session in self.sessions.items():
-            latest_ms = max(now_ms + self.idle_ms, session.keep_ms)
-            self.sessions[visitor] = session._replace(expires_ms=min(session.expires_ms, latest_ms))
+        self.places = {name: each for name, each in self.places.items() if each.latest_ms >= self.now_ms - UNSWEPT_MS}
+        for sessions in (self.sessions, self.doubtful):
+            for visitor, session in sessions.items():
+                latest_ms = max(now_ms + self.idle_ms, session.keep_ms)
+                sessions[visitor] = session._replace(expires_ms=min(session.expires_ms, latest_ms))
         for visitor, place in self.places.items():
             self.places[visitor] = place._replace(
                 deadline_ms=min(place.deadline_ms, now_ms + DUE_MAX_MS) if place.deadline_ms >= self.now_ms else 0

@@ -238,6 +238,18 @@ class Model:
             self.count("left")
         return stood
 
+    def dismiss(self, visitor: str, now_ms: int) -> int:
+        """Staff end what a visitor has: a session (2), a place (1); whatever it is, it is used up."""
+        if self.sessions.pop(visitor, None):
+            self.count("released")
+            self.released[visitor] = now_ms
+            return 2
+        if not self.leave(visitor):
+            return 0
+        self.lapsed.pop(visitor, None)
+        self.released[visitor] = now_ms
+        return 1
+
     def waits(self) -> dict[str, tuple[str, str]]:
         """The latest wait of each visitor: its outcome and exam. Who has not sent the cookie back waits for nothing."""
         present = [self.awake, *self.lobby.values()]

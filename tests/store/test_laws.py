@@ -1,6 +1,7 @@
 """The laws of admission, held against the real library: whatever happens, it does what the model says."""
 
 import hashlib
+from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -18,13 +19,31 @@ from hypothesis.stateful import (
 
 from tests.store.driver import T0_MS, Line, Server, rules
 from tests.store.model import Model
-from waitroom.admission.line import Lane, Presence, Standing, State, Touch
+from tests.store.operating import dismiss, override
+from waitroom.admission.line import BackendRules, Lane, Presence, Rules, Standing, State, Touch
 
 OPENS_MS = {"early": T0_MS + 20_000, "late": T0_MS + 90_000}
 
 
+def in_force(file: Rules, set_: dict[str, tuple[str, int]]) -> Rules:
+    """The file's rules with what staff have set over them."""
+    value = {field: value for field, (value, _) in set_.items()}
+    rate, burst = int(value.get("ceiling", file.rate_milli)), file.burst
+    if "ceiling" in value:
+        burst = max(1, burst * rate // file.rate_milli if file.rate_milli else rate // 500)
+    backends = tuple(
+        BackendRules(
+            one.name, int(value.get(f"sessions:{one.name}", one.max_sessions)), f"staff:{one.name}" not in value
+        )
+        for one in file.backends
+    )
+    return replace(file, rate_milli=rate, burst=burst, backends=backends, held=file.held or "held" in value)
+
+
 class Pool(RuleBasedStateMachine):
-    """One pool, two backends, two exams with a lobby; people come, wait, leave, use their sessions and vanish."""
+    """One pool, two backends, two exams with a lobby; people come, wait, leave, use their sessions and vanish; staff
+    set limits over the file's, hold, drain, and end what somebody has.
+    """
 
     server: Server
     told = Bundle("told")
@@ -41,6 +60,7 @@ class Pool(RuleBasedStateMachine):
         self.percent, self.drawn = percent, drawn
         wanted = rules(*slots, rate_milli=rate, burst=2, grace_ms=120_000, percent=percent)
         self.line.write(wanted)
+        self.file, self.set = wanted, dict[str, tuple[str, int]]()
         self.model = Model(wanted, OPENS_MS)
         self.born = 0
 
@@ -136,6 +156,12 @@ class Pool(RuleBasedStateMachine):
     @rule(ms=st.integers(0, 12_000))
     def wait(self, ms: int) -> None:
         self.line.now_ms += ms
+        over = [field for field, (_, until_ms) in self.set.items() if 0 < until_ms <= self.line.now_ms]
+        for field in over:
+            del self.set[field]
+        self.model.rules = in_force(self.file, self.set)
+        if over:
+            self.model.fill(self.line.now_ms)
         self.line.sweep()
         self.model.sweep(self.line.now_ms)
 
@@ -158,13 +184,48 @@ class Pool(RuleBasedStateMachine):
         )
         self.model.fill(self.line.now_ms)
         assert self.line.write(wanted) == wanted.version
-        self.model.rules = wanted
+        self.file, self.model.rules = wanted, in_force(wanted, self.set)
+
+    @rule(
+        fields=st.fixed_dictionaries(
+            {},
+            optional={
+                "sessions:b1": st.sampled_from(["", "1", "3"]),
+                "sessions:b2": st.sampled_from(["", "1", "3"]),
+                "ceiling": st.sampled_from(["", "300", "5000"]),
+                "held": st.sampled_from(["", "", "1"]),
+                "staff:b2": st.sampled_from(["", "draining"]),
+            },
+        ),
+        for_ms=st.sampled_from([0, 5_000, 30_000]),
+    )
+    def staff_set(self, fields: dict[str, str], for_ms: int) -> None:
+        now_ms = self.line.now_ms
+        self.model.fill(now_ms)
+        before = override(self.line, fields, for_ms)
+        assert before == [self.set.get(field, ("", 0))[0] for field in fields]
+        for field, value in fields.items():
+            self.set.pop(field, None)
+            if value:
+                self.set[field] = value, now_ms + for_ms if for_ms else 0
+        self.model.rules = in_force(self.file, self.set)
+
+    @rule(which=consumes(told))
+    def staff_end(self, which: tuple[Presence, Standing]) -> None:
+        """What a ticket is worth after that is in test_dismissals.py."""
+        visitor = which[0].visitor
+        what, _ = dismiss(self.line, visitor)
+        assert what == self.model.dismiss(visitor, self.line.now_ms)
 
     @invariant()
     def the_store_holds_what_the_model_holds(self) -> None:
         if not hasattr(self, "model"):
             return
         seen, model = self.line.snapshot(), self.model
+        assert seen.rate_milli == model.rules.rate_milli
+        assert seen.limits == {"b1": 0, "b2": 0} | {
+            one.name: one.max_sessions if one.open else 0 for one in model.rules.backends
+        }
         assert seen.sessions == {name: model.used(name) for name in ("b1", "b2")}
         assert sum(seen.waiting.values()) == len(model.awake)
         assert {exam: n for exam, n in seen.lobby.items() if n} == {e: len(t) for e, t in model.lobby.items() if t}
@@ -187,7 +248,7 @@ class Pool(RuleBasedStateMachine):
 
 
 def test_laws_1_to_5_8_and_10_hold_in_any_order_of_events(server: Server) -> None:
-    """Slots, order, presence, newcomers, repeats, endings and counts are what the model says, step by step."""
+    """Slots, order, presence, newcomers, repeats, endings, counts and what staff set are what the model says."""
 
     class Here(Pool):
         pass

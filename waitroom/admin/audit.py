@@ -74,7 +74,9 @@ class AuditApi:
         if which.pool is not None:
             self._sight.pool(which.pool)
         names = list(settings.pools) if which.pool is None else [*{which.pool, settings.default_pool}]
-        pages = await asyncio.gather(*(self._store.audit(name, 0, MOST) for name in names))
+        # of a default pool that is not asked for only reloads count, which may lie far back
+        counts = {name: min(MOST, wanted) if which.pool in (None, name) else MOST for name in names}
+        pages = await asyncio.gather(*(self._store.audit(name, 0, count) for name, count in counts.items()))
         found = [
             _shown(None if each.what == RELOAD else name, each)
             for name, page in zip(names, pages, strict=True)

@@ -11,6 +11,7 @@ from waitroom.admin.shapes import (
     Announcement,
     BackendShown,
     Drift,
+    Hours,
     Lanes,
     Line,
     Load,
@@ -77,6 +78,11 @@ class Overview:
             announcements=[announcement(exam, notice) for exam, notice in at.notices.items()],
             drift=[self._drift(each) for each in self._set.values()],
             exams=list(self._exams),
+            hours=[
+                Hours(exam=name, opens_ms=exam.opens_ms, closes_ms=exam.closes_ms)
+                for name, exam in self._exams.items()
+                if exam.opens_ms is not None or exam.closes_ms is not None
+            ],
             totals=Totals(arrivals=at.arrivals_total, admissions=at.admissions_total, departures=at.departures_total),
         )
 

@@ -68,7 +68,7 @@ async def find(store: Store, pools: Sequence[str], text: str) -> Person:
     return people[0]
 
 
-async def wait_of(store: Store, person: Person) -> Wait | None:
+async def wait_before(store: Store, person: Person) -> Wait | None:
     """How the wait of somebody who was let in ended, if it is remembered."""
     for read in range(0, ENDS_READ, ENDS_IN_PAGE):
         page = await store.ended(person.pool, read, ENDS_IN_PAGE)

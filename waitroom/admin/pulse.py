@@ -6,9 +6,13 @@ the store does not answer leaves a gap, never a guess.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
+import structlog
+
+from waitroom.admin.refusals import RefusedError
 from waitroom.admin.shapes import History
 from waitroom.admin.sight import Sight
 from waitroom.admission.estimate import Unknown, regime
@@ -18,6 +22,8 @@ from waitroom.admission.traffic import Traffic, beside, in_a_row, read
 from waitroom.errors import StoreError
 from waitroom.store.operators import Told
 from waitroom.tasks import spawn, stop
+
+log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
 """Workers tell once a second."""
@@ -51,6 +57,7 @@ class PoolPulse:
     def __init__(self) -> None:
         self._seconds: deque[dict[str, Traffic]] = deque(maxlen=LATELY_S)
         self._heard: dict[str, int] = {}
+        self._levels: dict[str, Traffic] = {}
         self._points: deque[tuple[int, tuple[float | None, ...]]] = deque(maxlen=POINTS)
         self._admitted = 0
         self.looks = 0
@@ -60,19 +67,23 @@ class PoolPulse:
         """Take in what workers told; each second of each once."""
         fresh = [each for each in told if self._heard.get(each.worker) != each.at_ms]
         self._heard = {each.worker: each.at_ms for each in told}
-        parts: dict[str, list[Traffic]] = {}
-        for each in fresh:
-            for backend, traffic in read(each.text).items():
-                parts.setdefault(backend, []).append(traffic)
-        self._seconds.append({backend: beside(found) for backend, found in parts.items()})
+        self._seconds.append(_together(fresh))
+        self._levels = _together(told)
 
     def loads(self) -> dict[str, tuple[Traffic, float]]:
         """What was seen of each backend in the last seconds, and in how many."""
-        names = {name for second in self._seconds for name in second}
-        return {
-            name: (in_a_row(second[name] for second in self._seconds if name in second), float(len(self._seconds)))
-            for name in names
-        }
+        return {name: (self._load(name, now), float(len(self._seconds))) for name, now in self._levels.items()}
+
+    def _load(self, backend: str, now: Traffic) -> Traffic:
+        """Ends are those of all seconds, levels those that each worker has told last, whenever that was."""
+        seen = in_a_row(second[backend] for second in self._seconds if backend in second)
+        return replace(
+            seen,
+            inflight=now.inflight,
+            inflight_limit=now.inflight_limit,
+            saturated=now.saturated,
+            waiting=now.waiting,
+        )
 
     def note(self, at: Snapshot) -> None:
         """A point for the charts."""
@@ -101,6 +112,15 @@ class PoolPulse:
         points = list(self._points)
         columns = {name: [values[at] for _, values in points] for at, name in enumerate(COLUMNS)}
         return History(pool=pool, step_ms=STEP_S * 1000, at_ms=[at_ms for at_ms, _ in points], columns=columns)
+
+
+def _together(told: Iterable[Told]) -> dict[str, Traffic]:
+    """What workers saw of each backend at the same time."""
+    parts: dict[str, list[Traffic]] = {}
+    for each in told:
+        for backend, traffic in read(each.text).items():
+            parts.setdefault(backend, []).append(traffic)
+    return {backend: beside(found) for backend, found in parts.items()}
 
 
 class Pulse:
@@ -144,5 +164,7 @@ class Pulse:
                 if pulse.looks < 0:
                     pulse.note(await self._sight.snapshot(pool))
                     pulse.looks = STEP_S - 1
-        except (StoreError, TimeoutError):
+        except (StoreError, TimeoutError, RefusedError):  # refused: a reload has taken the pool away meanwhile
             return
+        except Exception:  # a defect of ours in one look must not stop all that follow
+            log.exception("pulse_broke", pool=pool)

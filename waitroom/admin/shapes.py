@@ -187,6 +187,14 @@ class Drift(Shown):
     set: Set
 
 
+class Hours(Shown):
+    """When an exam opens and closes; null: it says nothing of that."""
+
+    exam: str
+    opens_ms: int | None
+    closes_ms: int | None
+
+
 class Totals(Shown):
     """Since the store knows the pool."""
 
@@ -212,6 +220,7 @@ class PoolShown(Shown):
     announcements: list[Announcement]
     drift: list[Drift]
     exams: list[str]
+    hours: list[Hours] = Field(description="Of its exams that have any.")
     totals: Totals
 
 

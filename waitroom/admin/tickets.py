@@ -136,7 +136,7 @@ class Tickets:
         person = await self._find(call, where)
         found, known, stands = person.found, None, person.found.stand
         if stands in (Stand.ADMITTED, Stand.NOWHERE):
-            known = await people.wait_of(self._store, person)
+            known = await people.wait_before(self._store, person)
         waits = stands in (Stand.WAITING, Stand.LOBBY)
         arrival_us = found.arrival_us or (known.arrival_us if known else 0)
         return TicketShown(

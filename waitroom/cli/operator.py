@@ -85,7 +85,9 @@ class Operator:
                 token = load_secrets(secrets).local_token
         except (WaitroomError, OSError) as error:
             _give_up(str(error), REFUSED)
-        url = url or f"http://{DEFAULT_ADMIN}"
+        url = url or DEFAULT_ADMIN
+        if "://" not in url:  # as `serve --admin` takes it
+            url = f"http://{url}"
         if urlsplit(url).scheme not in {"http", "https"}:
             _give_up(f"{url}: not a URL such as http://{DEFAULT_ADMIN}", REFUSED)
         return cls(url.rstrip("/"), token)

@@ -157,6 +157,7 @@ def address(text: str) -> tuple[str, int]:
 @click.option("--listen", default="127.0.0.1:8081", show_default=True, help="Where students come.")
 @click.option("--console", help="Where /server-status is served, dead or alive.")
 @click.option("--restart-s", type=click.FloatRange(0.1), help="Time to come back.")
+@click.option("--cores", type=click.IntRange(1), help="Of the machine.")
 @click.option("--workers", type=click.IntRange(1), help="Requests worked on at a time.")
 @click.option("--backlog", type=click.IntRange(1), help="Requests waiting for a worker.")
 @click.option("--ram-mib", type=click.IntRange(1), help="Memory.")

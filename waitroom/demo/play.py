@@ -56,7 +56,7 @@ class Result:
 
 async def play(plan: Plan, console: Console, ended: asyncio.Event) -> Result:
     """The whole play; `ended` may be set to end it early. Raises StageError."""
-    _allow_files(plan.students * FILES_A_STUDENT + 200)
+    allow_files(plan.students * FILES_A_STUDENT + 200)
     loop = asyncio.get_running_loop()
     scenery = stage(
         plan.places, max_sessions=plan.max_sessions, with_waiting_room=plan.with_waiting_room, seed=plan.seed
@@ -157,7 +157,7 @@ def _title(plan: Plan) -> str:
     return f"waitroom demo: {plan.students} students, {way}" if plan.students else f"waitroom demo: {way}"
 
 
-def _allow_files(number: int) -> None:
+def allow_files(number: int) -> None:
     """Raise the soft limit of open files as far as the hard one lets us."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)

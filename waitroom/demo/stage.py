@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,15 +119,20 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(places: Places, *, max_sessions: int, with_waiting_room: bool, seed: int) -> AsyncIterator[Stage]:
-    """Everything started and ready; everything ended afterwards. Raises StageError."""
+async def stage(
+    places: Places, *, max_sessions: int, with_waiting_room: bool, seed: int, server: Sequence[str] = ()
+) -> AsyncIterator[Stage]:
+    """Everything started and ready; everything ended afterwards. Raises StageError.
+
+    `server`: flags of the sample exam server, if it is to be another machine than usual.
+    """
     addresses = [places.exam, places.console, *((places.public, places.admin) if with_waiting_room else ())]
     for address in addresses:
         _must_be_free(address)
     with tempfile.TemporaryDirectory(prefix="waitroom-demo-", ignore_cleanup_errors=True) as folder:
         children: list[Child] = []
         try:
-            exam_server = await _exam_server(Path(folder), places, seed)
+            exam_server = await _exam_server(Path(folder), places, seed, server)
             children.append(exam_server)
             await _ready(exam_server, places.console_url)
             room = None
@@ -170,9 +175,9 @@ def settings_text(exam_url: str, max_sessions: int) -> str:
     )
 
 
-async def _exam_server(folder: Path, places: Places, seed: int) -> Child:
+async def _exam_server(folder: Path, places: Places, seed: int, size: Sequence[str]) -> Child:
     flags = ["--listen", places.exam, "--console", places.console, "--seed", str(seed), "--parent", str(os.getpid())]
-    return await _start("the sample exam server", folder / "exam.log", "waitroom.demo.exam_server", *flags)
+    return await _start("the sample exam server", folder / "exam.log", "waitroom.demo.exam_server", *flags, *size)
 
 
 async def _waiting_room(folder: Path, places: Places, max_sessions: int) -> Child:

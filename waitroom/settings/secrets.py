@@ -107,7 +107,7 @@ def write_key(key: Key) -> str:
 
 def _make(path: Path) -> None:
     """Make the file with a first key, unless somebody else has made it meanwhile."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         _put(path, f"{write_key(_new_key(set()))}\n", os.link)
     except FileExistsError:
