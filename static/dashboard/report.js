@@ -75,7 +75,7 @@ function page({ report, csv }) {
       ["Longest line", count(w.peak.waiting), w.peak.at ? `at ${timeWithSeconds(w.peak.at)}; the lobby included` : ""],
       ["Half entered within", span(w.median_s)],
       ["19 of 20 entered within", span(w.p95_s)],
-      ["Longest wait of who entered", span(w.longest_s)],
+      ["Longest wait of those who entered", span(w.longest_s)],
       ["Straight in", count(w.straight_in), "no wait of a second"],
       ["Waited, then entered", count(w.waited)],
       ["Left before their turn", count(w.left)],

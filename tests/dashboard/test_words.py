@@ -151,7 +151,7 @@ def test_spans_and_rates(made: Made) -> None:
 
 
 def test_what_would_be(made: Made) -> None:
-    """The API's sentence with the times of the browser's zone (Brussels, in summer two hours ahead), and what follows it."""
+    """The API's sentence with the times of the browser's zone (Brussels in summer), and what follows it."""
     then = WAIT | {"low_at_ms": NOW_MS + 600_000, "high_at_ms": NOW_MS + 1_200_000}
     given = {"waiting": 840, "now": {"last": WAIT}, "then": {"last": then}, "text": ""}
     found = made("words", "effect", given | {"text": "The last. b1 has 9 sessions: nobody is thrown out."})
