@@ -1,9 +1,11 @@
 """Chromium for the tests of the page, and what must never happen in it."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox"]
@@ -39,3 +41,31 @@ class Tab:
 def usual(**more: Any) -> dict[str, Any]:
     """Options of a browser window in Liège."""
     return {"locale": "en-GB", "timezone_id": "Europe/Brussels", "viewport": {"width": 1280, "height": 800}} | more
+
+
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """A browser for as long as the block runs."""
+    need_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def windows(chromium: Browser) -> Iterator[Callable[..., Tab]]:
+    """Opens windows with options of their own; an error in any of them fails the test."""
+    opened: list[tuple[BrowserContext, Tab]] = []
+
+    def open_one(**options: Any) -> Tab:
+        context = chromium.new_context(**usual(**options))
+        tab = Tab(context)
+        opened.append((context, tab))
+        return tab
+
+    yield open_one
+    errors = [error for _, tab in opened for error in tab.errors]
+    for context, _ in opened:
+        context.close()
+    assert not errors

@@ -1,4 +1,4 @@
-"""The admin listener: what Prometheus scrapes, what a load balancer asks, and a page that says what is here.
+"""The admin listener: what Prometheus scrapes, what a load balancer asks, the API, and the dashboard that shows it.
 
 Law: it answers whatever has happened to the store, the backends or the workers; readiness says whether this machine
 can serve students, so it depends on none of what all machines share. Anything it does not know is a problem document.
@@ -20,6 +20,7 @@ from waitroom.admin.announcements import Announcements
 from waitroom.admin.announcements import Store as Notices
 from waitroom.admin.audit import AuditApi
 from waitroom.admin.audit import Store as Audited
+from waitroom.admin.dashboard import Dashboard
 from waitroom.admin.endpoints import Part, routes
 from waitroom.admin.holds import Holds
 from waitroom.admin.holds import Store as Lives
@@ -53,23 +54,9 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>waitroom: admin</title>
-<h1>waitroom</h1>
-<p>This is the admin listener. Students do not come here.</p>
-<ul>
-<li><a href="/metrics">/metrics</a>: everything Prometheus wants to know
-<li><a href="/healthz">/healthz</a>: this process is alive
-<li><a href="/readyz">/readyz</a>: this machine can serve students
-<li><a href="/receipts">/receipts</a>: check the record of a wait that a student shows
-</ul>
-"""
 
 _HTTP = logging.getLogger("waitroom.admin.http")
 _HTTP.setLevel(logging.CRITICAL)
@@ -110,7 +97,6 @@ class AdminListener:
         self._house = house
         self._store = store
         application = web.Application(middlewares=[_finish], client_max_size=MAX_BODY_BYTES)
-        application.router.add_get("/", self._page)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._readiness)
@@ -132,7 +118,7 @@ class AdminListener:
         endpoints = [each for part in parts for each in part.endpoints()]
         self._document = json.dumps(document(endpoints, ours))
         application.router.add_get(OPENAPI, self._openapi)
-        application.router.add_routes([*routes(endpoints, access), *receipts.routes()])
+        application.router.add_routes([*routes(endpoints, access), *receipts.routes(), *Dashboard().routes()])
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=_HTTP)
 
     async def start(self, door: socket.socket) -> None:
@@ -163,13 +149,12 @@ class AdminListener:
     async def _openapi(self, _request: web.Request) -> web.Response:
         return web.json_response(text=self._document)
 
-    async def _page(self, _request: web.Request) -> web.Response:
-        return web.Response(text=_PAGE, content_type="text/html")
-
 
 @web.middleware
 async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Problem documents for what is not here (RFC 9457), and the headers that every answer carries."""
+    """Problem documents for what is not here (RFC 9457), and the headers that every answer carries; the dashboard's
+    files have a policy of their own.
+    """
     try:
         response = await handler(request)
     except RefusedError as error:
@@ -179,5 +164,6 @@ async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:  # whatever it was: the answer is a problem document, and the log has the rest
         log.exception("admin_request_broke", path=request.path)
         response = problem(500, "A defect of ours; the log says more.")
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     return response

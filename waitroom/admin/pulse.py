@@ -17,6 +17,7 @@ from waitroom.admin.shapes import History
 from waitroom.admin.sight import Sight
 from waitroom.admission.estimate import Unknown, regime
 from waitroom.admission.line import Snapshot
+from waitroom.admission.recovery import Phase, course_of
 from waitroom.admission.traffic import Traffic, beside, in_a_row, read
 from waitroom.errors import StoreError
 from waitroom.store.operators import Told
@@ -38,9 +39,9 @@ ASK_S = 2.0
 
 COLUMNS = (
     "waiting", "absent", "lobby", "sessions", "sessions_limit", "allowed_per_s", "admitted", "inflight",
-    "requests_per_s", "failed_per_s", "p95_ms", "last_low_s", "last_high_s", "held",
+    "requests_per_s", "failed_per_s", "p95_ms", "last_low_s", "last_high_s", "held", "down",
 )  # fmt: skip
-"""Of each point; `admitted` counts those of the last `STEP_S` seconds."""
+"""Of each point; `admitted` counts those of the last `STEP_S` seconds, `down` backends."""
 
 
 class Store(Protocol):
@@ -102,6 +103,7 @@ class PoolPulse:
             sum(each.inflight for each in seen), round(sum(each.requests for each in seen) / seconds, 2),
             round(sum(each.failed for each in seen) / seconds, 2), max(p95, default=None),
             *((None, None) if isinstance(last, Unknown) else last if waiting else (0, 0)), int(at.held),
+            sum(course_of(at.live, backend).phase is Phase.DOWN for backend in at.limits),
         )  # fmt: skip
         self._points.append((at.now_ms, values))
 

@@ -147,6 +147,7 @@ def links(plan: Plan) -> tuple[tuple[str, str], ...]:
     return (
         ("Students", f"{plan.places.public_url}/"),
         straight,
+        ("Dashboard", f"{plan.places.admin_url}/"),
         ("Metrics", f"{plan.places.admin_url}/metrics"),
     )
 

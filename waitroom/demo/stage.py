@@ -169,6 +169,7 @@ def settings_text(exam_url: str, max_sessions: int) -> str:
         f"    session: {{idle_timeout: 2m}}\n"
         f"exams:\n{exams}"
         f"default_pool: {POOL}\n"
+        "admin: {open_on_loopback: true}\n"
         f'release: [{{path: "/login/logout.php"}}]\n'
         f"logging: {{access: false}}\n"
     )

@@ -1,0 +1,127 @@
+"""What stands on the operators' page can be read by everyone, in every look; and it is told when it is no longer so."""
+
+import os
+import signal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.conftest import OpenTab
+from tests.dashboard.house import SEATS, House
+from tests.dashboard.windows import DONE_MS, button, dialog, faults, sign_in, tile
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (1280, 360)
+
+
+def _both(page: Page) -> list[str]:
+    """What is wrong in light, and in dark, which differs in colours only."""
+    page.emulate_media(color_scheme="dark")
+    dark = faults(page, "color-contrast")
+    page.emulate_media(color_scheme="light")
+    return [*faults(page), *(f"dark: {each}" for each in dark)]
+
+
+def _views(page: Page, desk: House) -> dict[str, list[str]]:
+    """What is wrong with each view, by its name."""
+    found = {}
+    expect(tile(page, "Inside")).to_have_text(str(SEATS))
+    found["now"] = _both(page)
+    button(page, "Limit main-1").click()
+    dialog(page).get_by_label("Most sessions").fill("2")
+    expect(dialog(page).locator(".effect")).not_to_be_empty()
+    found["limit"] = _both(page)
+    dialog(page).get_by_role("button", name="Next").click()
+    found["sure"] = _both(page)
+    page.keyboard.press("Escape")
+    button(page, "Announce…").click()
+    dialog(page).locator("summary").click()
+    found["announce"] = _both(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Find a student").click()
+    page.get_by_label("Code").fill(desk.code_of(desk.waiting[0]))
+    page.keyboard.press("Enter")
+    expect(page.locator(".student h2")).to_be_visible()
+    found["student"] = _both(page)
+    page.get_by_role("link", name="Audit").click()
+    expect(page.locator("tbody tr").first).to_contain_text("dean")
+    found["audit"] = _both(page)
+    page.get_by_role("link", name="Report").click()
+    button(page, "Make the report").click()
+    expect(page.locator(".sheet h2")).to_be_visible()
+    found["report"] = _both(page)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Token")).to_be_visible()
+    found["sign in"] = _both(page)
+    return found
+
+
+def test_axe_finds_nothing(desk: House, window: OpenTab) -> None:
+    """Every view and dialog, light and dark, wide and narrow; something is set and said meanwhile."""
+    desk.api("PATCH", "pools/main", {"rate": "10/s", "why": "db slow"})
+    desk.api("PUT", "pools/main/announcement", {"text": {"": "Ten minutes more", "ar": "عشر دقائق"}})
+    try:
+        found = {}
+        for width in WIDTHS:
+            tab = window(viewport={"width": width, "height": 800}, reduced_motion="reduce")
+            found |= {f"{view} {width}": wrong for view, wrong in _views(sign_in(tab, desk), desk).items()}
+            tab.page.close()
+        assert {name: wrong for name, wrong in found.items() if wrong} == {}
+    finally:
+        desk.api("DELETE", "pools/main/announcement")
+        desk.api("DELETE", "pools/main/limits")
+
+
+def test_keyboard_only(desk: House, window: OpenTab) -> None:
+    """Everything that can be used is reached in reading order, with a focus that can be seen; a dialog keeps it."""
+    page = sign_in(window(), desk)
+    page.reload()
+    expect(tile(page, "Inside")).to_have_text(str(SEATS))
+    reached = []
+    for _ in range(11):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("(e => e.getAttribute('aria-label') ?? e.textContent)(document.activeElement)"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", reached
+    assert reached == [
+        "Now", "Find a student", "Audit", "Report", "Sign out", "Limit…", "Hold…", "Announce…", "Backends of main",
+        "Limit main-1", "Hold main-1",
+    ]  # fmt: skip
+    page.keyboard.press("Enter")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        assert page.evaluate("!!document.activeElement.closest('dialog') || document.activeElement === document.body")
+    page.keyboard.press("Escape")
+    expect(button(page, "Hold main-1")).to_be_focused()
+
+
+def test_the_store_is_away(desk: House, window: OpenTab) -> None:
+    """The page says so, keeps the last numbers and marks them as old, offers no control; then it is live again."""
+    page = sign_in(window(), desk)
+    expect(tile(page, "Inside")).to_have_text(str(SEATS))
+    waiting = tile(page, "Waiting").inner_text()
+    (store,) = desk.product.children("valkey-server")
+    os.kill(store, signal.SIGSTOP)
+    try:
+        expect(page.locator(".verdict h1")).to_contain_text("Act now: The store does not answer.", timeout=10_000)
+        expect(page.locator(".fresh")).to_contain_text("Last heard")
+        expect(page.locator(".pool")).to_contain_text("old: as of")
+        expect(tile(page, "Waiting")).to_have_text(waiting)
+        assert page.locator(".pool button").count() == 0
+        assert faults(page) == []
+    finally:
+        os.kill(store, signal.SIGCONT)
+    expect(page.locator(".fresh")).to_contain_text("Live", timeout=10_000)
+    expect(page.locator(".pool .badge[data-old]")).to_be_hidden()
+
+
+def test_the_listener_is_away(desk: House, window: OpenTab) -> None:
+    """The same for the way to the machine."""
+    page = sign_in(window(), desk)
+    expect(tile(page, "Inside")).to_have_text(str(SEATS))
+    page.context.set_offline(offline=True)
+    expect(page.locator(".verdict h1")).to_contain_text("This page has lost the admin listener", timeout=DONE_MS)
+    expect(tile(page, "Inside")).to_have_text(str(SEATS))
+    expect(page.locator(".pool .badge[data-old]")).to_be_visible()
+    page.context.set_offline(offline=False)
+    expect(page.locator(".fresh")).to_contain_text("Live", timeout=DONE_MS)
