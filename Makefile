@@ -13,7 +13,7 @@ export PYTHON
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench real comeback screenshots plots fmt clean lint types floors
+.PHONY: help demo test check bench real comeback screenshots docs plots fmt clean lint types floors
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +28,7 @@ demo: $(STAMP) ## a sample exam server, the waiting room, a crowd: make demo ARG
 	$(BIN)/waitroom demo $(ARGS)
 
 test: $(STAMP) ## all tests: make test ARGS="tests/store -x"
-	@bash .ci/system chromium nginx haproxy caddy varnishtest slowhttptest prometheus systemd-analyze strace
+	@bash .ci/system chromium nginx haproxy caddy varnishtest slowhttptest curl openssl prometheus systemd-analyze strace
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
@@ -62,6 +62,9 @@ comeback: $(STAMP) ## a server that died, and its crowd: straight back, and thro
 screenshots: $(STAMP) ## every state of the page as a picture, in out/screenshots
 	@bash .ci/system chromium
 	$(BIN)/python -m tests.web.screenshots $(ARGS)
+
+docs: $(STAMP) ## docs/configuration.md, the reference of every key, from the model of settings
+	$(BIN)/python -m tests.docs.reference
 
 plots: $(STAMP) ## pictures of simulated mornings, in out/plots
 	$(BIN)/python -m tests.simulation.plots $(ARGS)

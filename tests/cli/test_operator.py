@@ -3,10 +3,13 @@
 import contextlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
+from click.testing import CliRunner
 
+from waitroom.cli.main import main as cli
 from waitroom.cli.operator import NOT_REACHED, REFUSED, Operator
 
 
@@ -76,3 +79,15 @@ def test_a_host_and_a_port_will_do() -> None:
     with pytest.raises(SystemExit) as ended:
         Operator.of(None, "ftp://exam.example", None)
     assert ended.value.code == REFUSED
+
+
+def test_the_environment_says_where_it_is(tmp_path: Path) -> None:
+    """`WAITROOM_CONFIG` names the settings file, whose admin listener is asked; `WAITROOM_ADMIN` wins over it."""
+    file = tmp_path / "waitroom.yaml"
+    pools = 'pools: {main: {backends: {b: {url: "http://10.0.0.1", max_sessions: 1}}}}'
+    with listening(204) as (admin, seen), listening(204) as (other, seen_by_other):
+        file.write_text(f"listen: {{admin: '{admin.removeprefix('http://')}'}}\n{pools}\n")
+        environment = {"WAITROOM_CONFIG": str(file), "WAITROOM_TOKEN": "secret"}
+        for more in ({}, {"WAITROOM_ADMIN": other}):
+            assert CliRunner().invoke(cli, ["open", "main"], env=environment | more).exit_code == 0
+    assert (seen, seen_by_other) == (["Bearer secret"], ["Bearer secret"])

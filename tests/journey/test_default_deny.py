@@ -307,3 +307,27 @@ def test_no_body_is_asked_for_without_a_pass(tmp_path: Path) -> None:
             assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 ")
 
     run(main())
+
+
+def test_another_host_is_not_served(tmp_path: Path) -> None:
+    """Where `hosts` are named, a request for any other gets 421, whatever a proxy is said to have heard."""
+
+    async def main() -> None:
+        async with recorder() as backend, recorder() as other:
+            config = CONFIG.replace("MAIN", backend.url).replace("OTHER", other.url)
+            async with serving(tmp_path, config=f"hosts: [exam.uni.example]\n{config}") as product:
+                house = House(product, backend, other, b"", b"", b"")
+                for host in (b"exam.uni.example", b"EXAM.uni.example:8080"):
+                    assert (await house.ask(b"GET /open/x", host=host)).startswith(b"HTTP/1.1 204 Relayed"), host
+                house.backend.received.clear()
+                for host in (b"h", b"exam.uni.example.evil.example", b"xexam.uni.example", b"127.0.0.1"):
+                    for more in (
+                        b"",
+                        b"X-Forwarded-Host: exam.uni.example\r\n",
+                        b"Forwarded: host=exam.uni.example\r\n",
+                    ):
+                        answer = await house.ask(b"GET /open/x", NAVIGATE + more, host=host)
+                        assert answer.startswith(b"HTTP/1.1 421 "), (host, more, answer[:200])
+                assert bytes(house.backend.received) == b""
+
+    run(main())

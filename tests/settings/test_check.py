@@ -14,14 +14,6 @@ CONFIG = Path(__file__).parents[2] / "config"
 BAD = Path(__file__).parent / "bad"
 ONE = 'pools: {main: {backends: {a: {url: "http://10.0.0.1", max_sessions: 5}}}}\n'
 
-IN_README = """\
-pools:
-  sciences: {backends: {sci-1: {url: "http://10.0.0.11", max_sessions: 800}}}
-exams:
-  MATH0001: {pool: sciences, match: [{path: /math}], expected: 1400}
-  PHYS0002: {pool: sience, match: [{path: /phys}]}
-"""
-
 
 def _check(*arguments: str | Path) -> Result:
     return CliRunner().invoke(check, [str(argument) for argument in arguments])
@@ -138,14 +130,6 @@ def test_github_shows_it_beside_the_line(tmp_path: Path) -> None:
     )
     clean = _check("--format", "github", CONFIG / "minimal.yaml")
     assert (clean.exit_code, clean.output) == (0, "")
-
-
-def test_the_readme_shows_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Line for line."""
-    monkeypatch.chdir(tmp_path)
-    Path("waitroom.yaml").write_text(IN_README, encoding="utf-8")
-    shown = (CONFIG.parent / "README.md").read_text("utf-8").partition("$ waitroom check waitroom.yaml\n")[2]
-    assert _check("waitroom.yaml").output == shown.partition("```")[0]
 
 
 @pytest.mark.parametrize(("no_colour", "escapes"), [("", True), ("1", False)])

@@ -25,7 +25,7 @@ from tests.simulation.workers import Worker, pause, until
 from waitroom.proxy.decisions import Relay
 
 FAULTS_S = 360.0
-END_S = 1_200.0
+END_S = 3_600.0
 ACTS_END_S = 95.0
 """What began before the end of the faults is over by then."""
 CROWD = (25, 60)

@@ -23,6 +23,7 @@ from waitroom.settings.load import load
 from waitroom.settings.secrets import ENVIRONMENT, load_secrets
 
 TOKEN_ENVIRONMENT = "WAITROOM_TOKEN"  # noqa: S105 - a name
+ADMIN_ENVIRONMENT, CONFIG_ENVIRONMENT = "WAITROOM_ADMIN", "WAITROOM_CONFIG"
 REFUSED, NOT_REACHED = 1, 2
 ANSWER_S = 10.0
 PIECE_BYTES = 64 * 1024
@@ -46,9 +47,18 @@ def operator_options(command: Command) -> Command:
     """The options by which every operator's command finds the waiting room."""
     for option in (
         click.option("--token-file", type=click.Path(path_type=Path), help="File with a token of admin.tokens."),
-        click.option("--admin", metavar="URL", help=f"The admin listener.  [default: http://{DEFAULT_ADMIN}]"),
         click.option(
-            "--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings file of the running service."
+            "--admin",
+            envvar=ADMIN_ENVIRONMENT,
+            metavar="URL",
+            help=f"The admin listener; or {ADMIN_ENVIRONMENT}.  [default: http://{DEFAULT_ADMIN}]",
+        ),
+        click.option(
+            "--config",
+            envvar=CONFIG_ENVIRONMENT,
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help=f"Settings file of the running service; or {CONFIG_ENVIRONMENT}.",
         ),
     ):
         command = option(command)

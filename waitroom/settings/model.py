@@ -156,7 +156,8 @@ def _queue_status() -> Spelling:
             raise BadValueError(f"{value} makes browsers act by themselves", "429, 503 or another of 400 to 599", "429")
         return base.read(value)
 
-    return Spelling(read, base.write, base.schema)
+    excepted = ", ".join(map(str, sorted(BROWSERS_ACT_UPON)))
+    return Spelling(read, base.write, base.schema, f"{base.allowed}, but for {excepted}")
 
 
 class Timeouts(Part):

@@ -25,11 +25,14 @@ ERROR_TYPE = "waitroom"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spelling:
-    """Annotates a field: `read` makes the value of what YAML gave, `write` makes that again, `schema` describes it."""
+    """Annotates a field: `read` makes the value of what YAML gave, `write` makes that again, `schema` describes it to
+    an editor and `allowed` to a person (docs/configuration.md).
+    """
 
     read: Callable[[Any], object]
     write: Callable[[Any], object]
     schema: dict[str, Any]
+    allowed: str
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -134,7 +137,8 @@ def _quantity(
                 continue
         return ""
 
-    return Spelling(read, lambda found: zero_word if zero_word and found == 0 else write(found), schema)
+    allowed = f"{write(lowest)} to {write(highest)}" + (f", or {zero_word}" if zero_word else "")
+    return Spelling(read, lambda found: zero_word if zero_word and found == 0 else write(found), schema, allowed)
 
 
 def whole(lowest: int, highest: int, word: str | None = None) -> Spelling:
@@ -153,7 +157,7 @@ def whole(lowest: int, highest: int, word: str | None = None) -> Spelling:
             raise BadValueError(f"{value} is out of range", allowed)
         return value
 
-    return Spelling(read, _same, {"anyOf": [{"const": word}, schema]} if word else schema)
+    return Spelling(read, _same, {"anyOf": [{"const": word}, schema]} if word else schema, allowed)
 
 
 def named(pattern: str, allowed: str, *, private: bool = False) -> Spelling:
@@ -169,7 +173,7 @@ def named(pattern: str, allowed: str, *, private: bool = False) -> Spelling:
         shown = "this value" if private else quoted(found)
         raise BadValueError(f"{shown} is not allowed here", allowed, "" if private else meant)
 
-    return Spelling(read, _same, {"type": "string", "pattern": f"^(?:{pattern})$"})
+    return Spelling(read, _same, {"type": "string", "pattern": f"^(?:{pattern})$"}, allowed)
 
 
 def parsed(parse: Callable[[str], object], write: Callable[[Any], str], forms: str, **schema: object) -> Spelling:
@@ -180,7 +184,7 @@ def parsed(parse: Callable[[str], object], write: Callable[[Any], str], forms: s
             parse(str(value))
         return parse(text(value, forms))
 
-    return Spelling(read, write, {"type": "string", **schema})
+    return Spelling(read, write, {"type": "string", **schema}, forms)
 
 
 def words(longest: int) -> Spelling:
@@ -196,7 +200,8 @@ def words(longest: int) -> Spelling:
             raise BadValueError("contains a control character", TEXT_FORMS)
         return found
 
-    return Spelling(read, _same, {"type": "string", "minLength": 1, "maxLength": longest})
+    schema = {"type": "string", "minLength": 1, "maxLength": longest}
+    return Spelling(read, _same, schema, f"text of 1 to {longest} characters")
 
 
 def one_of(*choices: str) -> Spelling:
@@ -207,7 +212,7 @@ def one_of(*choices: str) -> Spelling:
             return value
         raise BadValueError(_not_one(value), ", ".join(choices), close(value, choices))
 
-    return Spelling(read, _same, {"enum": list(choices)})
+    return Spelling(read, _same, {"enum": list(choices)}, ", ".join(choices))
 
 
 def truth() -> Spelling:
@@ -219,7 +224,7 @@ def truth() -> Spelling:
         meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(str(value).lower(), "")
         raise BadValueError(_not_one(value), "true, false", meant)
 
-    return Spelling(read, _same, {"type": "boolean"})
+    return Spelling(read, _same, {"type": "boolean"}, "true, false")
 
 
 def close(value: object, choices: tuple[str, ...] | list[str]) -> str:
@@ -294,7 +299,7 @@ CookieName = Annotated[str, named(FIELD_NAME, "the name of a cookie (RFC 6265 se
 Method = Annotated[str, named(r"[A-Z]{1,20}", "a method in capitals, such as POST")]
 Truth = Annotated[bool, truth()]
 Text = Annotated[str, words(MAX_TEXT_CHARS)]
-AnyText = Annotated[str, Spelling(lambda value: text(value, TEXT_FORMS), _same, {"type": "string"})]
+AnyText = Annotated[str, Spelling(lambda value: text(value, TEXT_FORMS), _same, {"type": "string"}, TEXT_FORMS)]
 FilePath = Annotated[Path, parsed(_read_path, str, "a path", minLength=1)]
 InstantMs = Annotated[
     int, parsed(units.parse_instant, units.write_instant, units.INSTANT_FORMS, pattern=units.INSTANT_PATTERN)
