@@ -265,6 +265,8 @@ class Supervisor:
         """Take the settings again whenever a file of theirs has changed; one that is wrong changes nothing."""
         while True:
             await asyncio.sleep(LOOK_S)
+            if self._reloading.locked():
+                continue  # by SIGHUP, and what it reads counts as taken when it ends: not a second time
             if changed := self._changes.settled():
                 log.info("config_files_changed", files=[str(path) for path in changed])
                 await self.reload()
