@@ -117,7 +117,8 @@ class NoIdleSlot(_Memoryless):
             return
         if ledger.rate_milli or not fact.may_enter or not fact.asked_us or ledger.live:
             return
-        if any(0 <= case.now_ms - opening[0] < OPENING_MS for opening in ledger.openings.values()):
+        instants = [instant for earliest_and_latest in ledger.openings.values() for instant in earliest_and_latest]
+        if any(0 <= case.now_ms - instant < OPENING_MS for instant in instants):
             return
         free = sum(
             max(0, slots - ledger.possibly_used(name, case.now_ms, SWEPT_MS)) for name, slots in ledger.limits.items()

@@ -159,6 +159,9 @@ class Ledger:
                 latest_ms = max(now_ms + self.idle_ms, session.keep_ms)
                 sessions[visitor] = session._replace(expires_ms=min(session.expires_ms, latest_ms))
         for visitor, place in self.places.items():
+            if place.lobby and self.openings[place.lobby][0] <= self.now_ms:  # in the line until it is heard of again
+                self.places[visitor] = place._replace(lobby="", deadline_ms=0)
+                continue
             self.places[visitor] = place._replace(
                 deadline_ms=min(place.deadline_ms, now_ms + DUE_MAX_MS) if place.deadline_ms >= self.now_ms else 0
             )
