@@ -10,18 +10,25 @@ import sys
 import termios
 from io import FileIO
 from pathlib import Path
+from threading import Timer
+
+PATIENCE_S = 60.0
+"""For a command to say what it is waited for, and to end when it is told."""
 
 
 def watched_on_terminal(*words: str, cwd: Path, columns: int = 80, until: str) -> tuple[int, str]:
     """The same for a command that goes on: Ctrl-C once `until` has been written. Its exit code, and all it wrote."""
     ours, process = _started(words, cwd, columns, {})
-    written = b""
+    written, patience = b"", Timer(PATIENCE_S, process.kill)  # no test's time-out reaches the thread that waits here
+    patience.start()
     with process, os.fdopen(ours, "rb", buffering=0) as file:
         while until.encode() not in written:
             written += file.read(65_536)
         process.send_signal(signal.SIGINT)
         written += _rest(file)
-        return process.wait(), written.decode().replace("\r\n", "\n")
+        code = process.wait()
+    patience.cancel()
+    return code, written.decode().replace("\r\n", "\n")
 
 
 def on_terminal(*words: str, cwd: Path, columns: int = 80, env: dict[str, str] | None = None) -> str:

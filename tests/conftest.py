@@ -1,0 +1,10 @@
+"""What every test process begins with.
+
+A run that a script starts in the background has Ctrl-C ignored, and so would have everything that it starts: a command
+that is to end by it never would.
+"""
+
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
