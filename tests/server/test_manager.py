@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.aio import run
-from tests.support.backend import counting_backend
+from tests.support.backend import CountingBackend, counting_backend
 from tests.support.load import one_request
 from tests.support.manager import managing
-from tests.support.product import serving, until
+from tests.support.product import Product, serving, until
 from waitroom import clock
 from waitroom.server.notify import notify, signs_of_life, watchdog_s
 from waitroom.server.passed import Passed, adopted, passed_sockets
@@ -98,9 +98,20 @@ def test_a_passed_socket_waits_for_the_next_service(tmp_path: Path, monkeypatch:
     run(main())
 
 
+async def slow_request(product: Product, backend: CountingBackend) -> asyncio.Future[int]:
+    """A request that has reached the backend, which answers when the test says so."""
+    asked = b"GET /slow HTTP/1.1\r\nHost: exam\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+    slow = asyncio.ensure_future(one_request(product.public, asked))
+
+    async def arrived() -> bool:
+        return "/slow" in backend.paths
+
+    await until(arrived, what="the slow request")
+    return slow
+
+
 def test_newcomers_are_served_while_one_of_before_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stop with a passed socket goes on accepting until the last request of before is answered."""
-    slow_request = b"GET /slow HTTP/1.1\r\nHost: exam\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
 
     async def main() -> None:
         with managing(tmp_path, monkeypatch) as manager:
@@ -108,12 +119,7 @@ def test_newcomers_are_served_while_one_of_before_is_finished(tmp_path: Path, mo
             async with counting_backend() as backend:
                 flags = ("--backend", backend.url, "--max-sessions", "9", "--workers", "2")
                 async with serving(tmp_path, *flags, public=public, manager=manager.launch) as product:
-                    slow = asyncio.ensure_future(one_request(product.public, slow_request))
-
-                    async def arrived() -> bool:
-                        return "/slow" in backend.paths
-
-                    await until(arrived, what="the slow request")
+                    slow = await slow_request(product, backend)
                     product.process.send_signal(signal.SIGTERM)
                     await manager.hears("STOPPING=1")
                     for _ in range(8):
@@ -128,7 +134,6 @@ def test_newcomers_are_served_while_one_of_before_is_finished(tmp_path: Path, mo
 
 def test_asked_twice_ends_at_once_with_a_passed_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second signal does not wait for what is in flight, and no worker is started again."""
-    slow_request = b"GET /slow HTTP/1.1\r\nHost: exam\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
 
     async def main() -> None:
         with managing(tmp_path, monkeypatch) as manager:
@@ -136,12 +141,7 @@ def test_asked_twice_ends_at_once_with_a_passed_socket(tmp_path: Path, monkeypat
             async with counting_backend() as backend:
                 flags = ("--backend", backend.url, "--max-sessions", "9", "--workers", "1")
                 async with serving(tmp_path, *flags, public=public, manager=manager.launch) as product:
-                    slow = asyncio.ensure_future(one_request(product.public, slow_request))
-
-                    async def arrived() -> bool:
-                        return "/slow" in backend.paths
-
-                    await until(arrived, what="the slow request")
+                    slow = await slow_request(product, backend)
                     product.process.send_signal(signal.SIGTERM)
                     await manager.hears("STOPPING=1")
                     product.process.send_signal(signal.SIGTERM)
