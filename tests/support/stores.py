@@ -128,7 +128,9 @@ class Watched:
         """Wait until the replica is the primary."""
 
         async def led() -> bool:
-            return bool(self.replica.ask("ROLE")[0] == b"master")
+            with contextlib.suppress(redis.RedisError):  # a promotion cuts every client off, also who asks here
+                return bool(self.replica.ask("ROLE")[0] == b"master")
+            return False
 
         await until(led, within_s=FAILOVER_S, what="the failover")
 
