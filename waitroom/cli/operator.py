@@ -5,6 +5,8 @@ Law: what goes wrong is said in one line with its remedy, on stderr. Exit code 1
 
 import json
 import os
+import re
+import ssl
 import sys
 import urllib.error
 import urllib.request
@@ -13,7 +15,6 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import urlsplit
 
 import click
 
@@ -26,8 +27,13 @@ TOKEN_ENVIRONMENT = "WAITROOM_TOKEN"  # noqa: S105 - a name
 ADMIN_ENVIRONMENT, CONFIG_ENVIRONMENT = "WAITROOM_ADMIN", "WAITROOM_CONFIG"
 REFUSED, NOT_REACHED = 1, 2
 ANSWER_S = 10.0
+MAX_PORT = 65_535
 PIECE_BYTES = 64 * 1024
 DEFAULT_SECRETS = Path("var/secrets")
+
+_URL = re.compile(r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?(?:/[!-~]*)?", re.ASCII)
+_TOKEN = re.compile(r"[!-~]{1,1000}", re.ASCII)
+WHERE = "--config or --admin say where it is"
 
 
 class _Straight(urllib.request.HTTPRedirectHandler):
@@ -88,17 +94,20 @@ class Operator:
             if config is not None:
                 settings = load(config)
                 secrets, url = settings.secrets.file, url or f"http://{settings.listen.admin}"
-            token = os.environ.get(TOKEN_ENVIRONMENT, "")
+            token = _token(os.environ.get(TOKEN_ENVIRONMENT, ""), TOKEN_ENVIRONMENT)
             if token_file is not None:
-                token = token_file.read_text("utf-8").strip()
+                token = _token(token_file.read_text("latin-1"), str(token_file), needed=True)
             elif not token and (ENVIRONMENT in os.environ or os.access(secrets, os.R_OK)):
                 token = load_secrets(secrets).local_token
-        except (WaitroomError, OSError) as error:
+        except WaitroomError as error:
             _give_up(str(error), REFUSED)
+        except OSError as error:
+            _give_up(f"{error.filename}: cannot be read: {(error.strerror or str(error)).lower()}", REFUSED)
         url = url or DEFAULT_ADMIN
         if "://" not in url:  # as `serve --admin` takes it
             url = f"http://{url}"
-        if urlsplit(url).scheme not in {"http", "https"}:
+        match = _URL.fullmatch(url)
+        if match is None or int(match["port"] or 0) > MAX_PORT:
             _give_up(f"{url}: not a URL such as http://{DEFAULT_ADMIN}", REFUSED)
         return cls(url.rstrip("/"), token)
 
@@ -112,7 +121,10 @@ class Operator:
     def ask(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """The same for a command that goes on without an answer. Raises NoAnswerError."""
         text = b"".join(self._pieces(method, path, body))
-        return json.loads(text) if text else None
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            raise self._somebody_else("something that is no JSON") from None
 
     def download(self, path: str) -> Iterator[bytes]:
         """An answer as it comes, of any length; ends the command if it is refused or cut off."""
@@ -133,24 +145,49 @@ class Operator:
                 while piece := answer.read(PIECE_BYTES):
                     yield piece
         except urllib.error.HTTPError as error:
-            raise NoAnswerError(_detail(error), REFUSED) from None
+            with error:
+                raise self._refusal(error) from None
         except HTTPException:
             raise NoAnswerError(f"{self.url} cut its answer off; ask again", NOT_REACHED) from None
         except OSError as error:
-            reason = getattr(error, "reason", error)
-            said = f"{self.url} does not answer ({reason}); --config or --admin say where it is"
+            said = f"{self.url} does not answer ({_reason(getattr(error, 'reason', error))}); {WHERE}"
             raise NoAnswerError(said, NOT_REACHED) from None
 
+    def _refusal(self, error: urllib.error.HTTPError) -> NoAnswerError:
+        """What the API says against it; or that this is not the API."""
+        if error.headers.get("X-Waitroom"):
+            return NoAnswerError(f"{self.url} is where students come, not the admin listener; {WHERE}", NOT_REACHED)
+        try:
+            problem = json.loads(error.read())
+            said = str(problem.get("detail") or problem["title"])
+        except (ValueError, KeyError, AttributeError, HTTPException, OSError):
+            return self._somebody_else(f"{error.code} {error.reason}")
+        if error.code == 401:
+            said += f" Give one with --token-file or {TOKEN_ENVIRONMENT}, "
+            said += "or run this where the service's keys can be read."
+        return NoAnswerError(said, REFUSED)
 
-def _detail(error: urllib.error.HTTPError) -> str:
-    try:
-        problem = json.loads(error.read())
-        said = str(problem.get("detail") or problem["title"])
-    except (ValueError, KeyError, AttributeError):
-        said = f"{error.code} {error.reason}"
-    if error.code == 401:
-        said += f" Give one with --token-file or {TOKEN_ENVIRONMENT}, or run this where the service's keys can be read."
-    return said
+    def _somebody_else(self, answer: str) -> NoAnswerError:
+        said = f"{self.url} answers {answer}: that is no waiting room's admin listener; {WHERE}"
+        return NoAnswerError(said, NOT_REACHED)
+
+
+def _token(text: str, source: str, *, needed: bool = False) -> str:
+    """A bearer token; ends the command for what can be none, without repeating it."""
+    token = text.strip()
+    if not _TOKEN.fullmatch(token) and (token or needed):
+        _give_up(f"{source}: holds no token; allowed: one line of printable characters without blanks", REFUSED)
+    return token
+
+
+def _reason(error: object) -> str:
+    """Why nobody answers, for people."""
+    if isinstance(error, ssl.SSLError):
+        return "it speaks no TLS: http://" if error.reason == "WRONG_VERSION_NUMBER" else (error.reason or str(error))
+    if isinstance(error, TimeoutError):
+        return f"nothing within {ANSWER_S:g} s"
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return (strerror or str(error)).lower()
 
 
 def _give_up(what: str, code: int) -> NoReturn:

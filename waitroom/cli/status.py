@@ -89,7 +89,10 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
     from waitroom.cli.picture import pools_shown  # noqa: PLC0415 - as above
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-    console.print(pools_shown(answer))
+    with console.capture() as shown:
+        console.print(pools_shown(answer, console.width))
+    for line in shown.get().splitlines():
+        click.echo(line.rstrip(), color=console.is_terminal)
 
 
 def _watch(operator: Operator, pool: str | None, every: float) -> None:
@@ -107,5 +110,5 @@ def _watch(operator: Operator, pool: str | None, every: float) -> None:
             if "error" in each:
                 shown: RenderableType = Group(Text(f"no answer: {each['error']}", style="bold red"), last)
             else:
-                shown = last = pools_shown(each)
+                shown = last = pools_shown(each, console.width)
             live.update(shown, refresh=True)

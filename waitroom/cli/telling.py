@@ -37,6 +37,11 @@ def columns(stream: TextIO | None = None) -> int:
     return min(shutil.get_terminal_size().columns, MAX_COLUMNS) if (stream or sys.stdout).isatty() else PIPE_COLUMNS
 
 
+def printable(text: str) -> str:
+    """The text without anything that a terminal obeys."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 def say_what_is_wrong(file: Path | None, found: Examined) -> None:
     """On stderr, for commands that cannot go on with such settings."""
     text = as_text(file, found, terminal=sys.stderr.isatty(), width=columns(sys.stderr))
