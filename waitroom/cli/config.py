@@ -10,14 +10,12 @@ from pathlib import Path
 import click
 
 from waitroom.cli.operator import NoAnswerError, Operator, operator_options
-from waitroom.cli.telling import coloured, say_what_is_wrong
+from waitroom.cli.telling import FILE, coloured, say_what_is_wrong
 from waitroom.settings.differences import Difference, differences, tree_differences
 from waitroom.settings.effective import Tree, masked, tree, write
 from waitroom.settings.load import Examined, examine
 
 SAME, DIFFERENT, BAD = 0, 1, 2
-
-FILE = click.Path(path_type=Path)
 
 
 @click.group()

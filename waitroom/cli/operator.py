@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from waitroom.cli.telling import FILE
 from waitroom.errors import WaitroomError
 from waitroom.settings.addresses import DEFAULT_ADMIN
 from waitroom.settings.load import load
@@ -52,7 +53,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def operator_options(command: Command) -> Command:
     """The options by which every operator's command finds the waiting room."""
     for option in (
-        click.option("--token-file", type=click.Path(path_type=Path), help="File with a token of admin.tokens."),
+        click.option("--token-file", type=FILE, help="File with a token of admin.tokens."),
         click.option(
             "--admin",
             envvar=ADMIN_ENVIRONMENT,
@@ -62,7 +63,7 @@ def operator_options(command: Command) -> Command:
         click.option(
             "--config",
             envvar=CONFIG_ENVIRONMENT,
-            type=click.Path(path_type=Path),
+            type=FILE,
             metavar="FILE",
             help=f"Settings file of the running service; or {CONFIG_ENVIRONMENT}.",
         ),

@@ -27,6 +27,10 @@ MAX_COLUMNS = 120
 """Longer lines are not easier to read."""
 
 
+FILE = click.Path(path_type=Path, readable=False)
+"""A file that a command is given. Whether it can be read is said by us, not by click as a misuse of the command."""
+
+
 def coloured(stream: TextIO | None = None) -> bool:
     """Whether a stream (None: stdout) may be coloured (no-color.org)."""
     return (stream or sys.stdout).isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

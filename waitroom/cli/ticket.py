@@ -22,6 +22,7 @@ from waitroom.admission.verdicts import GENUINE, WHY, sayings, verdict
 from waitroom.cli.operator import Operator, operator_options
 from waitroom.cli.show_ticket import lines
 from waitroom.cli.spans import json_option, why_option
+from waitroom.cli.telling import FILE
 from waitroom.errors import WaitroomError
 from waitroom.settings.load import load
 from waitroom.settings.secrets import ENVIRONMENT, load_secrets
@@ -128,7 +129,7 @@ def draw(seed: str, codes: tuple[str, ...], *, as_json: bool) -> None:
 
 @ticket.command()
 @click.argument("receipt", required=False, default="-")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings file of the service.")
+@click.option("--config", type=FILE, metavar="FILE", help="Settings file of the service.")
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Folder with its keys.  [default: var]"
 )
