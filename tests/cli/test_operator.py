@@ -11,19 +11,23 @@ from click.testing import CliRunner
 
 from waitroom.cli.main import main as cli
 from waitroom.cli.operator import NOT_REACHED, REFUSED, Operator
+from waitroom.settings.secrets import load_secrets
 
 
 @contextlib.contextmanager
 def listening(
-    status: int, location: str = "", *, body: bytes = b"", waitroom: str = ""
+    status: int, location: str = "", *, body: bytes = b"", waitroom: str = "", refuse: bool = False
 ) -> Iterator[tuple[str, list[str | None]]]:
-    """A server that answers everything with `status`: its URL, and the tokens that came to it."""
+    """A server that answers everything with `status`: its URL, and the tokens that came to it.
+
+    `refuse`: any token is a wrong one.
+    """
     seen: list[str | None] = []
 
     class Answer(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             seen.append(self.headers.get("Authorization"))
-            self.send_response(status)
+            self.send_response(401 if refuse and seen[-1] else status)
             if location:
                 self.send_header("Location", location)
             if waitroom:
@@ -147,3 +151,46 @@ def test_where_students_come_is_not_where_operators_come(capsys: pytest.CaptureF
         Operator(public, "").call("GET", "/api")
     assert ended.value.code == NOT_REACHED
     assert f"{public} is where students come, not the admin listener" in capsys.readouterr().err
+
+
+def test_keys_of_another_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left in the folder where the command is typed: whoever lets this machine in is asked without them, once."""
+    monkeypatch.chdir(tmp_path)
+    load_secrets(Path("var/secrets"))
+    with listening(200, body=b'{"title": "yes"}', refuse=True) as (admin, seen):
+        operator = Operator.of(None, admin, None)
+        assert operator.call("GET", "/api") == {"title": "yes"}
+    assert seen == [f"Bearer {operator.token}", None]
+
+
+def test_keys_of_another_service_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where that does not help either; a token that somebody gave is not taken away from the request."""
+    monkeypatch.chdir(tmp_path)
+    load_secrets(Path("var/secrets"))
+    with listening(401, body=b'{"title": "No"}') as (admin, seen):
+        for operator, said in (
+            (Operator.of(None, admin, None), "waitroom: var/secrets holds another service's keys. Give a token with "),
+            (Operator(admin, "given"), "waitroom: No Give a token with --token-file or WAITROOM_TOKEN, "),
+        ):
+            with pytest.raises(SystemExit) as ended:
+                operator.call("GET", "/api")
+            assert ended.value.code == REFUSED
+            assert capsys.readouterr().err.startswith(said)
+    assert len(seen) == 3
+
+
+def test_the_folder_of_the_keys_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `serve --data-dir` has it, with a settings file that says nothing of it and without one."""
+    token = load_secrets(tmp_path / "state" / "secrets").local_token
+    file = tmp_path / "waitroom.yaml"
+    file.write_text('pools: {main: {backends: {b: {url: "http://10.0.0.1", max_sessions: 1}}}}\n')
+    monkeypatch.chdir(tmp_path)
+    assert Operator.of(file, None, None).token == ""
+    assert Operator.of(file, None, None, tmp_path / "state").token == token
+    assert Operator.of(None, None, None, tmp_path / "state").token == token
+    with listening(204) as (admin, seen):
+        environment = {"WAITROOM_ADMIN": admin, "WAITROOM_DATA_DIR": "state"}
+        assert CliRunner().invoke(cli, ["open", "main"], env=environment).exit_code == 0
+    assert seen == [f"Bearer {token}"]

@@ -55,6 +55,20 @@ def test_the_image_has_what_the_package_needs(tmp_path: Path) -> None:
     assert "waitroom/store/library.lua" in listed
 
 
+def test_commands_in_the_image_find_its_service() -> None:
+    """What serve is started with is what the environment says to commands; the pod's arguments are the same."""
+    text = DOCKERFILE.read_text()
+    said = dict(re.findall(r"(WAITROOM_(?:CONFIG|DATA_DIR))=(\S+)", text))
+    (words,) = (json.loads(line) for line in re.findall(r"^CMD (\[\"serve.*\])$", text, re.MULTILINE))
+    assert words == ["serve", said["WAITROOM_CONFIG"], "--data-dir", said["WAITROOM_DATA_DIR"]]
+    pod = objects()["Deployment", "waitroom"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["args"] == words
+    unit = (DEPLOY / "systemd" / "waitroom.service").read_text()
+    assert f"ExecStart=/opt/waitroom/bin/waitroom {' '.join(words)}\n" in unit
+    exported = " ".join(f"{name}={value}" for name, value in said.items())
+    assert f"`export {exported}`" in (DEPLOY / "README.md").read_text()
+
+
 def test_compose_fits_its_schema_and_files() -> None:
     """The schema of the Compose specification; every file that is mounted is there; images are pinned."""
     told("check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)

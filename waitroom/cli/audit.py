@@ -22,11 +22,18 @@ from waitroom.cli.telling import coloured, printable
 @json_option
 @operator_options
 def audit(
-    pool: str | None, last: int, *, as_json: bool, config: Path | None, admin: str | None, token_file: Path | None
+    pool: str | None,
+    last: int,
+    *,
+    as_json: bool,
+    config: Path | None,
+    admin: str | None,
+    token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Show the last changes, of POOL or of all pools."""
     query = urlencode({"limit": last} | ({"pool": pool} if pool else {}))
-    answer = Operator.of(config, admin, token_file).call("GET", f"/api/v1/audit?{query}")
+    answer = Operator.of(config, admin, token_file, data_dir).call("GET", f"/api/v1/audit?{query}")
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
         return

@@ -45,6 +45,7 @@ def limit(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Set limits of POOL over the file's, on all workers and machines within 2 s. Nobody who is in is thrown out.
 
@@ -58,7 +59,7 @@ def limit(
         raise click.UsageError("Either limits (--max-sessions, --rate) or --undo.")
     if backend and max_sessions is None and not undo:
         raise click.UsageError("--backend goes with --max-sessions: the rate is the pool's.")
-    operator, path = Operator.of(config, admin, token_file), f"/api/v1/pools/{quote(pool, safe='')}"
+    operator, path = Operator.of(config, admin, token_file, data_dir), f"/api/v1/pools/{quote(pool, safe='')}"
     if undo and dry_run:
         asked = _undoing(operator, path, backend)
     if dry_run:

@@ -36,6 +36,7 @@ def status(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Show all pools, or POOL: who waits in which lane, who is in, how fast, how each backend is, what staff have set.
 
@@ -44,7 +45,7 @@ def status(
     waitroom status sciences --watch
     waitroom status --json | jq '.pools[] | {pool, waiting: .line.waiting}'
     """
-    operator = Operator.of(config, admin, token_file)
+    operator = Operator.of(config, admin, token_file, data_dir)
     if not watch:
         answer = _only(operator.call("GET", "/api/v1/pools"), pool, operator)
         _show(answer, as_json=as_json)
