@@ -24,18 +24,23 @@ from waitroom.metrics.catalogue import CATALOGUE, PREFIX, Kind, Source
 STILL = {"build_info"}
 """Always 1."""
 
+FAILED = f"{PREFIX}store_failures_total"
 DOWN = "http://127.0.0.1:9"
 
 
 def config(backend: str, **more: Any) -> str:
     """A pool with a backend that takes one request at a time, one that is not there, a lobby and a pace."""
     backends = {
-        "main-1": {"url": backend, "max_sessions": 20, "max_inflight": 1},
-        "main-2": {"url": DOWN, "max_sessions": 1},
+        "main-1": {"url": backend, "max_sessions": 200, "max_inflight": 1},
+        "main-2": {"url": DOWN, "max_sessions": 200},
     }
-    pool = {"backends": backends, "admission": {"rate": "2/s", "burst": 2}, "health": {"path": "/", "interval": "1s"}}
+    pool = {
+        "backends": backends,
+        "admission": {"rate": "2/s", "burst": 2},
+        "health": {"path": "/", "interval": "500ms"},
+    }
     exam = {"pool": "main", "match": [{"path": "/maths"}], "opens": "2060-06-01T09:00:00+02:00"}
-    pace = {"name": "start", "match": {"path": "/start"}, "rate": "2/s", "max_wait": "5s"}
+    pace = {"name": "start", "match": {"path": "/start"}, "rate": "5/s", "max_wait": "5s"}
     return json.dumps({
         "workers": 1, "pools": {"main": pool}, "exams": {"MATH": exam}, "pace": [pace],
         "release": [{"path": "/logout"}], "timeouts": {"inflight_wait": "30s"}, **more,
@@ -107,8 +112,7 @@ async def the_line_moves(day: Morning) -> list[Student]:
     crowd = [await day.student(f"s{number}") for number in range(6)]
     early = await day.student("early")
     assert (await early.page("/maths")).state == "lobby"
-    for student in crowd:
-        await student.page()
+    await asyncio.gather(*(student.page() for student in crowd))
     await early.poll()
     await day.scrape()
     for student in crowd:
@@ -117,10 +121,27 @@ async def the_line_moves(day: Morning) -> list[Student]:
     await day.shows("six inside", lambda m: value(m, "sessions", '{backend="main-1",pool="main"}') >= 6)
     async with aiohttp.ClientSession() as forger:
         await forger.get(day.product.public, headers={"Accept": "text/html", "Cookie": "wr_main=v1.k1.AAAA.BBBB"})
+    await crowd[5].page("/cut")
     await crowd[5].page("/logout")
     await asyncio.gather(*(student.page("/start") for student in crowd[:3]))
     await day.scrape()
     return crowd[:5]
+
+
+async def estimates_are_judged(day: Morning) -> None:
+    """Students come to a line that is known by then, until the wait of one of them has been held against its range."""
+    waiting: list[Student] = []
+
+    async def look() -> bool:
+        waiting.append(await day.student("late"))
+        await waiting[-1].page()
+        for student in waiting[:-1]:
+            if (await student.poll())["state"] == "admitted":
+                await student.page()
+                waiting.remove(student)
+        return value(await day.scrape(), "wait_estimate_ratio_count", '{pool="main"}') > 0
+
+    await until(look, what="an estimate that was judged")
 
 
 async def the_backend_is_busy_and_then_away(day: Morning, inside: list[Student]) -> None:
@@ -146,12 +167,13 @@ async def the_backend_is_busy_and_then_away(day: Morning, inside: list[Student])
 async def staff_and_faults(day: Morning) -> None:
     """A hold, a limit, a death of the store and of a worker, a reload with another limit and one that is refused."""
     await day.command("hold", "main")
-    await day.command("limit", "main", "--rate", "1/s", "--max-sessions", "19")
+    await day.command("limit", "main", "--rate", "1/s", "--max-sessions", "190")
     await day.shows("the hold", lambda m: value(m, "held", '{pool="main"}') == 1)
     await day.shows("the rate", lambda m: value(m, "admission_rate", '{pool="main"}') == 1)
     (store,) = day.product.children("valkey")
     os.kill(store, signal.SIGKILL)
     await day.shows("the store away", lambda m: value(m, "store_up") == 0 or value(m, "store_restarts_total") == 1)
+    await day.shows("what was wrong", lambda m: any(m[each] for each in m if each.startswith(FAILED)))
     await day.shows("the store again", lambda m: value(m, "store_up") == value(m, "store_restarts_total") == 1)
     (worker,) = day.product.children("waitroom.server.worker")
     os.kill(worker, signal.SIGKILL)
@@ -178,6 +200,7 @@ def test_every_metric_moves(tmp_path: Path) -> None:
         async with morning(tmp_path) as day:
             await day.scrape()
             inside = await the_line_moves(day)
+            await estimates_are_judged(day)
             await the_backend_is_busy_and_then_away(day, inside)
             await staff_and_faults(day)
             assert day.still() == STILL
