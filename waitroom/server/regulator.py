@@ -103,15 +103,18 @@ class Regulator:
             course = ease(course, initial, now_ms)
             if course.phase is Phase.EASING:
                 return course._replace(rate_milli=initial, changed_ms=now_ms)
-        signs = self._signs(name, backend, pool, snapshot, course)
-        after = step(course, signs, initial, now_ms)
-        if after.phase is Phase.DOWN:
-            if target not in self._checks.down:  # whoever has found that it is
-                self._checks.forget(target)
-            self._checks.down.add(target)
-        else:
-            self._checks.down.discard(target)
+        self._know(target, course)  # it may be down by another's word
+        after = step(course, self._signs(name, backend, pool, snapshot, course), initial, now_ms)
+        self._know(target, after)
         return after
+
+    def _know(self, target: str, course: Course) -> None:
+        """Checks count from the moment at which it is down."""
+        if course.phase is not Phase.DOWN:
+            self._checks.down.discard(target)
+        elif target not in self._checks.down:
+            self._checks.forget(target)
+            self._checks.down.add(target)
 
     def _signs(self, name: str, backend: str, pool: Pool, snapshot: Snapshot, course: Course) -> Signs:
         target, known_s = f"{name}/{backend}", _known_s(course, snapshot.now_ms)
