@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from tests.simulation.browsers import Answer, Browser
-from tests.simulation.facts import Fact, Present, Touched, cut_ms, read
+from tests.simulation.facts import Came, Fact, LiveSet, Present, Touched, cut_ms, read
 from tests.simulation.laws import Case, Law, all_laws
 from tests.simulation.ledger import Ledger
 from tests.simulation.storehouse import Asked
@@ -22,6 +22,10 @@ AT_WORK_S = 60.0
 """Who has used a session so recently cannot have lost it by being idle."""
 
 MOST_COMPLAINTS = 20
+
+
+KNOWN_S = 2.0
+"""What a backend is, all workers know within this."""
 
 
 class Clock(Protocol):
@@ -44,6 +48,16 @@ class Complaint(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Way:
+    """What a backend is, and who may go there."""
+
+    phase: str = "up"
+    since: str = ""
+    from_s: float = 0.0
+    back: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class Referee:
     """Of one run."""
 
@@ -58,6 +72,7 @@ class Referee:
     settled_from_s: float = SETTLES_S
     excused_from_s: float = 0.0
     """Backends fail, or are held: who works is interrupted, and nobody is to blame."""
+    _ways: dict[str, "_Way"] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     """Students by the code that their pages show."""
     _arrivals: dict[str, str] = field(default_factory=dict)
@@ -102,6 +117,7 @@ class Referee:
             for law in self.laws:
                 for what in law.judge(fact, case):
                     self.complain(law.name, what)
+            self._follow_ways(fact)
             self._narrate(fact)
             self.ledger.note(fact, asked.now_ms)
 
@@ -115,6 +131,32 @@ class Referee:
                 self.tell("store", f"says that the session of {fact.visitor} is {fact.life}")
             case _:
                 pass
+
+    def _follow_ways(self, fact: Fact) -> None:
+        """Who has been let back in to a backend since it was down."""
+        match fact:
+            case LiveSet(fields):
+                for field_, value in fields.items():
+                    about, _, backend = field_.partition(":")
+                    if about == "phase":
+                        phase, since = (value.split() or ["up"])[0], (value.split() or ["", ""])[1]
+                        way = self._ways.get(backend)
+                        if way is None or (way.phase, way.since) != (phase, since):
+                            self._ways[backend] = _Way(phase, since, self.clock.time())
+            case Came(visitor, _, _, _, "back", at):
+                self._ways.setdefault(at, _Way()).back.add(visitor)
+            case Present() if fact.state == "admitted":
+                self._ways.setdefault(fact.backend, _Way()).back.add(fact.visitor)
+            case _:
+                pass
+
+    def reached(self, visitor: str, backend: str) -> None:
+        """A request with a pass has reached its backend: not one that is down or comes back, unless it may (law 7)."""
+        way = self._ways.get(backend)
+        if way is None or way.phase not in ("down", "recovering") or visitor in way.back:
+            return
+        if self.clock.time() >= max(way.from_s + KNOWN_S, self.settled_from_s):
+            self.complain("7 way back", f"{visitor} reaches {backend}, which is {way.phase}, and was not let back in")
 
     # Browsers
 

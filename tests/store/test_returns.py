@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.store.driver import Line, rules
 from waitroom.admission.line import Standing, State, Touch
 from waitroom.admission.recovery import Outcome, Phase, Return
@@ -57,9 +59,25 @@ def test_sessions_do_not_lapse_while_their_backend_is_down(line: Line) -> None:
     assert line.come_back(back(students[0]))[0].outcome is Outcome.BACK
 
 
-def test_the_ramp_lets_back_in_order_at_its_rate(line: Line) -> None:
+def test_a_slot_without_a_cookie_is_not_prolonged(line: Line) -> None:
+    """Who never sent the cookie back is gone half a minute after an outage (law 10); who waits with it has come."""
+    line.write(rules(2, idle_ms=600_000))
+    _, waits = line.one("gone"), line.one("waits")
+    line.course("b1", Phase.DOWN)
+    wait(line, 60_000)
+    assert line.come_back(back(waits))[0].outcome is Outcome.WAITS
+    line.now_ms += 1_000
+    line.course("b1", Phase.RECOVERING, 1_000)
+    assert line.snapshot().sessions["b1"] == 2
+    wait(line, 35_000)
+    assert line.snapshot().sessions["b1"] == 1
+    assert line.come_back(back(waits))[0].outcome is Outcome.BACK
+
+
+@pytest.mark.parametrize("more", [{}, {"rate_milli": 500, "burst": 20}], ids=["no rate", "a rate for newcomers"])
+def test_the_ramp_lets_back_in_order_at_its_rate(line: Line, more: dict[str, int]) -> None:
     """Who was in first goes first, whoever asks first; not more than rate times time, and one."""
-    students = inside(line, 20)
+    students = inside(line, 20, **more)
     line.course("b1", Phase.DOWN)
     line.come_back(*map(back, reversed(students)))
     line.now_ms += 1_000

@@ -386,7 +386,8 @@ local function take_from_ramp(backend)
 end
 
 local function save_bucket(pool)
-  if pace_of(pool) ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
+  local filled = pool.tokens and pace_of(pool) ~= 0
+  if filled then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
   for _, backend in ipairs(pool.backends) do
     if backend.ramp_used then
       local text = string.format(
@@ -1319,8 +1320,17 @@ local function let_back(pool, return_, target, pass)
   return BACK, 0, POLL_MIN_MS
 end
 
-local function wait_to_come_back(pool, return_, target)
+-- Whether a session ends when one ends whose cookie has not been seen.
+local function is_provisional(pass, expires)
+  return expires == pass.admitted + PROVISIONAL_MS
+end
+
+local function wait_to_come_back(pool, return_, target, pass)
   local visitor, key = return_.visitor, back_key(return_)
+  local home = pass and pool.backend[pass.backend]
+  if home and is_provisional(pass, tonumber(redis.call('ZSCORE', home.key, visitor))) then -- this is the cookie
+    redis.call('ZADD', home.key, lapse_ms(pool, pass.admitted, pass.keep), visitor)
+  end
   redis.call('ZADD', target.back, key, visitor)
   local ahead = redis.call('ZRANK', target.back, visitor)
   if target.ramps then
@@ -1358,7 +1368,7 @@ local function return_one(pool, return_)
   if target == return_.backend and not target.down and not target.ramps then
     return let_back(pool, return_, target, pass)
   end
-  local state, ahead, ms = wait_to_come_back(pool, return_, target)
+  local state, ahead, ms = wait_to_come_back(pool, return_, target, pass)
   if state then return state, ahead, ms end
   return let_back(pool, return_, target, pass)
 end
@@ -1395,12 +1405,18 @@ end
 redis.register_function('wr_return', wr_return)
 end
 
--- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use.
+-- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use. One
+-- whose cookie has not been seen stays provisional (law 10).
 local function prolong(pool, backend)
   local until_ms = pool.now + pool.rules.idle_ms
-  for _, visitor in ipairs(redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. until_ms)) do
-    local pass = pass_of(redis.call('HGET', pool.passes, visitor))
-    if pass then redis.call('ZADD', backend.key, lapse_ms(pool, pass.admitted, pass.keep), visitor) end
+  local found = redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. until_ms, 'WITHSCORES')
+  for at = 1, #found, 2 do
+    local visitor, pass = found[at], pass_of(redis.call('HGET', pool.passes, found[at]))
+    if pass and is_provisional(pass, tonumber(found[at + 1])) then
+      redis.call('ZADD', backend.key, pool.now + PROVISIONAL_MS, visitor)
+    elseif pass then
+      redis.call('ZADD', backend.key, lapse_ms(pool, pass.admitted, pass.keep), visitor)
+    end
   end
 end
 
