@@ -100,6 +100,7 @@ class Referee:
     def lost(self, *, empty: bool) -> None:
         """The store lost its data, went back, or its clock jumped."""
         self.disturbed()
+        self._ways.clear()
         if empty:
             self.ledger.forget()
         for law in self.laws:
@@ -150,10 +151,16 @@ class Referee:
             case _:
                 pass
 
-    def reached(self, visitor: str, backend: str) -> None:
-        """A request with a pass has reached its backend: not one that is down or comes back, unless it may (law 7)."""
+    def reached(self, visitor: str, backend: str, *, alone: bool) -> None:
+        """A request with a pass is sent to its backend: not to one that is down or comes back, unless it may (law 7).
+
+        `alone`: a worker may have had to decide without the store; whoever went on then goes on.
+        """
         way = self._ways.get(backend)
         if way is None or way.phase not in ("down", "recovering") or visitor in way.back:
+            return
+        if alone:
+            way.back.add(visitor)
             return
         if self.clock.time() >= max(way.from_s + KNOWN_S, self.settled_from_s):
             self.complain("7 way back", f"{visitor} reaches {backend}, which is {way.phase}, and was not let back in")

@@ -31,6 +31,9 @@ FAULTS_S = 360.0
 END_S = 3_600.0
 ACTS_END_S = 95.0
 """What began before the end of the faults is over by then."""
+ALONE_S = 5.0
+"""So long after a connection to the store broke a worker may have acted without it."""
+
 CROWD = (25, 60)
 WORKERS = (2, 3)
 
@@ -100,11 +103,10 @@ class World:
     def carry(self, request: Asked, relay: Relay) -> int:
         """A request reaches its backend."""
         backend = relay.target.partition("/")[2]
-        if backend in self.dead_backends:
-            return 0
         if relay.cookie is None:  # with one, somebody has been let in just now
-            self.referee.reached(visitor_of(request), backend)
-        return 200
+            alone = self.loop.time() - self.store.broken_s < ALONE_S
+            self.referee.reached(visitor_of(request), backend, alone=alone)
+        return 0 if backend in self.dead_backends else 200
 
     async def checked(self, patient: Patient, _health: Health, _tls: object) -> tuple[int, str]:
         """The conductor looks whether a backend answers."""
