@@ -96,6 +96,8 @@ class Morning:
         self.course, self.pulse, self.sight = Course(), Pulse(), Sight()
         self.rates: list[tuple[float, int]] = []
         """When the ramp's rate was what, from ms since the start."""
+        self.seen: list[int] = []
+        """Each second: who is at work."""
         self._now_ms = 0.0
         self._events: list[tuple[float, int, str, Student | None]] = []
         self._numbers = count(1)
@@ -255,6 +257,7 @@ class Morning:
     def _second(self) -> None:
         """A second of the conductor: check, judge, tell."""
         self._at(self._now_ms + 1_000, "second")
+        self.seen.append(self.back)
         if not self.paced:
             return
         self.line.sweep()
