@@ -161,8 +161,11 @@ def _return(axes: Axes, day: Morning, name: str, way: str) -> None:
     _bare(axes)
     deaths_s = [died.at_ms / 1_000 for died in day.machine.deaths if died.at_ms <= RETURN_S * 1_000]
     for death_s in deaths_s:
-        axes.plot([death_s] * 2, [CROWD, CROWD * 1.06], color=INK, linewidth=2, clip_on=False)
+        axes.plot([death_s] * 2, [CROWD, CROWD * 1.045], color=INK, linewidth=2, clip_on=False)
+    white = {"color": "white", "fontsize": 13, "weight": "bold", "va": "center"}
     if day.paced:
+        axes.text(RETURN_S * 0.08, CROWD * 0.87, "on the waiting page, place kept", **white)
+        axes.text(RETURN_S * 0.70, CROWD * 0.18, "at work", **white)
         beside = _beside(axes, "back per second", INK)
         begins = [at_ms / 1_000 for at_ms, _ in day.rates]
         rates = [rate / 1_000 for _, rate in day.rates]
@@ -172,6 +175,7 @@ def _return(axes: Axes, day: Morning, name: str, way: str) -> None:
         begun_s = deaths_s[0] if deaths_s else KILLED_MS / 1_000
         said = f"{_times(len(deaths_s), 'death')}; all are at work again {end_s - begun_s:.0f} s after it"
     else:
+        axes.text(RETURN_S / 2, CROWD / 2, "an error page, or nothing", **white, ha="center")
         said = f"{_times(len(deaths_s), 'death')} in {RETURN_S // 60} minutes; at work in the end: {seen[-1]:,}"
     _heading(axes, f"{way}: {name}", said)
 
