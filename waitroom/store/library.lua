@@ -58,7 +58,7 @@ An order key is lane * 3e15 + us: of the arrival, or of the place that was drawn
 9.007e15, which lane 2 reaches in the year 2065 (us of 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is
 lost on the way. ]]
 
-local VERSION = 6
+local VERSION = 7
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
