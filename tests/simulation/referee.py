@@ -24,6 +24,12 @@ AT_WORK_S = 60.0
 MOST_COMPLAINTS = 20
 
 
+AT_A_BAR = ("down", "returning")
+"""What its students are told then."""
+
+BARRED = ("down", "recovering")
+"""What a backend may be that keeps out its own students."""
+
 KNOWN_S = 2.0
 """What a backend is, all workers know within this."""
 
@@ -73,6 +79,8 @@ class Referee:
     excused_from_s: float = 0.0
     """Backends fail, or are held: who works is interrupted, and nobody is to blame."""
     _ways: dict[str, "_Way"] = field(default_factory=dict)
+    _lost_ms: int = 0
+    """When the store was not what it had been: who was let back in before that is not known."""
     _names: dict[str, str] = field(default_factory=dict)
     """Students by the code that their pages show."""
     _arrivals: dict[str, str] = field(default_factory=dict)
@@ -101,6 +109,7 @@ class Referee:
         """The store lost its data, went back, or its clock jumped."""
         self.disturbed()
         self._ways.clear()
+        self._lost_ms = self.ledger.now_ms
         if empty:
             self.ledger.forget()
         for law in self.laws:
@@ -157,7 +166,7 @@ class Referee:
         `alone`: a worker may have had to decide without the store; whoever went on then goes on.
         """
         way = self._ways.get(backend)
-        if way is None or way.phase not in ("down", "recovering") or visitor in way.back:
+        if way is None or way.phase not in BARRED or visitor in way.back or int(way.since) <= self._lost_ms:
             return
         if alone:
             way.back.add(visitor)
@@ -196,6 +205,8 @@ class Referee:
             return
         self.tell(student.name, f"is interrupted: {answer.state or answer.status}")
         lapsed = self.ledger.has_lapsed(student.browser.visitor, self.ledger.now_ms)  # law 10
-        excused = lapsed or self.clock.time() < self.excused_from_s
+        phases = [value.split()[0] for name, value in self.ledger.live.items() if name.startswith("phase:")]
+        barred = answer.state in AT_A_BAR and any(phase in BARRED for phase in phases)
+        excused = lapsed or barred or self.clock.time() < self.excused_from_s
         if idle_s < AT_WORK_S and not excused:
             self.complain("9 work goes on", f"{student.name} was at work, and is told {answer.state or answer.status}")
