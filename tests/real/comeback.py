@@ -140,7 +140,7 @@ async def killed(crowd: int, *, paced: bool, seed: int, within_s: float) -> Morn
             await there.exam_server.process.wait()
             students.forget()
             started_s = loop.time()
-            async with _small_server(places, seed):
+            async with _small_server(places, seed + 1):
                 with contextlib.suppress(AssertionError):
                     await until(all_at_work, within_s=within_s, what="the way back")
                 took_s = loop.time() - started_s
@@ -156,7 +156,7 @@ async def killed(crowd: int, *, paced: bool, seed: int, within_s: float) -> Morn
 
 @contextlib.asynccontextmanager
 async def _small_server(places: Places, seed: int) -> AsyncIterator[None]:
-    """In the place of the one that was killed."""
+    """In the place of the one that was killed; of another seed, so that nobody's old cookie is another's new one."""
     where = ("--listen", places.exam, "--console", places.console, "--seed", str(seed), "--parent", str(os.getpid()))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "waitroom.demo.exam_server", *where, *SERVER, "--cold"
