@@ -33,12 +33,7 @@ def test_students_come_back_at_the_ramps_rate(tmp_path: Path) -> None:
         port = free_port()
         config = CONFIG.format(port=port, rate=f"{RATE}/s", more="")
         async with serving(tmp_path, config=config) as product, contextlib.AsyncExitStack() as crowd:
-            students = [
-                await crowd.enter_async_context(Student(product.public, f"s{number:02}")) for number in range(CROWD)
-            ]
-            async with counting_backend(port):
-                for student in students:
-                    assert (await student.page("/exam")).status == 200
+            students = await _inside(product, port, crowd)
 
             async def known_to_all() -> bool:
                 tried = await _failures(product)
@@ -80,12 +75,7 @@ def test_a_short_outage_is_paced_too(tmp_path: Path) -> None:
         port = free_port()
         config = CONFIG.format(port=port, rate=f"{RATE}/s", more=BLIND)
         async with serving(tmp_path, config=config) as product, contextlib.AsyncExitStack() as crowd:
-            students = [
-                await crowd.enter_async_context(Student(product.public, f"s{number:02}")) for number in range(CROWD)
-            ]
-            async with counting_backend(port):
-                for student in students:
-                    assert (await student.page("/exam")).status == 200
+            students = await _inside(product, port, crowd)
             reloads = asyncio.gather(*(_reload(student, "/back") for student in students))
             await look_again(OUTAGE_S)
             async with counting_backend(port) as backend:
@@ -97,6 +87,15 @@ def test_a_short_outage_is_paced_too(tmp_path: Path) -> None:
             assert [each["phase"] for each in said].count("down") == 1, said
 
     run(main())
+
+
+async def _inside(product: Product, port: int, crowd: contextlib.AsyncExitStack) -> list[Student]:
+    """All have a session at a backend that is gone when they have."""
+    students = [await crowd.enter_async_context(Student(product.public, f"s{number:02}")) for number in range(CROWD)]
+    async with counting_backend(port):
+        for student in students:
+            assert (await student.page("/exam")).status == 200
+    return students
 
 
 async def _failures(product: Product) -> float:
