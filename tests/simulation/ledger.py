@@ -170,7 +170,7 @@ class Ledger:
         return max(min(now_ms + self.idle_ms, session.admitted_ms + self.max_ms), session.keep_ms)
 
     def _phases(self, now_ms: int) -> None:
-        """Whoever had a session at a backend that was down has as long again as anybody, or as without a cookie."""
+        """Whoever had a session at a backend that was down has as long again as anybody; not without a cookie."""
         for backend in self.limits:
             if self.live.get(f"phase:{backend}", "").startswith("down"):
                 self.down_ms.setdefault(backend, now_ms)
@@ -178,12 +178,11 @@ class Ledger:
             from_ms = self.down_ms.pop(backend, None)
             if from_ms is None:
                 continue
-            for visitor, session in list(self.sessions.items()):
-                if session.backend != backend:
+            for visitor, session in list((self.sessions | self.doubtful).items()):
+                if session.backend != backend or session.provisional:
                     continue
-                due_ms = now_ms + PROVISIONAL_MS if session.provisional else self._due_ms(session, now_ms)
-                longer = session._replace(expires_ms=max(session.expires_ms, due_ms))
-                if session.expires_ms >= from_ms:
+                longer = session._replace(expires_ms=max(session.expires_ms, self._due_ms(session, now_ms)))
+                if session.expires_ms >= from_ms and visitor not in self.doubtful:
                     self.sessions[visitor] = longer
                 else:  # it may have been swept away before
                     self.doubtful[visitor] = longer
@@ -193,9 +192,9 @@ class Ledger:
         mine, now_ms = self.sessions.get(visitor), asked.expires_ms
         if outcome == "back" and mine is None:
             self._start(visitor, asked)
-        lives = mine is not None and mine.expires_ms >= self._counted_from_ms(mine.backend, now_ms)
-        if outcome == "waits" and mine is not None and mine.provisional and lives:
-            self.sessions[visitor] = mine._replace(expires_ms=self._due_ms(mine, now_ms))
+        if outcome == "waits" and mine is not None and mine.provisional:
+            lives = mine.expires_ms >= self._counted_from_ms(mine.backend, now_ms)
+            (self.sessions if lives else self.doubtful)[visitor] = mine._replace(expires_ms=self._due_ms(mine, now_ms))
         if outcome == "back":
             self.doubtful[visitor] = asked._replace(expires_ms=self._due_ms(asked, now_ms))
 

@@ -60,7 +60,7 @@ def test_sessions_do_not_lapse_while_their_backend_is_down(line: Line) -> None:
 
 
 def test_a_slot_without_a_cookie_is_not_prolonged(line: Line) -> None:
-    """Who never sent the cookie back is gone half a minute after an outage (law 10); who waits with it has come."""
+    """Who never sent the cookie back is gone after an outage (law 10), whichever it is; who waited with it has come."""
     line.write(rules(2, idle_ms=600_000))
     _, waits = line.one("gone"), line.one("waits")
     line.course("b1", Phase.DOWN)
@@ -68,8 +68,7 @@ def test_a_slot_without_a_cookie_is_not_prolonged(line: Line) -> None:
     assert line.come_back(back(waits))[0].outcome is Outcome.WAITS
     line.now_ms += 1_000
     line.course("b1", Phase.RECOVERING, 1_000)
-    assert line.snapshot().sessions["b1"] == 2
-    wait(line, 35_000)
+    wait(line, 5_000)
     assert line.snapshot().sessions["b1"] == 1
     assert line.come_back(back(waits))[0].outcome is Outcome.BACK
 

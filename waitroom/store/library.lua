@@ -1405,16 +1405,14 @@ end
 redis.register_function('wr_return', wr_return)
 end
 
--- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use. One
--- whose cookie has not been seen stays provisional (law 10).
+-- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use. Not
+-- one whose cookie has not been seen (law 10): who asked meanwhile has shown it.
 local function prolong(pool, backend)
   local until_ms = pool.now + pool.rules.idle_ms
   local found = redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. until_ms, 'WITHSCORES')
   for at = 1, #found, 2 do
     local visitor, pass = found[at], pass_of(redis.call('HGET', pool.passes, found[at]))
-    if pass and is_provisional(pass, tonumber(found[at + 1])) then
-      redis.call('ZADD', backend.key, pool.now + PROVISIONAL_MS, visitor)
-    elseif pass then
+    if pass and not is_provisional(pass, tonumber(found[at + 1])) then
       redis.call('ZADD', backend.key, lapse_ms(pool, pass.admitted, pass.keep), visitor)
     end
   end
