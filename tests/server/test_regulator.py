@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from waitroom.admission.line import Snapshot
+from waitroom.admission.line import Lane, Snapshot
 from waitroom.admission.recovery import Course, Phase
 from waitroom.admission.traffic import BUCKETS, Traffic, bucket_of
 from waitroom.server.checks import Checks, Patient, Pulse
@@ -133,27 +133,15 @@ class Shelf:
     """A store that keeps what lies over the rules."""
 
     now_ms: int = 1_000_000
+    rate_milli: int = 0
+    returning: int = 30
     live: dict[str, str] = field(default_factory=dict)
 
     async def snapshot(self, _pool: str) -> Snapshot:
-        counts: dict[str, int] = {}
-        return Snapshot(
-            self.now_ms,
-            False,
-            0,
-            0,
-            {},
-            0,
-            {},
-            counts,
-            counts,
-            (),
-            0,
-            {},
-            {},
-            live=dict(self.live),
-            returning={"a": 30},
-        )
+        line, rates = {Lane.STANDARD: 5}, (self.rate_milli, 0)
+        slots: tuple[dict[str, int], ...] = ({"a": 0}, {"a": 9})
+        found = Snapshot(self.now_ms, False, *rates, line, 0, {}, *slots, (), 0, {}, {})
+        return replace(found, live=dict(self.live), returning={"a": self.returning})
 
     async def set_live(self, _pool: str, fields: Mapping[str, str]) -> dict[str, str]:
         before, self.live = self.live, self.live | fields
@@ -227,5 +215,22 @@ def test_what_came_before_a_phase_says_nothing_about_it(age_s: int, phase: Phase
         await regulator.turn("p", POOL)
         assert _phase(shelf).phase is phase
         assert phase is Phase.DOWN or not _phase(shelf).troubled
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("rate_milli", "phase"), [(0, Phase.RECOVERING), (9_000, Phase.RECOVERING), (2_000, Phase.UP)])
+def test_a_ramp_that_holds_nobody_up_is_over(rate_milli: int, phase: Phase) -> None:
+    """All are back, and a line stands at free slots: it waits for the pool's own rate, or for the ramp, which grows."""
+
+    async def main() -> None:
+        shelf = Shelf(rate_milli=rate_milli, returning=0)
+        course = Course(Phase.RECOVERING, shelf.now_ms - 90_000, 8_000, 1, shelf.now_ms - 40_000)
+        shelf.live["phase:a"] = course.text
+        regulator, checks = _regulated(shelf)
+        checks.patients = {"p/a": Patient(BackendUrl("http", "127.0.0.1", 9))}
+        await regulator.turn("p", POOL)
+        assert _phase(shelf).phase is phase
+        assert phase is Phase.UP or _phase(shelf).rate_milli > course.rate_milli
 
     asyncio.run(main())

@@ -165,7 +165,7 @@ def _return(axes: Axes, day: Morning, name: str, way: str) -> None:
     white = {"color": "white", "fontsize": 13, "weight": "bold", "va": "center"}
     if day.paced:
         axes.text(RETURN_S * 0.08, CROWD * 0.87, "on the waiting page, place kept", **white)
-        axes.text(RETURN_S * 0.70, CROWD * 0.18, "at work", **white)
+        axes.text(RETURN_S * 0.80, CROWD * 0.09, "at work", **white)
         beside = _beside(axes, "back per second", INK)
         begins = [at_ms / 1_000 for at_ms, _ in day.rates]
         rates = [rate / 1_000 for _, rate in day.rates]

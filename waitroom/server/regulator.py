@@ -129,7 +129,8 @@ class Regulator:
         longer = self._reports.lately(name, backend, min(ERRORS_LOOK_BACK_S, known_s))
         waiting = snapshot.returning.get(backend, 0)
         free = snapshot.limits.get(backend, 0) - snapshot.sessions.get(backend, 0)
-        if course.phase is Phase.EASING or not waiting:
+        held_up = not snapshot.rate_milli or snapshot.rate_milli > course.rate_milli  # newcomers, by the ramp
+        if held_up and (course.phase is Phase.EASING or not waiting):
             waiting += min(max(0, free), sum(snapshot.waiting.values()))
         return Signs(
             failed=self._checks.failed(target) or is_silent(traffic) or (others_up and fails_everybody(longer)),
