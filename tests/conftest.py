@@ -1,10 +1,15 @@
 """What every test process begins with.
 
 A run that a script starts in the background has Ctrl-C ignored, and so would have everything that it starts: a command
-that is to end by it never would.
+that is to end by it never would. And an example that takes long says something about the machine, not about the law it is of.
 """
 
 import signal
 
+import hypothesis
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("here")

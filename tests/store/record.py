@@ -64,8 +64,10 @@ def morning(line: Line) -> None:
         standings[name] = line.again(standings[name])
     line.touch(Touch(visitors[1], standings[visitors[1]].backend, standings[visitors[1]].admitted_ms))
     line.advance(70_000)
-    line.again(standings[visitors[6]])
-    line.present(*(Presence(f"newcomer{number:08d}") for number in range(3)))
+    newcomers = (Presence(f"newcomer{number:08d}") for number in range(3))
+    for each in (line.again(standings[visitors[6]]), *line.present(*newcomers)):
+        line.now_ms += 1
+        line.use(each)
     line.snapshot()
 
 

@@ -126,6 +126,7 @@ def test_a_hold_of_a_backend_ends_with_its_time(line: Line) -> None:
     """Its sessions have the time again that nobody could use."""
     line.write(rules(4, idle_ms=30_000))
     admitted = line.one("v0")
+    line.now_ms += 1
     line.use(admitted)
     override(line, {"staff:b1": "held"}, for_ms=60_000)
     line.advance(60_000)
