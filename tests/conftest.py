@@ -1,7 +1,8 @@
 """What every test process begins with.
 
 A run that a script starts in the background has Ctrl-C ignored, and so would have everything that it starts: a command
-that is to end by it never would. And an example that takes long says something about the machine, not about the law it is of.
+that is to end by it never would. And an example that takes long says something about the machine, not about the law
+that it is an example of.
 """
 
 import signal
