@@ -59,7 +59,7 @@ real: $(STAMP) ## a real learning platform behind it, in a real browser
 	@bash .ci/system chromium
 	$(BIN)/python -m tests.real.kolibri $(ARGS)
 
-comeback: $(STAMP) ## a server that died, and its crowd: straight back, and through the waiting room
+comeback: $(STAMP) ## a server that died, and its crowd, straight back and through the waiting room: make comeback ARGS=--killed
 	$(BIN)/python -m tests.real.comeback $(ARGS)
 
 screenshots: $(STAMP) ## every state of the page as a picture, in out/screenshots

@@ -57,15 +57,14 @@ def test_an_editor_sees_what_form_can_tell(file: Path) -> None:
     assert valid == file.name.startswith(SEEN_BY_THE_LOADER_ONLY)
 
 
-def test_every_key_says_what_it_does_and_whether_it_does() -> None:
-    """A description each; later ones say so in words and in a mark."""
+def test_every_key_says_what_it_does() -> None:
+    """A description each."""
     parts = {"Settings": SCHEMA, **SCHEMA["$defs"]}
     for name, part in parts.items():
         for key, described in part.get("properties", {}).items():
             reference = described.get("$ref", "").rpartition("/")[2]
             text = described.get("description") or parts[reference]["description"]
             assert text.endswith("."), f"{name}.{key}: {text}"
-            assert ("not in force" in text) == (described.get("x-in-force") is False), f"{name}.{key}"
 
 
 def test_defaults_are_in_the_files_spelling() -> None:

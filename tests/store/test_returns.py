@@ -88,6 +88,20 @@ def test_sessions_do_not_lapse_while_their_backend_is_down(line: Paced) -> None:
     assert line.come_back(back(students[0]))[0].outcome is Outcome.BACK
 
 
+def test_a_slot_without_a_cookie_is_not_prolonged(line: Paced) -> None:
+    """Who never sent the cookie back is gone after an outage (law 10), whichever it is; who waited with it has come."""
+    line.write(rules(2, idle_ms=600_000))
+    _, waits = line.one("gone"), line.one("waits")
+    line.course("b1", Phase.DOWN)
+    wait(line, 60_000)
+    assert line.come_back(back(waits))[0].outcome is Outcome.WAITS
+    line.now_ms += 1_000
+    line.course("b1", Phase.RECOVERING, 1_000)
+    wait(line, 5_000)
+    assert line.snapshot().sessions["b1"] == 1
+    assert line.come_back(back(waits))[0].outcome is Outcome.BACK
+
+
 def test_the_ramp_lets_back_in_order_at_its_rate(line: Paced) -> None:
     """Who was in first goes first, whoever asks first; not more than rate times time, and one."""
     students = inside(line, 20)

@@ -63,7 +63,7 @@ def as_text(file: Path | str | None, found: Examined, *, terminal: bool = False,
     ]
     apart = "\n\n" if terminal else "\n"
     said = [_total(file, found)] if file is not None else []
-    return apart.join(["\n".join(lines) for lines in shown] + ["\n".join([*said, *_notices(file, found)])]).rstrip("\n")
+    return apart.join(["\n".join(lines) for lines in shown] + said)
 
 
 def as_json(file: Path, found: Examined) -> str:
@@ -75,7 +75,6 @@ def as_json(file: Path, found: Examined) -> str:
         "readable": found.readable,
         "problems": [_fields(each) for each in found.problems],
         "warnings": [_fields(each) for each in found.warnings],
-        "notices": list(settings.not_yet()) if settings else [],
         **(_counts(settings) if settings else {}),
     }
     return json.dumps(answer, indent=2, ensure_ascii=False)
@@ -126,10 +125,6 @@ def _total(file: Path | str, found: Examined) -> str:
     held = ", ".join(_number(number, noun[:-1]) for noun, number in _counts(settings).items())
     after = f"; {click.style(warned, fg='yellow', bold=True)}" if warned else ""
     return f"{file}: {click.style('OK', fg='green', bold=True)}: {held}{after}"
-
-
-def _notices(file: Path | str | None, found: Examined) -> Iterator[str]:
-    yield from (f"{file}: notice: {notice}" for notice in (found.settings.not_yet() if found.settings else ()))
 
 
 def _fields(problem: Problem) -> dict[str, Any]:

@@ -260,8 +260,6 @@ class Supervisor:
         configure(LogStyle("supervisor", self.settings.logging.level, self._plan.human), clock.now_ms)
 
     def _say_what_is_amiss(self) -> None:
-        for notice in self.settings.not_yet():
-            log.warning("setting_not_in_force", notice=notice)
         limits = self.settings.limits
         backends = sum(len(pool.backends) for pool in self.settings.pools.values())
         if (shortage := too_few_files(limits.connections, limits.backend_idle * backends)) is not None:

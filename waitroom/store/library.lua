@@ -1324,8 +1324,17 @@ local function let_back(pool, return_, target, pass)
   return BACK, 0, POLL_MIN_MS
 end
 
-local function wait_to_come_back(pool, return_, target)
+-- Whether a session ends when one ends whose cookie has not been seen.
+local function is_provisional(pass, expires)
+  return expires == pass.admitted + PROVISIONAL_MS
+end
+
+local function wait_to_come_back(pool, return_, target, pass)
   local visitor, key = return_.visitor, back_key(return_)
+  local home = pass and pool.backend[pass.backend]
+  if home and is_provisional(pass, tonumber(redis.call('ZSCORE', home.key, visitor))) then -- this is the cookie
+    redis.call('ZADD', home.key, lapse_ms(pool, pass.admitted, pass.keep), visitor)
+  end
   redis.call('ZADD', target.back, key, visitor)
   local ahead = redis.call('ZRANK', target.back, visitor)
   if target.ramps then
@@ -1363,7 +1372,7 @@ local function return_one(pool, return_)
   if target == return_.backend and not target.down and not target.ramps then
     return let_back(pool, return_, target, pass)
   end
-  local state, ahead, ms = wait_to_come_back(pool, return_, target)
+  local state, ahead, ms = wait_to_come_back(pool, return_, target, pass)
   if state then return state, ahead, ms end
   return let_back(pool, return_, target, pass)
 end
@@ -1400,12 +1409,16 @@ end
 redis.register_function('wr_return', wr_return)
 end
 
--- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use.
+-- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use. Not
+-- one whose cookie has not been seen (law 10): who asked meanwhile has shown it.
 local function prolong(pool, backend)
   local until_ms = pool.now + pool.rules.idle_ms
-  for _, visitor in ipairs(redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. until_ms)) do
-    local pass = pass_of(redis.call('HGET', pool.passes, visitor))
-    if pass then redis.call('ZADD', backend.key, lapse_ms(pool, pass.admitted, pass.keep), visitor) end
+  local found = redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. until_ms, 'WITHSCORES')
+  for at = 1, #found, 2 do
+    local visitor, pass = found[at], pass_of(redis.call('HGET', pool.passes, found[at]))
+    if pass and not is_provisional(pass, tonumber(found[at + 1])) then
+      redis.call('ZADD', backend.key, lapse_ms(pool, pass.admitted, pass.keep), visitor)
+    end
   end
 end
 
