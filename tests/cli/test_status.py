@@ -19,7 +19,7 @@ from tests.support.backend import counting_backend
 from tests.support.ports import free_port
 from tests.support.product import Product, serving
 from tests.support.student import Student
-from tests.support.terminal import watched_on_terminal
+from tests.support.terminal import on_terminal, watched_on_terminal
 from waitroom.cli.picture import pools_shown, wait_said
 
 BUSY = """\
@@ -172,6 +172,11 @@ def test_a_running_service_is_looked_at(tmp_path: Path) -> None:
             assert screen.startswith("\x1b[?1049h"), "a screen of its own"
             assert screen.rstrip().endswith("\x1b[?1049l"), "and the old one back"
             assert "Traceback" not in screen
+            plain = await asyncio.to_thread(
+                on_terminal, "status", *flags, cwd=product.data_dir.parent, env={"NO_COLOR": "1"}
+            )
+            assert "main  OPEN" in plain
+            assert "\x1b" not in plain
             watching = await _watching(product, "--json")
             assert watching.stdout is not None
             first, second = [json.loads(await watching.stdout.readline()) for _ in range(2)]

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import click
 
 from waitroom.cli.operator import NoAnswerError, Operator, operator_options
+from waitroom.cli.telling import coloured
 
 EVERY_S = 2.0
 PIPE_COLUMNS = 100
@@ -93,7 +94,7 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
     with console.capture() as shown:
         console.print(pools_shown(answer, console.width))
     for line in shown.get().splitlines():
-        click.echo(line.rstrip(), color=console.is_terminal)
+        click.echo(line.rstrip(), color=coloured())
 
 
 def _watch(operator: Operator, pool: str | None, every: float) -> None:
@@ -104,7 +105,7 @@ def _watch(operator: Operator, pool: str | None, every: float) -> None:
 
     from waitroom.cli.picture import pools_shown  # noqa: PLC0415 - as in `_show`
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, color_system="auto" if coloured() else None)
     last: RenderableType = Text("")
     with Live(last, console=console, screen=console.is_terminal, auto_refresh=False, vertical_overflow="crop") as live:
         for each in _again(operator, pool, every):
