@@ -31,7 +31,7 @@ demo: $(STAMP) ## a sample exam server, the waiting room, a crowd: make demo ARG
 	$(BIN)/waitroom demo $(ARGS)
 
 test: $(STAMP) ## all tests: make test ARGS="tests/store -x"
-	@bash .ci/system chromium nginx haproxy caddy varnishtest slowhttptest curl openssl prometheus systemd-analyze strace
+	@bash .ci/system chromium nginx haproxy caddy varnishtest slowhttptest curl openssl prometheus systemd-analyze strace zsh fish
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)

@@ -7,7 +7,7 @@ import { timeWithSeconds, until } from "./words.js";
 const PAGE = 50;
 const AGAIN_MS = 5_000;
 
-const WHAT = { limit: "limited", undo: "undid", hold: "held", open: "opened", announce: "said", silence: "took back", lane: "moved", release: "released", reload: "reloaded the file", expired: "time was over" };
+const WHAT = { limit: "limited", undo: "undid", hold: "held", open: "opened", announce: "said", silence: "took back", lane: "moved", release: "released", reload: "reloaded the file", restart: "started with other settings", expired: "time was over" };
 
 export function auditView() {
   const body = h("tbody");

@@ -22,6 +22,9 @@ pools:
     {more}
 """
 
+NEWCOMERS = "admission: {rate: 1000/s, burst: 1000}"
+"""A rate that holds nobody up; students who come back must not depend on it."""
+
 CROWD = 30
 RATE = 5
 
@@ -31,7 +34,7 @@ def test_students_come_back_at_the_ramps_rate(tmp_path: Path) -> None:
 
     async def main() -> None:
         port = free_port()
-        config = CONFIG.format(port=port, rate=f"{RATE}/s", more="")
+        config = CONFIG.format(port=port, rate=f"{RATE}/s", more=NEWCOMERS)
         async with serving(tmp_path, config=config) as product, contextlib.AsyncExitStack() as crowd:
             students = await _inside(product, port, crowd)
 

@@ -86,6 +86,23 @@ def test_json_says_the_same() -> None:
     assert (missing.exit_code, json.loads(missing.output)["readable"]) == (2, False)
 
 
+@pytest.mark.parametrize("file", sorted(BAD.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_fault_is_told_in_every_form(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Carets under the place; JSON that is JSON; commands that GitHub takes; nothing that a terminal obeys."""
+    monkeypatch.chdir(BAD)
+    text, data, commands = (_check(file.name, "--format", form) for form in ("text", "json", "github"))
+    assert {text.exit_code, data.exit_code, commands.exit_code} == {1}
+    problems = json.loads(data.output)["problems"]
+    assert all(each["line"] and each["column"] and each["wrong"] for each in problems)
+    assert sum(line.startswith("::error ") for line in commands.output.splitlines()) == len(problems)
+    for line in commands.output.splitlines():
+        assert re.fullmatch(r"::(error|warning) file=[^,]+,line=\d+,col=\d+(,title=[^,:]+)?::.+", line), line
+    carets = [line for line in text.output.splitlines() if re.fullmatch(r" +\| +\^+", line)]
+    empty = file.stem == "form_empty"
+    assert len(carets) >= len(problems) - empty
+    assert not re.search(r"[^\n\x20-\x7e\u00a0-\uffff\U00010000-\U0010ffff]", text.output)
+
+
 def test_each_problem_comes_with_its_line(tmp_path: Path) -> None:
     """And carets under the place; in a pipe without colour."""
     file = tmp_path / "waitroom.yaml"

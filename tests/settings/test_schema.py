@@ -26,7 +26,7 @@ SEEN_BY_THE_LOADER_ONLY = (
     "value_network", "value_pages_logo", "value_pages_style", "value_pages_texts", "value_roster",
     "value_queue_status_password", "value_store_keeps", "value_url_address", "value_url_ipv6",
     "value_url_path", "value_url_user", "value_duration_order", "value_duration_too_long", "value_rate_zero",
-    "value_size_small", "value_store_sentinel", "value_store_cluster",
+    "value_listen_star", "value_size_small", "value_store_sentinel", "value_store_cluster",
     "key_missing_default_pool", "key_missing_max_sessions",
 )  # fmt: skip
 """What a pattern cannot say, or spans keys."""

@@ -41,6 +41,10 @@ class Clock(Protocol):
         """Seconds since the run began."""
 
 
+NOT_LOADED = "Function not found"
+"""What a store says that was emptied, until somebody brings the library again."""
+
+
 class Complaint(NamedTuple):
     """A law was broken."""
 
@@ -118,6 +122,8 @@ class Referee:
     def watch(self, asked: Asked) -> None:
         """A call was done."""
         self.calls += 1
+        if isinstance(asked.reply, Exception) and NOT_LOADED not in str(asked.reply):
+            self.complain("0 no error", f"{asked.function} answers: {asked.reply}")
         self.ledger.reach(asked.now_ms)
         if cut_ms(asked):
             self.disturbed()

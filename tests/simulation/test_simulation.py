@@ -67,6 +67,7 @@ def _all(**habits: object) -> Callable[[World], None]:
 
 
 BROKEN = [
+    ("0 no error", _paced, "pool.bucket, 'tokens', pool.tokens, 'at'", "pool.bucket, 'tokens', pool.never, 'at'"),
     ("1 cap", _as_it_is, "local room = max(0, backend.limit - backend.used)", "local room = backend.limit"),
     ("2 order", _as_it_is, "pool.waiting == 0 and pool.room > 0", "pool.room > 0"),
     ("3 no idle slot", _as_it_is, "local free, open = 0, false", "local free, open = -1, false"),

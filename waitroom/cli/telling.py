@@ -27,6 +27,10 @@ MAX_COLUMNS = 120
 """Longer lines are not easier to read."""
 
 
+FILE = click.Path(path_type=Path, readable=False)
+"""A file that a command is given. Whether it can be read is said by us, not by click as a misuse of the command."""
+
+
 def coloured(stream: TextIO | None = None) -> bool:
     """Whether a stream (None: stdout) may be coloured (no-color.org)."""
     return (stream or sys.stdout).isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -35,6 +39,11 @@ def coloured(stream: TextIO | None = None) -> bool:
 def columns(stream: TextIO | None = None) -> int:
     """Of the terminal, or of a pipe."""
     return min(shutil.get_terminal_size().columns, MAX_COLUMNS) if (stream or sys.stdout).isatty() else PIPE_COLUMNS
+
+
+def printable(text: str) -> str:
+    """The text without anything that a terminal obeys."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def say_what_is_wrong(file: Path | None, found: Examined) -> None:

@@ -385,9 +385,7 @@ local function take_from_ramp(backend)
   backend.ramp_tokens, backend.came, backend.ramp_used = backend.ramp_tokens - ONE_TOKEN, backend.came + 1, true
 end
 
-local function save_bucket(pool)
-  local filled = pool.tokens and pace_of(pool) ~= 0
-  if filled then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
+local function save_ramps(pool)
   for _, backend in ipairs(pool.backends) do
     if backend.ramp_used then
       local text = string.format(
@@ -395,6 +393,12 @@ local function save_bucket(pool)
       redis.call('HSET', pool.bucket, 'ramp:' .. backend.name, text)
     end
   end
+end
+
+-- After fill_bucket.
+local function save_bucket(pool)
+  if pace_of(pool) ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
+  save_ramps(pool)
 end
 
 -- A deadline with the number of its exam behind the point. Whole ms take 41 bits of a double's 53 until 2039 and 42
@@ -1398,7 +1402,7 @@ local function wr_return(keys, args)
     reply[n + 4], reply[n + 5] = ms, where.index
     n = n + 5
   end
-  save_bucket(pool)
+  save_ramps(pool) -- who comes back costs no newcomer a token of the rate
   save(pool)
   return reply
 end
