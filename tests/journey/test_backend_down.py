@@ -33,8 +33,11 @@ def test_nobody_loses_a_place_to_a_dead_backend(tmp_path: Path) -> None:
                 async def back() -> bool:
                     return (await ann.page("/exam?x=1")).status == 200
 
+                async def stands() -> bool:
+                    return (await bob.page()).state == "waiting"
+
                 await until(back, what="ann's exam server")
-                assert (await bob.page()).state == "waiting"
+                await until(stands, what="bob's worker, which knows of it a moment later")
             seen = await product.metrics()
             assert seen['waitroom_admissions_total{pool="main",way="direct"}'] == 1
 
