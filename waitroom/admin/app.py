@@ -105,7 +105,7 @@ class AdminListener:
         self._pulse = Pulse(sight, store)
         receipts = Receipts(lambda: house.secrets, access)
         parts: list[Part] = [
-            PoolsApi(sight, self._pulse, ours),
+            PoolsApi(sight, self._pulse, store, ours),
             Limits(sight, store),
             Holds(sight, store),
             Announcements(sight, store),

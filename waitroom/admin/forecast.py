@@ -31,6 +31,14 @@ class Outlook(Shown):
     last: Wait = Field(description="Of the last in line; of who comes next where nobody waits.")
 
 
+class Crowded(Shown):
+    """A backend that would have more sessions than newcomers are counted against."""
+
+    backend: str
+    live: int
+    to_end: int = Field(description="So many of them must end before anybody new goes there; nobody is thrown out.")
+
+
 class Preview(Shown):
     """What a change would do. Nothing was changed."""
 
@@ -39,6 +47,7 @@ class Preview(Shown):
     changes: list[ChangeShown]
     now: Outlook
     then: Outlook
+    crowded: list[Crowded]
     text: str = Field(description="The same in sentences; times of day of the server's time zone.")
 
 
@@ -55,8 +64,9 @@ def preview(pool: str, filed: Filed, at: Snapshot, fields: Mapping[str, str]) ->
         )
         for field, value in fields.items()
     ]
-    text = " ".join([_sentence(waiting, now, then), *_crowded(at, after)])
-    return Preview(pool=pool, waiting=waiting, changes=changes, now=now, then=then, text=text)
+    crowded = _crowded(at, after)
+    text = " ".join([_sentence(waiting, now, then), *map(_told, crowded)])
+    return Preview(pool=pool, waiting=waiting, changes=changes, now=now, then=then, crowded=crowded, text=text)
 
 
 def _outlook(at: Snapshot, waiting: int) -> Outlook:
@@ -91,11 +101,16 @@ def _time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M")
 
 
-def _crowded(at: Snapshot, after: Snapshot) -> list[str]:
-    """Backends that would have more sessions than newcomers are counted against."""
+def _crowded(at: Snapshot, after: Snapshot) -> list[Crowded]:
     return [
-        f"{name} has {at.sessions.get(name, 0)} sessions: nobody is thrown out, and nobody new goes there before"
-        f" {at.sessions.get(name, 0) - limit + 1} of them have ended."
+        Crowded(backend=name, live=at.sessions[name], to_end=at.sessions[name] - limit + 1)
         for name, limit in after.limits.items()
         if 0 < limit <= at.sessions.get(name, 0) and limit < at.limits.get(name, 0)
     ]
+
+
+def _told(crowded: Crowded) -> str:
+    return (
+        f"{crowded.backend} has {crowded.live} sessions: nobody is thrown out, and nobody new goes there before"
+        f" {crowded.to_end} of them have ended."
+    )

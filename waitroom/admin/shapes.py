@@ -237,9 +237,24 @@ class Pools(Shown):
 
 
 class History(Shown):
-    """A pool in the last hour, as columns of equal length; null: not known."""
+    """A pool in the last hour or day, as columns of equal length; null: not known. Of a step the worst is told."""
 
     pool: str
     step_ms: int
-    at_ms: list[int]
+    at_ms: list[int] = Field(description="The beginning of each step; one in which the store was away is not there.")
     columns: dict[str, list[float | None]]
+
+
+class OutageShown(Shown):
+    """When a backend did not answer."""
+
+    backend: str
+    from_ms: int
+    to_ms: int | None = Field(description="Null: it still does not.")
+
+
+class OutagesShown(Shown):
+    """All outages of the last days, the oldest first."""
+
+    pool: str
+    outages: list[OutageShown]

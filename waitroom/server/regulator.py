@@ -13,6 +13,7 @@ import structlog
 from waitroom.admission import tempo
 from waitroom.admission.line import Snapshot
 from waitroom.admission.overrides import ceiling_milli
+from waitroom.admission.past import OUTAGES, OUTAGES_MOST, OUTAGES_TTL_MS, turns
 from waitroom.admission.recovery import Course, Phase, Signs, ease, step
 from waitroom.admission.traffic import Traffic
 from waitroom.server.checks import Checks
@@ -53,6 +54,9 @@ class Store(Protocol):
     async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
         """Set what lies over the rules; gives what was there before."""
 
+    async def keep(self, pool: str, record: str, at_ms: int, text: str, *, lines: int, ttl_ms: int) -> bool:
+        """Add to a record."""
+
 
 class Regulator:
     """Judges every backend once a turn."""
@@ -76,6 +80,9 @@ class Regulator:
         for backend, course in changed.items():
             if course.phase is not before[backend].phase:
                 self._tell(name, backend, course)
+        turned = turns({backend: (before[backend].phase, course.phase) for backend, course in changed.items()})
+        if turned:
+            await self._store.keep(name, OUTAGES, snapshot.now_ms, turned, lines=OUTAGES_MOST, ttl_ms=OUTAGES_TTL_MS)
 
     def _step(self, name: str, backend: str, pool: Pool, snapshot: Snapshot, course: Course) -> Course:
         target, initial = f"{name}/{backend}", pool.recovery.initial_rate_milli
