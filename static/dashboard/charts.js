@@ -4,21 +4,25 @@
 import { ask, segment } from "./api.js";
 import { h, mark, say } from "./dom.js";
 import { HOUR_S, Series } from "./series.js";
+import { t } from "./tongue.js";
 import { count, fine, span, time, took } from "./words.js";
 
 const AGAIN_MS = 60_000;
 const HEIGHT = 110;
 /** So wide even where less is known. */
-const LEAST_S = 600;
+const LEAST_S = 300;
+
+/** Of what is counted whole. */
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6];
 
 /** `lines`: column, colour, how it is drawn; the first is the one that the words are about. */
 const CHARTS = [
-  { title: "Waiting", lines: [["waiting", "--sig", "area"], ["lobby", "--mind", "dashed"]], legend: "dashed: lobby", says: count },
-  { title: "Wait of the last", lines: [["last_high_s", "--sig", "line"], ["last_low_s", "--sig", "line"]], legend: "at least, at most", says: span, band: true, least: 120, steps: [30, 60, 300, 600, 1800, 3600, 7200, 14400, 86400] },
-  { title: "Inside", lines: [["sessions", "--go", "area"], ["sessions_limit", "--soft", "dashed"]], legend: "dashed: limit", says: count },
-  { title: "Entering a second", lines: [["entering", "--go", "area"], ["allowed_per_s", "--soft", "dashed"]], legend: "dashed: allowed", says: fine },
-  { title: "Answer time of 19 in 20", lines: [["p95_ms", "--sig", "line"]], legend: "", says: took, least: 500 },
-  { title: "Failed a second", lines: [["failed_per_s", "--stop", "area"]], legend: "", says: fine },
+  { name: "waiting", lines: [["waiting", "--sig", "area"], ["lobby", "--mind", "dashed"]], legend: true, says: count, steps: WHOLE },
+  { name: "wait", lines: [["last_high_s", "--sig", "line"], ["last_low_s", "--sig", "line"]], legend: true, says: span, band: true, least: 120, steps: [30, 60, 300, 600, 1800, 3600, 7200, 14400, 86400] },
+  { name: "inside", lines: [["sessions", "--go", "area"], ["sessions_limit", "--soft", "dashed"]], legend: true, says: count, steps: WHOLE },
+  { name: "entering", lines: [["entering", "--go", "area"], ["allowed_per_s", "--soft", "dashed"]], legend: true, says: fine },
+  { name: "answers", lines: [["p95_ms", "--sig", "line"]], says: took, least: 500 },
+  { name: "failed", lines: [["failed_per_s", "--stop", "area"]], says: fine },
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -33,7 +37,7 @@ class Chart {
     this.element = h(
       "figure",
       {},
-      h("figcaption", {}, h("b", {}, wanted.title), " ", this.now, wanted.legend && h("small", {}, wanted.legend)),
+      h("figcaption", {}, h("b", {}, t(`chart.${wanted.name}`)), " ", this.now, wanted.legend && h("small", {}, t(`chart.${wanted.name}.legend`))),
       this.room,
     );
     this.over = null;
@@ -63,7 +67,7 @@ class Chart {
         bands: this.wanted.band ? [{ series: [1, 2], fill: `${colour("--sig")}2e` }] : [],
         axes: [
           { ...axis, size: 22, values: (_plot, ticks) => ticks.map((at) => time(at * 1000, at * 1000)), space: 70 },
-          { ...axis, size: 46, space: 32, incrs: this.wanted.steps, values: (_plot, ticks) => ticks.map((n) => this.wanted.says(n)) },
+          { ...axis, size: 58, space: 32, incrs: this.wanted.steps, values: (_plot, ticks) => ticks.map((n) => this.wanted.says(n)) },
         ],
         hooks: { drawClear: [(plot) => this.shade(plot)], setCursor: [(plot) => this.point(plot)] },
       },
@@ -94,14 +98,15 @@ class Chart {
     const [at, values] = this.data ?? this.series.columns(this.names);
     const { says } = this.wanted;
     if (this.over !== null && at[this.over] !== undefined) {
-      say(this.now, `${says(values[this.over])} at ${time(at[this.over] * 1000)}`);
+      say(this.now, t("chart.at", { value: says(values[this.over]), time: time(at[this.over] * 1000) }));
       return;
     }
     const known = values.filter((each) => each !== null);
     const most = known.length ? Math.max(...known) : null;
-    const when = most ? `, most ${says(most)} at ${time(at[values.indexOf(most)] * 1000)}` : "";
     const now = values.at(-1) ?? null;
-    say(this.now, `${now === null ? "not known" : says(now)} now${when}`);
+    const key = `chart.${now === null ? "unknown" : "now"}`;
+    if (!most) say(this.now, t(key, { value: says(now) }));
+    else say(this.now, t(now === null ? "chart.unknown.most" : "chart.most", { value: says(now), most: says(most), time: time(at[values.indexOf(most)] * 1000) }));
   }
 
   show() {

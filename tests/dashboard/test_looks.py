@@ -28,14 +28,14 @@ def _views(page: Page, desk: House) -> dict[str, list[str]]:
     found = {}
     expect(tile(page, "Inside")).to_have_text(str(SEATS))
     found["now"] = _both(page)
-    button(page, "Limit main-1").click()
+    button(page, "Limit… main-1").click()
     dialog(page).get_by_label("Most sessions").fill("2")
     expect(dialog(page).locator(".effect")).not_to_be_empty()
     found["limit"] = _both(page)
     dialog(page).get_by_role("button", name="Next").click()
     found["sure"] = _both(page)
     page.keyboard.press("Escape")
-    button(page, "Announce…").click()
+    button(page, "Announce… main").click()
     dialog(page).locator("summary").click()
     found["announce"] = _both(page)
     page.keyboard.press("Escape")
@@ -79,20 +79,20 @@ def test_keyboard_only(desk: House, window: OpenTab) -> None:
     page.reload()
     expect(tile(page, "Inside")).to_have_text(str(SEATS))
     reached = []
-    for _ in range(11):
+    for _ in range(14):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("(e => e.getAttribute('aria-label') ?? e.textContent)(document.activeElement)"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid", reached
     assert reached == [
-        "Now", "Find a student", "Audit", "Report", "Sign out", "Limit…", "Hold…", "Announce…", "Backends of main",
-        "Limit main-1", "Hold main-1",
+        "Skip to the numbers", "Now", "Find a student", "Audit", "Report", "Sign out", "FrançaisFR", "Limit… main",
+        "Hold… main", "Announce… main", "The last hour", "Backends of main", "Limit… main-1", "Hold… main-1",
     ]  # fmt: skip
     page.keyboard.press("Enter")
     for _ in range(12):
         page.keyboard.press("Tab")
         assert page.evaluate("!!document.activeElement.closest('dialog') || document.activeElement === document.body")
     page.keyboard.press("Escape")
-    expect(button(page, "Hold main-1")).to_be_focused()
+    expect(button(page, "Hold… main-1")).to_be_focused()
 
 
 def test_the_store_is_away(desk: House, window: OpenTab) -> None:

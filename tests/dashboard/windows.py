@@ -16,12 +16,14 @@ DONE_MS = 5_000
 """A change is sent, takes effect on all workers (2 s) and is seen at the next look."""
 
 
-def sign_in(tab: Tab, desk: House, token: str = OPERATOR, view: str = "") -> Page:
+def sign_in(
+    tab: Tab, desk: House, token: str = OPERATOR, view: str = "", words: tuple[str, str] = ("Token", "Sign in")
+) -> Page:
     """The page as the holder of a token sees it."""
     page = tab.page
     page.goto(desk.url + view)
-    page.get_by_label("Token").fill(token)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_label(words[0]).fill(token)
+    page.get_by_role("button", name=words[1]).click()
     expect(page.locator("#who")).to_contain_text("dean" if token == OPERATOR else "helpline")
     return page
 
