@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import ConfigDict
 
 from waitroom.admin.access import Access, Scope
-from waitroom.admin.endpoints import Call, Endpoint
+from waitroom.admin.endpoints import Call, Endpoint, refuse_packed
 from waitroom.admin.refusals import RefusedError
 from waitroom.admin.shapes import Asked, Shown
 from waitroom.admission.receipts import Doubt, Notary, Receipt
@@ -19,6 +19,8 @@ from waitroom.settings.secrets import Secrets
 
 VERIFY_SCOPE: Scope = "read"
 """What it takes to have a record checked."""
+
+FORM = "application/x-www-form-urlencoded"
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -82,6 +84,9 @@ class Receipts:
         return _page("")
 
     async def _check(self, request: web.Request) -> web.Response:
+        if request.content_type != FORM:
+            raise RefusedError(415, f"A form is sent as {FORM}.")
+        refuse_packed(request)
         try:
             asked = await request.post()
         except (UnicodeDecodeError, LookupError) as error:

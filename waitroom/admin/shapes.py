@@ -19,7 +19,9 @@ ExamName = Annotated[str, Field(pattern=f"^(?:{EXAM_NAME})?$", description="Of a
 Why = Annotated[
     str,
     Field(
-        max_length=MAX_WHY, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", description="Stands in the audit: one line of text."
+        max_length=MAX_WHY,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$",
+        description="Stands in the audit: one line of text, which nothing turns around.",
     ),
 ]
 
