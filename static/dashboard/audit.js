@@ -2,6 +2,7 @@
 
 import { ask, query } from "./api.js";
 import { h, mark, refill, say } from "./dom.js";
+import { changed } from "./drift.js";
 import { t } from "./tongue.js";
 import { timeWithSeconds, until } from "./words.js";
 
@@ -40,12 +41,17 @@ export function auditView() {
   return { element: h("div", { class: "wide view" }, h("h1", {}, t("audit.title")), problem, table, older), close: () => clearTimeout(timer) };
 }
 
-const spelt = (value) => value ?? t("none");
+/** Why: of what has ended by itself, who had set it, which the API says in a sentence. */
+function because({ what, why }) {
+  const [, who, said] = (what === "expired" && /^set by (.*?)(?:: (.*))?$/.exec(why)) || [];
+  if (who === undefined) return why || "–";
+  return t(said ? "audit.set_by.why" : "audit.set_by", { who, why: said });
+}
 
 function row(each) {
   const where = [each.target, each.pool && t("audit.in", { pool: each.pool })].filter(Boolean).join(" ");
   const what = t("audit.done", { what: WHAT.includes(each.what) ? t(`audit.${each.what}`) : each.what, where });
-  const changes = each.changes.map((c) => h("div", {}, t("audit.change.line", { key: c.key, old: spelt(c.old), new: spelt(c.new) })));
+  const changes = each.changes.map((c) => h("div", {}, changed(c)));
   const cell = (column, ...children) => h("td", { "data-title": title(column) }, ...children);
   return h(
     "tr",
@@ -54,6 +60,6 @@ function row(each) {
     cell("who", each.who || t("nobody")),
     cell("what", what.trim(), each.until_ms ? h("small", {}, until(each.until_ms)) : ""),
     cell("change", ...(changes.length ? changes : ["–"])),
-    cell("why", each.why || "–"),
+    cell("why", because(each)),
   );
 }

@@ -17,7 +17,7 @@ export class Backends {
     this.element = h(
       "div",
       { class: "backends scroll", role: "region", tabindex: "0", "aria-label": t("backends.label", { pool }) },
-      h("table", { class: "stack" }, h("thead", {}, h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, title(name))), this.control)), this.body),
+      h("table", {}, h("thead", {}, h("tr", {}, ...COLUMNS.map((name) => h("th", { scope: "col" }, title(name))), this.control)), this.body),
     );
   }
 

@@ -71,7 +71,7 @@ class Chart {
         ],
         hooks: { drawClear: [(plot) => this.shade(plot)], setCursor: [(plot) => this.point(plot)] },
       },
-      this.series.columns(this.names),
+      this.data,
       this.room,
     );
     this.drawn = true;
@@ -110,11 +110,11 @@ class Chart {
   }
 
   show() {
+    this.data = this.series.columns(this.names);
     if (!this.drawn) {
-      if (!this.room.clientWidth) return;
+      if (!this.room.clientWidth || !this.data[0].length) return;
       this.draw();
     }
-    this.data = this.series.columns(this.names);
     const place = this.element.getBoundingClientRect();
     if (place.bottom >= 0 && place.top <= innerHeight) this.plot.setData(this.data);
     this.tell();

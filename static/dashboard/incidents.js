@@ -1,7 +1,7 @@
 // What went otherwise than planned: holds and limits of the audit, outages that the store has kept. Law: pure but for the
 // language; the oldest first, an end of null is one that is not over.
 
-import { t } from "./tongue.js";
+import { changed } from "./drift.js";
 
 const STARTS = { hold: "hold", limit: "limit" };
 const ENDS = { open: "hold", undo: "limit" };
@@ -20,9 +20,8 @@ export function ofAudit(entries) {
         before.to_ms = each.at_ms;
         open.delete(key);
       }
-      if (!STARTS[each.what]) continue;
-      const what = t("audit.change.line", { key: c.key, old: c.old ?? t("none"), new: c.new ?? t("none") });
-      const made = { kind, what, from_ms: each.at_ms, to_ms: null, who: each.who, why: each.why };
+      if (!STARTS[each.what] || (c.old === c.new && !before)) continue;
+      const made = { kind, what: changed(c), from_ms: each.at_ms, to_ms: null, who: each.who, why: each.why };
       open.set(key, made);
       found.push(made);
     }

@@ -137,7 +137,7 @@ function incidents({ incidents: found }) {
       {},
       cell("from", timeWithSeconds(each.from_ms)),
       cell("to", each.to_ms === null ? t("report.going") : timeWithSeconds(each.to_ms)),
-      cell("what", t(`report.${each.kind}`, { what: each.what })),
+      cell("what", each.kind === "outage" ? t("report.outage", { what: each.what }) : each.what),
       cell("who", each.who || "–"),
       cell("why", each.why || "–"),
     );

@@ -62,7 +62,7 @@ def test_a_limit_is_seen_before_it_is_set_and_undone(desk: House, window: OpenTa
     page.get_by_role("link", name="Audit").click()
     first = page.locator("tbody tr").first
     expect(first).to_contain_text("undid main-1 in main")
-    expect(first).to_contain_text("3 → 4")
+    expect(first).to_contain_text("sessions of main-1: 3 → 4")
 
 
 def test_what_cannot_be_is_said_in_the_dialog(desk: House, window: OpenTab) -> None:

@@ -358,8 +358,17 @@ export default {
   "audit.reload": "reloaded the file",
   "audit.expired": "time was over",
 
+  "audit.set_by": "set by {who}",
+  "audit.set_by.why": "set by {who}: {why}",
+  "key.rate": "admissions",
+  "key.sessions": "sessions of {backend}",
+  "key.hold": "hold",
+  "key.hold.of": "hold of {backend}",
+  "key.said": "announcement",
+  "key.said.of": "announcement to {exam}",
+
   "report.title": "Report",
-  "report.of": "Of",
+  "report.of": "Pool or exam",
   "report.make": "Make the report",
   "report.pool": "Pool {pool}",
   "report.exam": "{exam}, in {pool}",
@@ -410,8 +419,6 @@ export default {
   "report.to": "To",
   "report.what": "What",
   "report.going": "still so",
-  "report.hold": "hold: {what}",
-  "report.limit": "limit: {what}",
   "report.outage": "outage: {what} did not answer",
   "report.small": "Made {time} for {who}. Totals are since the store knows the pool; the day is the last 24 hours.",
 

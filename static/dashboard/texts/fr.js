@@ -358,8 +358,17 @@ export default {
   "audit.reload": "fichier rechargé",
   "audit.expired": "temps écoulé",
 
+  "audit.set_by": "fixé par {who}",
+  "audit.set_by.why": "fixé par {who} : {why}",
+  "key.rate": "entrées",
+  "key.sessions": "sessions de {backend}",
+  "key.hold": "suspension",
+  "key.hold.of": "suspension de {backend}",
+  "key.said": "annonce",
+  "key.said.of": "annonce à {exam}",
+
   "report.title": "Rapport",
-  "report.of": "De",
+  "report.of": "Pool ou examen",
   "report.make": "Faire le rapport",
   "report.pool": "Pool {pool}",
   "report.exam": "{exam}, dans {pool}",
@@ -410,8 +419,6 @@ export default {
   "report.to": "À",
   "report.what": "Quoi",
   "report.going": "toujours",
-  "report.hold": "suspension : {what}",
-  "report.limit": "limite : {what}",
   "report.outage": "panne : {what} ne répondait pas",
   "report.small": "Fait à {time} pour {who}. Les totaux comptent depuis que le pool est connu ; la journée, ce sont les dernières 24 heures.",
 
