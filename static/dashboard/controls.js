@@ -87,15 +87,17 @@ function rateLine({ pool, rate: r }, text) {
 /** Nobody enters, or a backend is taken out. */
 export function hold(latest, done, backend) {
   const { pool } = latest();
-  const kind = backend && choice("kind", ["draining", "held"].map((each) => [each, t(`hold.${each}`)]), "draining");
+  const kind = backend && choice("kind", ["draining", "held"].map((each) => [each, t(`hold.do.${each}`)]), "draining");
+  const how = () => t(`hold.${kind.value}`);
   const lasting = choice("for", FOR(), "0");
   const why = whyField();
   change({
     title: t("hold.title", { where: where(pool, backend) }),
-    fields: [!backend && h("p", {}, t("hold.lead")), kind && field(t("hold.how"), kind), field(t("dialog.for"), lasting), why.element].filter(Boolean),
+    fields: [!backend && h("p", {}, t("hold.lead")), kind && field(t("hold.how"), kind, how()), field(t("dialog.for"), lasting), why.element].filter(Boolean),
     read: () => {
       fresh(latest);
-      const line = backend ? t("hold.line.backend", { where: where(pool, backend), how: t(`hold.${kind.value}`) }) : t("hold.line", { where: pool });
+      if (kind) say(document.getElementById("kind-hint"), how());
+      const line = backend ? t("hold.line.backend", { where: where(pool, backend), how: how() }) : t("hold.line", { where: pool });
       return { lines: [line, lasts(lasting.value)] };
     },
     preview: foresee(pool, () => ({ hold: true, ...(backend && { backend }) })),

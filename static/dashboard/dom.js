@@ -36,7 +36,7 @@ export function refill(element, shown, make) {
   element.replaceChildren(...make().flat().filter(Boolean));
   if (at < 0) return;
   const now = [...element.querySelectorAll(USED)];
-  (now[at] ?? now.at(-1) ?? element.closest("section")?.querySelector("[tabindex='-1']") ?? document.getElementById("main")).focus();
+  (now[at] ?? now.at(-1) ?? element.closest("section")?.querySelector("[tabindex='-1']") ?? document.getElementById("main")).focus({ preventScroll: true });
 }
 
 /** A field with its label, and a hint that is read with it. The control has an id. */

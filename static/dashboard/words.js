@@ -60,18 +60,34 @@ export const until = (ms, now) => (ms ? t("until.time", { time: time(ms, now) })
 /** Why something was set, behind what is said of it. */
 export const because = (set) => (set?.why ? ` (${set.why})` : "");
 
+/** In times of day; null where nobody knows. */
 function enters(w) {
-  if (w.unknown) return t(w.unknown === "held" ? "preview.held" : "preview.unknown");
+  if (w.unknown) return w.unknown === "held" ? t("preview.held") : null;
   const [low, middle, high] = [w.low_at_ms, (w.low_at_ms + w.high_at_ms) / 2, w.high_at_ms].map((ms) => time(ms, ms));
   return low === high ? t("preview.at", { time: middle }) : t("preview.about", { low, middle, high });
 }
 
+const lasts = (w) => (w.unknown ? t("preview.held") : w.high_s <= 0 ? t("wait.now") : t("wait.in", { spans: spans(w.low_s, w.high_s) }));
+
+/** Where times of day are the same and the waits are not, in spans. */
+function compared(n, now, then) {
+  let [before, when] = [enters(now), enters(then)];
+  if (before === null && when === null) return t("preview.neither", { n });
+  if (when === null) return t("preview.lost", { n, before });
+  if (before === null) return t("preview.found", { n, when });
+  const same = t("preview.same", { n, when });
+  if (before === when) [before, when] = [lasts(now), lasts(then)];
+  return before === when ? same : t("preview.last", { n, when, before });
+}
+
 /** What a preview of the API comes to, in words. */
 export function effect({ waiting, now, then, crowded }) {
-  const [before, when] = [enters(now.last), enters(then.last)];
   const said = [];
-  if (!waiting) said.push(then.free > 0 ? t("preview.nobody") : t("preview.next", { when }));
-  else said.push(t(before === when ? "preview.same" : "preview.last", { n: waiting, when, before }));
+  if (waiting) said.push(compared(waiting, now.last, then.last));
+  else if (then.free > 0) said.push(t("preview.nobody"));
+  else said.push(enters(then.last) === null ? t("preview.next.unknown") : t("preview.next", { when: enters(then.last) }));
+  const found = Math.min(waiting, then.free);
+  if (found > Math.max(0, now.free) && then.last.unknown !== "held") said.push(t("preview.room", { n: found }));
   for (const each of crowded) said.push(t("preview.crowded", { backend: each.backend, live: each.live, n: each.to_end }));
   return said.join(" ");
 }

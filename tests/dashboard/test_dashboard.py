@@ -39,7 +39,7 @@ def test_a_limit_is_seen_before_it_is_set_and_undone(desk: House, window: OpenTa
     page.keyboard.type("20")
     effect = dialog(page).locator(".effect")
     expect(effect).to_contain_text(re.compile(r"The last of \d+ would enter at"), timeout=SOON_MS)
-    expect(effect).to_contain_text("instead of at a time that nobody can tell")
+    expect(effect).to_contain_text("now nobody can tell when")
     dialog(page).get_by_label("Most sessions").fill("3")
     expect(effect).to_contain_text("main-1 has 4 sessions: nobody is thrown out, and nobody new", timeout=SOON_MS)
     dialog(page).get_by_label("For").select_option("20 minutes")

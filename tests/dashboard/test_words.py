@@ -153,12 +153,20 @@ def test_spans_and_rates(made: Made) -> None:
 def test_what_would_be(made: Made) -> None:
     """The API's sentence with the times of the browser's zone (Brussels in summer), and what follows it."""
     then = WAIT | {"low_at_ms": NOW_MS + 600_000, "high_at_ms": NOW_MS + 1_200_000}
-    given = {"waiting": 840, "now": {"last": WAIT}, "then": {"last": then}, "crowded": []}
+    given = {"waiting": 840, "now": {"last": WAIT, "free": 0}, "then": {"last": then, "free": 0}, "crowded": []}
     found = made("words", "effect", given | {"crowded": [{"backend": "b1", "live": 9, "to_end": 2}]})
     assert found == (
         "The last of 840 would enter at about 10:15 (10:10 to 10:20) instead of at 10:00."
         " b1 has 9 sessions: nobody is thrown out, and nobody new goes there before 2 of them have ended."
     )
-    held = {"last": {"unknown": "held"}}
-    same = made("words", "effect", given | {"now": held, "then": held})
-    assert same == "The last of 840 would enter not before the hold ends, as without it."
+    held, lost = {"last": {"unknown": "held"}, "free": 0}, {"last": {"unknown": "no_flow"}, "free": 0}
+    soon = {"last": WAIT | {"low_s": 20, "high_s": 35}, "free": 0}
+    for now, then, said in (
+        (held, held, "The last of 840 would enter not before the hold ends, as without it."),
+        (lost, lost, "When the last of 840 enters nobody can tell, with it or without."),
+        (given["now"], lost, "When the last of 840 would enter nobody could tell; now it is at 10:00."),
+        (lost, given["now"], "The last of 840 would enter at 10:00; now nobody can tell when."),
+        (given["now"], soon, "The last of 840 would enter in 20 to 35 s instead of in 10 to 15 min."),
+        (lost, lost | {"free": 9}, "with it or without. For 9 of them there would be a place at once."),
+    ):
+        assert said in made("words", "effect", given | {"now": now, "then": then})

@@ -229,6 +229,8 @@ export default {
   "hold.title": "Hold {where}",
   "hold.lead": "Nobody new enters. The line stays, and every place in it; who is inside goes on.",
   "hold.how": "How",
+  "hold.do.draining": "let it drain",
+  "hold.do.held": "stop it now",
   "hold.draining": "nobody new goes there; who is inside goes on",
   "hold.held": "nobody goes there; its students wait with their places kept",
   "hold.line": "{where}: nobody new enters.",
@@ -274,6 +276,11 @@ export default {
 
   "preview.nobody": "Nobody waits.",
   "preview.next": "Nobody waits; who comes next would enter {when}.",
+  "preview.next.unknown": "Nobody waits; when who comes next would enter nobody could tell.",
+  "preview.neither": { one: "When who waits enters nobody can tell, with it or without.", other: "When the last of {n} enters nobody can tell, with it or without." },
+  "preview.lost": { one: "When who waits would enter nobody could tell; now it is {before}.", other: "When the last of {n} would enter nobody could tell; now it is {before}." },
+  "preview.found": { one: "Who waits would enter {when}; now nobody can tell when.", other: "The last of {n} would enter {when}; now nobody can tell when." },
+  "preview.room": { one: "For {n} of them there would be a place at once.", other: "For {n} of them there would be a place at once." },
   "preview.last": {
     one: "Who waits would enter {when} instead of {before}.",
     other: "The last of {n} would enter {when} instead of {before}.",
@@ -285,7 +292,6 @@ export default {
   "preview.at": "at {time}",
   "preview.about": "at about {middle} ({low} to {high})",
   "preview.held": "not before the hold ends",
-  "preview.unknown": "at a time that nobody can tell",
   "preview.crowded": {
     one: "{backend} has {live} sessions: nobody is thrown out, and nobody new goes there before {n} of them has ended.",
     other: "{backend} has {live} sessions: nobody is thrown out, and nobody new goes there before {n} of them have ended.",

@@ -229,6 +229,8 @@ export default {
   "hold.title": "Suspendre {where}",
   "hold.lead": "Personne de nouveau n’entre. La file reste, et chaque place dans la file ; qui est à l’intérieur continue.",
   "hold.how": "Comment",
+  "hold.do.draining": "le laisser se vider",
+  "hold.do.held": "l’arrêter tout de suite",
   "hold.draining": "personne de nouveau n’y va ; qui est à l’intérieur continue",
   "hold.held": "personne n’y va ; ses étudiants attendent, leurs places sont gardées",
   "hold.line": "{where} : personne de nouveau n’entre.",
@@ -274,6 +276,11 @@ export default {
 
   "preview.nobody": "Personne n’attend.",
   "preview.next": "Personne n’attend ; le prochain entrerait {when}.",
+  "preview.next.unknown": "Personne n’attend ; quand le prochain entrerait, personne ne pourrait le dire.",
+  "preview.neither": { one: "Quand entre celui qui attend, personne ne peut le dire, avec ou sans cela.", other: "Quand entre le dernier des {n}, personne ne peut le dire, avec ou sans cela." },
+  "preview.lost": { one: "Quand entrerait celui qui attend, personne ne pourrait le dire ; maintenant, c’est {before}.", other: "Quand entrerait le dernier des {n}, personne ne pourrait le dire ; maintenant, c’est {before}." },
+  "preview.found": { one: "Qui attend entrerait {when} ; maintenant, personne ne peut dire quand.", other: "Le dernier des {n} entrerait {when} ; maintenant, personne ne peut dire quand." },
+  "preview.room": { one: "Pour {n} d’entre eux, il y aurait une place tout de suite.", other: "Pour {n} d’entre eux, il y aurait une place tout de suite." },
   "preview.last": {
     one: "Qui attend entrerait {when} ; sans cela, {before}.",
     other: "Le dernier des {n} entrerait {when} ; sans cela, {before}.",
@@ -285,7 +292,6 @@ export default {
   "preview.at": "à {time}",
   "preview.about": "vers {middle} (de {low} à {high})",
   "preview.held": "pas avant la fin de la suspension",
-  "preview.unknown": "à une heure que personne ne peut dire",
   "preview.crowded": {
     one: "{backend} a {live} sessions : personne n’est mis dehors, et personne de nouveau n’y va avant que {n} soit terminée.",
     other: "{backend} a {live} sessions : personne n’est mis dehors, et personne de nouveau n’y va avant que {n} soient terminées.",
