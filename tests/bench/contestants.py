@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.load import CROWD
 from tests.bench.served import Served, binary
 from tests.support.ports import free_port
 
@@ -18,8 +19,8 @@ CERTIFICATE, KEY = (ROOT / "tests" / "journey" / "tls" / name for name in ("cert
 
 BODY_BYTES = 280
 BIG_BYTES = 100 * 1024 * 1024
-KEPT = 64
-"""Idle connections to the backend that a proxy keeps: as many as the load has connections."""
+KEPT = CROWD
+"""Idle connections to the backend that a proxy keeps: as many as any load has connections."""
 
 QUIET_S = 600
 """How long a connection may say nothing: longer than a part of the bench."""

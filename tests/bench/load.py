@@ -10,7 +10,8 @@ from tests.bench.procs import cpu_s, stores
 from tests.bench.served import Contestant, binary
 
 SCRIPT = Path(__file__).with_name("load.lua")
-CONNECTIONS = 64
+CONNECTIONS, CROWD = 64, 256
+"""Of students at their exam, and of a crowd that waits: they are the more, and each has a connection of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a contestant is sent: the requests in turn, over 64 keep-alive connections.
+    """What a contestant is sent: the requests in turn, over so many keep-alive connections.
 
     With a pause, each connection thinks between two, so long in the mean.
     """
@@ -39,6 +40,7 @@ class Load:
     contestant: Contestant
     requests: Sequence[bytes]
     pause_ms: int = 0
+    connections: int = CONNECTIONS
 
     def drive(self, seconds: int, folder: Path) -> Round:
         """One turn."""
@@ -47,7 +49,7 @@ class Load:
         pids = self.contestant.pids()
         before_s, store_before_s = cpu_s(pids), cpu_s(stores(pids))
         ran = subprocess.run(
-            [binary("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT),
+            [binary("wrk"), "-t1", f"-c{self.connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT),
              f"{'https' if self.contestant.tls else 'http'}://127.0.0.1:{self.contestant.port}/",
              "--", str(file), str(self.pause_ms)],
             capture_output=True, text=True, check=True,
@@ -70,4 +72,5 @@ class Load:
 
     def at(self, per_s: float) -> "Load":
         """The same, slowed down to about so many requests a second."""
-        return Load(self.contestant, self.requests, max(1, round(CONNECTIONS / per_s * 1000)))
+        pause_ms = max(1, round(self.connections / per_s * 1000))
+        return Load(self.contestant, self.requests, pause_ms, self.connections)

@@ -6,14 +6,14 @@ decided by them. What a load means is checked: answers that it did not ask for e
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
 from tests.bench import requests, sockets
 from tests.bench.bars import HELD, Row
 from tests.bench.contestants import BIG_BYTES, OTHERS, OURS, YARDSTICK, Backend, Nginx, Waitroom
-from tests.bench.load import Load, Round
+from tests.bench.load import CONNECTIONS, CROWD, Load, Round
 from tests.bench.procs import grown_kib, rss_kib, start_peaks
 from tests.bench.served import Contestant, running
 
@@ -93,8 +93,8 @@ def admitted(bench: Bench) -> list[Row]:
         direct = Load(bench.backend, pages[YARDSTICK].requests).at(half[OURS]).drive(bench.seconds, bench.folder)
     loads = ", ".join(f"{name} {_typical(rounds, lambda each: each.per_s):,.0f}" for name, rounds in calm.items())
     return [
-        Row("CPU per admitted request", "us", _of(full, lambda each: each.cpu_us), _store(full[OURS])),
-        Row("CPU, all requests different", "us", _of(varied, lambda each: each.cpu_us), _store(varied[OURS])),
+        Row("CPU per admitted request", "us", _of(full, _cost), _store(full[OURS])),
+        Row("CPU, all requests different", "us", _of(varied, _cost), _store(varied[OURS])),
         Row("throughput, admitted", "req/s", _of(full, lambda each: each.per_s)),
         Row("latency p50 at half load", "us", _of(calm, lambda each: each.p50_us), f"requests/s: {loads}"),
         Row("latency p99 at half load", "us", _of(calm, lambda each: each.p99_us),
@@ -105,7 +105,9 @@ def admitted(bench: Bench) -> list[Row]:
 def waiting(bench: Bench) -> list[Row]:
     """Status polls of many waiting tickets, and newcomers who find the pool full, beside nginx's relayed page.
 
-    Each load has a house of its own: the newcomers never come back, and what it costs to forget them is theirs.
+    Each load has a house of its own: the newcomers never come back, and what it costs to forget them is theirs. Bars
+    are held against a crowd's connections. The same over as few as students at their exam have in this bench stands
+    beside: our worker then waits for its batches half of the time, and each finds colder caches.
     """
     yardstick = Nginx(YARDSTICK, bench.folder / "waiting" / YARDSTICK, bench.backend.port)
     polled, entered = (
@@ -116,23 +118,28 @@ def waiting(bench: Bench) -> list[Row]:
         for house in (polled, entered):
             requests.cookies(house, 1, lambda status: status == 200)
         tickets = requests.cookies(polled, TICKETS, lambda status: status == 429)
-        rounds = bench.turns({
+        loads = {
             YARDSTICK: Load(yardstick, [requests.page(LIKE_A_PASS)]),
             POLLS: Load(polled, [requests.poll(each) for each in tickets]),
             NEWS: Load(polled, [requests.news()]),
             NEWCOMERS: Load(entered, [requests.page()]),
-        })  # fmt: skip
-    made = sum(each.requests for each in rounds[NEWCOMERS])
-    polls, news, newcomers = ({YARDSTICK: rounds[YARDSTICK], OURS: rounds[name]} for name in (POLLS, NEWS, NEWCOMERS))
+        }
+        crowd = bench.turns({name: replace(load, connections=CROWD) for name, load in loads.items()})
+        del loads[NEWS]
+        few = bench.turns(loads)
+    made = sum(each.requests for each in crowd[NEWCOMERS])
+    polls, news, newcomers = (_beside(crowd, name) for name in (POLLS, NEWS, NEWCOMERS))
     return [
-        Row("CPU per status poll", "us", _of(polls, lambda each: each.cpu_us),
-            f"{_store(polls[OURS])}; {TICKETS:,} tickets; nginx's number is its relayed page"),
+        Row("CPU per status poll", "us", _of(polls, _cost),
+            f"{_store(polls[OURS])}; {TICKETS:,} tickets, {CROWD} connections; nginx's number is its relayed page"),
         Row("throughput, polls", "req/s", _of(polls, lambda each: each.per_s)),
-        Row("CPU per question for news", "us", _of(news, lambda each: each.cpu_us),
-            "each open page asks one every 4 s; nginx's number is its relayed page"),
-        Row("CPU per newcomer's first page", "us", _of(newcomers, lambda each: each.cpu_us),
-            f"{_store(newcomers[OURS])}; {made:,} new tickets; nginx's number is its relayed page"),
+        Row("CPU per question for news", "us", _of(news, _cost), "each open page asks one every 4 s"),
+        Row("CPU per newcomer's first page", "us", _of(newcomers, _cost),
+            f"{_store(newcomers[OURS])}; {made:,} new tickets, {CROWD} connections"),
         Row("throughput, newcomers", "req/s", _of(newcomers, lambda each: each.per_s)),
+        Row(f"CPU per poll, {CONNECTIONS} connections", "us", _of(_beside(few, POLLS), _cost), _store(few[POLLS])),
+        Row(f"CPU per page, {CONNECTIONS} connections", "us", _of(_beside(few, NEWCOMERS), _cost),
+            _store(few[NEWCOMERS])),
     ]  # fmt: skip
 
 
@@ -211,7 +218,7 @@ def tls(bench: Bench) -> list[Row]:
                     costs[name].append(cost)
     cores = ", ".join(f"{name} {share:.0%}" for name, share in busy.items())
     return [
-        Row("CPU per admitted request, TLS", "us", _of(rounds, lambda each: each.cpu_us), _store(rounds[OURS])),
+        Row("CPU per admitted request, TLS", "us", _of(rounds, _cost), _store(rounds[OURS])),
         Row("throughput, admitted, TLS", "req/s", _of(rounds, lambda each: each.per_s)),
         Row("CPU per full handshake", "us", costs, "TLS 1.3, ECDSA P-256"),
         Row("full handshakes, 4 clients", "1/s", rates,
@@ -234,6 +241,15 @@ def _loads(contestants: Mapping[str, Contestant], ours: Sequence[bytes], theirs:
 
 def _of(rounds: Rounds, number: Callable[[Round], float]) -> dict[str, list[float]]:
     return {name: [number(each) for each in of_one] for name, of_one in rounds.items()}
+
+
+def _beside(rounds: Rounds, load: str) -> Rounds:
+    """A load of ours beside the yardstick's turns."""
+    return {YARDSTICK: rounds[YARDSTICK], OURS: rounds[load]}
+
+
+def _cost(one: Round) -> float:
+    return one.cpu_us
 
 
 def _typical(rounds: Sequence[Round], number: Callable[[Round], float]) -> float:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -17,7 +18,8 @@ def table(rows: Sequence[Row]) -> Table:
     """What a person reads; the notes stand below, by number."""
     names = [name for name in (YARDSTICK, OURS, *OTHERS) if any(name in row.turns for row in rows)]
     drawn = Table(
-        title=f"beside nginx proxy_pass, one worker each, on {os.cpu_count()} cores", title_justify="left",
+        title=f"beside nginx proxy_pass, one worker each, on {os.cpu_count()} cores; ours runs on Python "
+        f"{platform.python_version()} ({sys.base_prefix})", title_justify="left",
         caption="\n".join(_notes(rows)), caption_justify="left",
     )  # fmt: skip
     for heading in ("what", "unit", *names, "to nginx", "bar", ""):
@@ -36,7 +38,12 @@ def table(rows: Sequence[Row]) -> Table:
 def report(rows: Sequence[Row], rounds: int, seconds: float, neighbours: float) -> dict[str, object]:
     """What a program reads."""
     return {
-        "machine": {"cores": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()},
+        "machine": {
+            "cores": os.cpu_count(),
+            "kernel": platform.release(),
+            "python": platform.python_version(),
+            "prefix": sys.base_prefix,
+        },
         "neighbours_cores": neighbours,
         "rounds": rounds,
         "seconds": seconds,

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.store.clicks import Pace
 from tests.store.driver import T0_MS, Line, Server, rules
 from waitroom.admission.line import Lane, Presence, Standing, State
 from waitroom.admission.waits import Outcome
-from waitroom.store import codec
+from waitroom.store import codec, library
 
 OPENS_MS = T0_MS + 60_000
 
@@ -62,6 +63,16 @@ def test_the_first_position_told_comes_true(server: Server, percent: int, lanes:
     assert sorted(one.ahead for one in told) == list(range(len(lanes)))
     by_position = "".join(one.visitor[0] for one in sorted(told, key=lambda one: one.ahead))
     assert let_in(pool, told) == by_position
+
+
+def test_lanes_take_turns_whatever_a_fresh_library_was_asked_first(server: Server) -> None:
+    """A store that has just started may be asked for a turn of a pace before anybody stands in line."""
+    server.client.function_load(library.source(), replace=True)
+    Pace(server.client).click("a")
+    pool = Line(server.client)
+    pool.write(rules(1))
+    pool.one("in")
+    assert let_in(pool, arrive(pool, "SSP")) == "PSS"
 
 
 def test_a_trickle_of_priority_does_not_starve_standard(pool: Line) -> None:

@@ -110,8 +110,11 @@ local SAVED, LAPSES = 65536, 131072
 local STAYS, BACK, LOST, ENDED = 0, 1, 2, 3
 local TOLD_BEFORE, AS_IT_CAME, IN_LANE = 16, 32, 64
 
--- Taken at the first call: while a library loads, Valkey 9 shows it no standard functions.
+-- Taken at the first call, whichever it is: while a library loads, Valkey 9 shows it no standard functions.
 local floor, ceil, max, min, byte
+local function take_standard()
+  if not floor then floor, ceil, max, min, byte = math.floor, math.ceil, math.max, math.min, string.byte end
+end
 
 -- Rules by their text. Decoding is a pure function, so what is remembered here can never be wrong.
 local decoded, decoded_count = {}, 0
@@ -142,7 +145,7 @@ end
 
 -- The pool a call works on: its keys by name, the backends and exams it was given, the time.
 local function pool_of(keys, args)
-  if not floor then floor, ceil, max, min, byte = math.floor, math.ceil, math.max, math.min, string.byte end
+  take_standard()
   local now_us = tonumber(args[1]) * 1000
   if now_us == 0 then now_us = server_us() end
   local pool = {
@@ -2263,7 +2266,7 @@ local HOLD, PAGE, DIRECT, TURN, SENT, GO = 0, 1, 2, 3, 4, 5
 -- The pace a call works on, and its bucket as it is now. A clock that went back earns nothing, and whoever is there
 -- counts as present again when they next ask.
 local function pace_at(keys, args)
-  if not floor then floor, max, min, byte = math.floor, math.max, math.min, string.byte end
+  take_standard()
   local now_us = tonumber(args[1]) * 1000
   if now_us == 0 then now_us = server_us() end
   local pace = {
@@ -2393,7 +2396,7 @@ local function ask_pace(pace, visitor, form, since, patience)
   local passed = not known and not fresh and tonumber(redis.call('ZSCORE', pace.sent, visitor))
   if passed and since < passed then order = pace_stamp(pace) end -- each of several at once of one visitor waits in turn
   local ahead = redis.call('ZCOUNT', pace.awake, '-inf', string.format('(%.0f', order))
-  local wait = max(0, math.ceil(((ahead + 1) * ONE_TOKEN - pace.tokens) / pace.rate))
+  local wait = max(0, ceil(((ahead + 1) * ONE_TOKEN - pace.tokens) / pace.rate))
   if patience < 0 and wait <= PACE.EARLY_MS then
     local verdict, next_ms, left = let_send(pace, visitor, order, known, since, wait)
     return verdict, next_ms, left, since
