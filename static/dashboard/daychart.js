@@ -35,7 +35,8 @@ export class DayChart {
     if (!this.data[0].length || !this.room.clientWidth) return;
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const line = (name) => ({ stroke: colour(name), width: 2, fill: `${colour(name)}1f`, points: { show: false }, spanGaps: false });
-    const range = (_plot, low, high) => [Math.min(low, high - LEAST_S), high];
+    const [at] = this.data;
+    const range = () => [Math.min(at[0], at.at(-1) - LEAST_S), at.at(-1)]; // of one point alone uPlot makes a day
     this.plot = new uPlot(
       {
         width: this.room.clientWidth,

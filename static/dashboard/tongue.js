@@ -55,6 +55,9 @@ export function t(key, values = {}) {
 /** A number as it is written here, with so many digits behind the point at most. */
 export const number = (n, digits = 0) => format(Intl.NumberFormat, { maximumFractionDigits: digits }).format(n);
 
+/** The same where there is little room: 1.2M. */
+export const compact = (n) => (n < 10_000 ? number(n, 1) : format(Intl.NumberFormat, { notation: "compact", maximumFractionDigits: 1 }).format(n));
+
 /** A time of day, or a day. `parts`: options of Intl.DateTimeFormat. */
 export const instant = (ms, parts) => format(Intl.DateTimeFormat, { hourCycle: "h23", ...parts }).format(ms);
 

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import OpenTab
 from tests.dashboard.house import SEATS, House
@@ -71,6 +71,50 @@ def test_axe_finds_nothing(desk: House, window: OpenTab) -> None:
     finally:
         desk.api("DELETE", "pools/main/announcement")
         desk.api("DELETE", "pools/main/limits")
+
+
+LONG = "faculty-of-applied-sciences-0001"
+"""As long as a name may be."""
+
+
+def _crowded(route: Route) -> None:
+    """What the service says, of eight pools with twelve backends each, long names and very large numbers."""
+    answer = route.fetch()
+    if not answer.ok:
+        route.fulfill(response=answer)
+        return
+    said = answer.json()
+    pool = said["pools"][0]
+    big = {"waiting": 999_999, "absent": 123_456, "lanes": {"return": 1_234, "priority": 56_789, "standard": 941_976}}
+    backend = pool["backends"][0]
+    load = {"inflight": 12_345, "inflight_limit": 20_000, "inflight_waiting": 4_321, "requests_per_s": 98_765.4,
+            "failed_per_s": 1_234.5, "p50_ms": 59_000, "p95_ms": 65_000}  # fmt: skip
+    sessions = backend["sessions"] | {"live": 1_000_000, "limit": 999_999}
+    backends = [backend | {"backend": f"{LONG[:-4]}{n:04}", "sessions": sessions, "load": load} for n in range(12)]
+    sums = {"sessions": 12_000_000, "sessions_limit": 11_999_988}
+    many = pool | sums | {"line": pool["line"] | big, "backends": backends}
+    pools = [many | {"pool": f"{LONG[:-4]}{n:04}", "state": state} for n, state in enumerate(["held", "down"])]
+    pools += [pool | {"pool": f"pool-{n}"} for n in range(6)]
+    route.fulfill(json=said | {"pools": pools})
+
+
+def test_many_and_large(desk: House, window: OpenTab) -> None:
+    """Eight pools, twelve backends, the longest names and largest numbers: nothing sticks out on a desk, a tablet or a
+    phone, in either language; a pool's name leads to it.
+    """
+    english, french = ("Token", "Sign in"), ("Jeton", "Se connecter")
+    for width, locale, words in ((1280, "en-GB", english), (768, "fr-BE", french), (360, "fr-BE", french)):
+        tab = window(locale=locale, viewport={"width": width, "height": 800}, reduced_motion="reduce")
+        tab.page.route("**/api/v1/pools", _crowded)
+        page = sign_in(tab, desk, words=words)
+        expect(page.locator(".all tbody tr")).to_have_count(8)
+        assert faults(page, "" if width == 360 else "color-contrast") == [], width
+        name = page.locator(".all tbody button").nth(6)
+        expect(name).to_have_text("pool-4")
+        name.press("Enter")
+        expect(page.locator("#h-pool-4")).to_be_focused()
+        expect(page.locator("#h-pool-4")).to_be_in_viewport()
+        page.close()
 
 
 def test_keyboard_only(desk: House, window: OpenTab) -> None:
