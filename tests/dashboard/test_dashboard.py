@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from tests.dashboard.conftest import OpenTab
 from tests.dashboard.house import READER, SEATS, WAITING, House
 from tests.dashboard.windows import DONE_MS, SOON_MS, button, carry_out, dialog, sign_in, tile
+from tests.support.student import PAGE
 
 pytestmark = pytest.mark.browser
 
@@ -144,6 +145,22 @@ def test_the_help_line_looks_and_changes_nothing(desk: House, window: OpenTab) -
     expect(page.get_by_role("alert")).to_contain_text("eight letters and digits")
     expect(page.locator(".student")).to_be_hidden()
     assert code not in page.url
+
+
+def test_the_record_of_a_wait_is_checked(desk: House, window: OpenTab) -> None:
+    """What a student shows is genuine, as it stands in a mail; one letter more, and it is not, and nothing is told."""
+    shown = desk.do(desk.waiting[2].ask("GET", "/_waitroom/receipt?pool=main", PAGE)).body.decode()
+    (line, *_) = re.findall(r"WR1[^\s<\"]+", shown)
+    page = sign_in(window(), desk, READER, view="#student")
+    page.get_by_label("Signed line").fill(f"Dear help line,\n> {line}\nYours")
+    page.get_by_role("button", name="Check it").click()
+    record = page.locator(".record")
+    expect(record.get_by_role("status")).to_contain_text("Genuine: this waiting room has signed it.")
+    expect(record).to_contain_text("still waiting when it was made")
+    page.get_by_label("Signed line").fill(line.replace(".", ".x", 1))
+    page.get_by_role("button", name="Check it").click()
+    expect(record.get_by_role("alert")).to_contain_text("Not genuine")
+    expect(record.locator(".facts")).to_have_count(0)
 
 
 def test_a_student_is_moved(desk: House, window: OpenTab) -> None:
