@@ -31,7 +31,7 @@ demo: $(STAMP) ## a sample exam server, the waiting room, a crowd: make demo ARG
 	$(BIN)/waitroom demo $(ARGS)
 
 test: $(STAMP) ## all tests: make test ARGS="tests/store -x"
-	@bash .ci/system chromium nginx haproxy caddy varnishtest slowhttptest curl openssl prometheus systemd-analyze strace
+	@bash .ci/system chromium nginx haproxy caddy varnishtest slowhttptest curl openssl prometheus systemd-analyze strace zsh fish
 ifeq ($(ARGS),)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
@@ -59,7 +59,7 @@ real: $(STAMP) ## a real learning platform behind it, in a real browser
 	@bash .ci/system chromium
 	$(BIN)/python -m tests.real.kolibri $(ARGS)
 
-comeback: $(STAMP) ## a server that died, and its crowd: straight back, and through the waiting room
+comeback: $(STAMP) ## a server that died, and its crowd, straight back and through the waiting room: make comeback ARGS=--killed
 	$(BIN)/python -m tests.real.comeback $(ARGS)
 
 screenshots: $(STAMP) ## every state of the page as a picture, in out/screenshots

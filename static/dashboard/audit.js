@@ -10,7 +10,7 @@ const PAGE = 50;
 const AGAIN_MS = 5_000;
 
 /** What the API's words are called here; one that this page does not know is shown as it is. */
-const WHAT = ["limit", "undo", "hold", "open", "announce", "silence", "lane", "release", "reload", "expired"];
+const WHAT = ["limit", "undo", "hold", "open", "announce", "silence", "lane", "release", "reload", "restart", "expired"];
 const COLUMNS = ["when", "who", "what", "change", "why"];
 const title = (column) => t(`audit.${column}`);
 

@@ -175,7 +175,7 @@ def test_other_refusals() -> None:
             status, problem, _ = await ask(
                 client, "PUT", PATH.replace("main", "nope"), headers=DEAN, json={"text": "x"}
             )
-            assert (status, problem["detail"]) == (404, "The pools are: main, spare.")
+            assert (status, problem["detail"]) == (404, "There is no such pool. The pools are: main, spare.")
             assert (await ask(client, "PUT", headers=DEAN, data=b"text=x"))[0] == 415
             status, _, fields = await ask(client, "POST", headers=DEAN, json={"text": "x"})
             assert (status, fields["Allow"]) == (405, "DELETE,GET,HEAD,PUT")

@@ -184,6 +184,11 @@ def test_a_pool_that_has_just_filled_gives_nothing_back_soon() -> None:
     assert eta.high_s >= 150
 
 
+def test_stays_that_a_young_flow_has_cut_short_say_nothing() -> None:
+    """Who stays 400 s in the mean, and leaves at any moment as likely: of ten minutes' departures the mean is 228 s."""
+    assert make(ended=90, mean_s=228.0).spans(60) == (400.0, 400.0)
+
+
 def test_absent_people_may_be_gone_when_their_turn_comes() -> None:
     """A fifth of the line is absent: as many of those present will be, and the turn may come sooner by that."""
     without, with_some = regime(snapshot(steady())), regime(snapshot(steady(), absent=25))

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from waitroom.admission.traffic import BOUNDS_MS, BUCKETS, Traffic, beside, bucket_of, in_a_row, read, write
 
 counts = st.integers(0, 1_000)
-traffics = st.builds(Traffic, *[counts] * 8, st.lists(counts, min_size=BUCKETS, max_size=BUCKETS).map(tuple))
+durations = st.lists(counts, min_size=BUCKETS, max_size=BUCKETS).map(tuple)
+traffics = st.builds(Traffic, *[counts] * 8, durations, *[counts] * 3)
 names = st.from_regex(r"[a-z][a-z0-9_-]{0,31}", fullmatch=True)
 
 

@@ -40,6 +40,31 @@ def test_serve_without_anything_says_what_it_needs(tmp_path: Path) -> None:
     assert "backend" in served.stderr
 
 
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    """Said in our words by every command that is given it, for a program in JSON; not as a misuse of the command."""
+    file = tmp_path / "secret.yaml"
+    file.write_text(BAD)
+    file.chmod(0)
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    said = "secret.yaml: cannot be read: permission denied"
+    for words, code in (
+        (("check", file.name), 2),
+        (("check", file.name, "--json"), 2),
+        (("check", file.name, "--format", "github"), 2),
+        (("doctor", file.name), 1),
+        (("serve", file.name), 1),
+        (("config", "print", file.name), 2),
+        (("status", "--config", file.name), 1),
+        (("status", "--token-file", file.name), 1),
+    ):
+        done = subprocess.run(
+            [*without, sys.executable, "-m", "waitroom", *words],
+            cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode, said in done.stdout + done.stderr) == (code, True), (words, done)
+        assert "Usage:" not in done.stderr
+
+
 @pytest.mark.parametrize(("flag", "other"), [("--listen", "--admin"), ("--admin", "--listen")])
 def test_serve_on_an_address_in_use(flag: str, other: str, tmp_path: Path) -> None:
     """One line that names the address and the remedy, exit code 1."""

@@ -24,6 +24,7 @@ def _excerpt(line: str, col: int, key: str = "", width: int = 100) -> Excerpt:
         ("match: {path: a,", 8, "{"),
         ("it's: 'it''s'", 7, "'it''s'"),
         ("a: b", 5, ""),
+        ("workers: ${WORKERS}", 10, "${WORKERS}"),
     ],
 )  # fmt: skip
 def test_carets_stand_under_what_is_meant(line: str, col: int, under: str) -> None:
@@ -49,6 +50,15 @@ def test_wide_characters_take_two_columns() -> None:
         ("  - {name: ops, sha265: hunter2}", "admin.tokens[0].sha265"),
         ("  - {name: ops, sha256: hunter2", ""),
         ('    hunter2_is: "hunter2"', "admin.tokens[0].x"),
+        ("secrets: hunter2", "secrets"),
+        ("  hunter2", "secrets"),
+        ("secrets: {key: hunter2}", "secrets.key"),
+        ("secrets: {key: hunter2", ""),
+        ("admin: {tokens: [hunter2]}", "admin.tokens[0]"),
+        ("  - hunter2", "admin.tokens[0]"),
+        ("  tokens: [{name: a}, hunter2, 'hunter2']", "admin.tokens[1]"),
+        ("  - {name: ops, sha256:hunter2}", "admin.tokens[0].sha256"),
+        ("store: redis://:hunter2@h", "store"),
     ],
 )
 def test_secrets_are_stars(line: str, key: str) -> None:
@@ -68,6 +78,13 @@ def test_it_fits_and_says_nothing_to_the_terminal(line: str, col: int, width: in
         assert len(found.line) <= width
         assert 0 <= found.at < width
         assert found.at + found.span <= width + 1
+
+
+def test_lines_are_those_of_an_editor() -> None:
+    """A line separator or a form feed within a text ends no line; a carriage return alone does."""
+    found = excerpt(Problem("f", 2, 1, "b", "x"), "a: one\u2028two\u0085three\rb: 1")
+    assert found is not None
+    assert found.line == "b: 1"
 
 
 def test_a_place_outside_the_text_has_no_excerpt() -> None:

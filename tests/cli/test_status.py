@@ -58,7 +58,7 @@ def _in_liege(monkeypatch: pytest.MonkeyPatch) -> Any:
 def shown(what: Answer, width: int = 80, *, colour: bool = False) -> str:
     console = Console(width=width, highlight=False, force_terminal=colour, no_color=not colour)
     with console.capture() as capture:
-        console.print(pools_shown(what))
+        console.print(pools_shown(what, width))
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
@@ -85,6 +85,21 @@ def test_trouble_is_told_in_words(width: int) -> None:
         "said Nous cherchons la panne.",
     ):
         assert word in words, word
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 70])
+def test_a_telephone_shows_who_is_up_and_who_is_in(width: int) -> None:
+    """On a narrow terminal numbers go, least important first; names of states and sessions are whole."""
+    text = shown(answer(trouble()), width)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= width
+    table = lines[next(n for n, line in enumerate(lines) if line.startswith("  backend")) :]
+    assert table[0].split()[:3] == ["backend", "health", "sessions"]
+    assert "…" not in " ".join(table[:3])
+    assert any("up" in line and "310/300" in line for line in table)
+    assert "350/400" in text
+    assert "down" in text
+    assert ("p95" in text) == (width >= 56)
 
 
 def test_colour_says_nothing_by_itself() -> None:
@@ -148,7 +163,7 @@ def test_a_running_service_is_looked_at(tmp_path: Path) -> None:
             code, out, _ = await product.command("status", "main", "--json", *flags)
             assert (code, [each["pool"] for each in json.loads(out)["pools"]]) == (0, ["main"])
             code, _, err = await product.command("status", "mian", *flags)
-            assert (code, err) == (1, "waitroom: The pools are: main.\n")
+            assert (code, err) == (1, "waitroom: There is no such pool. The pools are: main.\n")
             watch = ("status", "--watch", "--every", "0.5", *flags)
             code, screen = await asyncio.to_thread(
                 watched_on_terminal, *watch, cwd=product.data_dir.parent, until="main-1"

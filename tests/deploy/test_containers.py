@@ -1,13 +1,16 @@
 """Image, compose and manifests: held to their own linters and schemas, and to what they say of each other."""
 
+import json
 import re
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from tests.deploy.places import DEPLOY, ROOT, told
 
@@ -52,6 +55,20 @@ def test_the_image_has_what_the_package_needs(tmp_path: Path) -> None:
     assert "waitroom/store/library.lua" in listed
 
 
+def test_commands_in_the_image_find_its_service() -> None:
+    """What serve is started with is what the environment says to commands; the pod's arguments are the same."""
+    text = DOCKERFILE.read_text()
+    said = dict(re.findall(r"(WAITROOM_(?:CONFIG|DATA_DIR))=(\S+)", text))
+    (words,) = (json.loads(line) for line in re.findall(r"^CMD (\[\"serve.*\])$", text, re.MULTILINE))
+    assert words == ["serve", said["WAITROOM_CONFIG"], "--data-dir", said["WAITROOM_DATA_DIR"]]
+    pod = objects()["Deployment", "waitroom"]["spec"]["template"]["spec"]
+    assert pod["containers"][0]["args"] == words
+    unit = (DEPLOY / "systemd" / "waitroom.service").read_text()
+    assert f"ExecStart=/opt/waitroom/bin/waitroom {' '.join(words)}\n" in unit
+    exported = " ".join(f"{name}={value}" for name, value in said.items())
+    assert f"`export {exported}`" in (DEPLOY / "README.md").read_text()
+
+
 def test_compose_fits_its_schema_and_files() -> None:
     """The schema of the Compose specification; every file that is mounted is there; images are pinned."""
     told("check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
@@ -73,6 +90,27 @@ def test_manifests_fit_their_schema(version: str) -> None:
     files = [KUBERNETES / name for name in ("waitroom.yml", "valkey.yml", "network.yml")]
     said = told("kubernetes-validate", "--strict", "--kubernetes-version", version, *files)
     assert said.count(" passed for resource ") == len([kind for kind, _ in objects() if kind != "ServiceMonitor"])
+
+
+def monitor_faults(monitor: dict[str, Any]) -> list[str]:
+    """What the Prometheus operator's own schema says against a ServiceMonitor; strictly, no field beside it."""
+    operator = import_module("cloudcoil.models.prometheus_operator.v1")  # seconds, and one test needs it
+    schema = operator.ServiceMonitor.model_json_schema(by_alias=True)
+    for part in (schema, *schema["$defs"].values()):
+        if "properties" in part:
+            part["additionalProperties"] = False
+    found = Draft202012Validator(schema).iter_errors(monitor)
+    return ["/".join(map(str, each.absolute_path)) for each in found]
+
+
+def test_the_monitor_fits_its_schema() -> None:
+    """The schema would tell: an unknown field, a time without its unit, a selector that is none."""
+    monitor = objects()["ServiceMonitor", "waitroom"]
+    assert monitor_faults(monitor) == []
+    wrong = json.loads(json.dumps(monitor))
+    wrong["spec"]["endpoints"][0] |= {"intervall": "10s", "interval": "10 seconds"}
+    wrong["spec"]["selector"] = "waitroom"
+    assert set(monitor_faults(wrong)) == {"spec/endpoints/0", "spec/endpoints/0/interval", "spec/selector"}
 
 
 def test_pods_have_no_rights() -> None:

@@ -178,3 +178,22 @@ def test_without_the_store_one_a_second_goes_on() -> None:
         assert isinstance(desk.ask(b"GET", b"/x", PAGE), Respond)
         desk.brain.gate.tick()
         assert isinstance(desk.ask(b"GET", b"/x", PAGE), Relay)
+
+
+def test_a_backend_that_only_this_worker_knows_to_be_gone() -> None:
+    """While nobody can be told, its students wait here all the same; what the store says next takes its place."""
+    desk = Desk(Ramp(Outcome.BACK))
+    desk.phase(Phase.UP)
+    entrance = desk.brain.entrances["main"]
+    assert isinstance(desk.ask(b"GET", b"/x", PAGE), Relay)
+    desk.store.up = False
+    entrance.bar("main-1", NOW_MS + 1)
+    desk.brain.gate.tick()
+    assert isinstance(desk.ask(b"GET", b"/x", PAGE), Relay)
+    other = Ticket("B" * 16, "", NOW_MS * 1000).admitted("main-1", NOW_MS)
+    desk.cookie = (b"Cookie", b"wr_main=" + entrance.seal.sign(other).encode())
+    assert _state(desk.ask(b"GET", b"/x", PAGE)) == (503, b"down")
+    desk.store.up = True
+    desk.phase(Phase.UP)
+    assert isinstance(desk.ask(b"GET", b"/x", PAGE), Relay)
+    assert desk.store.asked == []

@@ -156,9 +156,10 @@ def test_what_the_command_says_when_it_cannot(tmp_path: Path) -> None:
             counting_backend() as backend,
             serving(tmp_path, config=CONFIG.replace("URL", backend.url)) as product,
         ):
-            assert await announce(product, "maths", "x") == (1, "waitroom: The pools are: main.\n")
+            nowhere = "waitroom: There is no such pool. The pools are: main.\n"
+            assert await announce(product, "maths", "x") == (1, nowhere)
             code, said = await announce(product, "main", "x", "--token-file", "/dev/null")
-            assert (code, said.startswith("waitroom: A bearer token of admin.tokens is needed.")) == (1, True)
+            assert (code, said.startswith("waitroom: /dev/null: holds no token; ")) == (1, True)
             code, said = await announce(product, "main")
             assert (code, "Either something to say" in said) == (2, True)
             code, said = await announce(product, "main", "x", "--for", "soon")

@@ -24,10 +24,10 @@ def test_nobody_loses_a_place_to_a_dead_backend(tmp_path: Path) -> None:
             assert b"<html" in down.body
             script = await ann.ask("GET", "/api", SCRIPT)
             assert (script.status, script.headers["Content-Type"]) == (502, "application/problem+json")
+            assert (await bob.page()).state == "waiting", "ann's slot is ann's"
             form = PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
             lost = await ann.ask("POST", "/answer", form, data=b"a=1")
             assert (lost.status, lost.state) == (503, "down")
-            assert (await bob.page()).state == "waiting", "ann's slot is ann's"
             async with counting_backend(port):
 
                 async def back() -> bool:

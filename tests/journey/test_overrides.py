@@ -115,8 +115,12 @@ def test_it_outlives_everything(tmp_path: Path) -> None:
             async with serving(tmp_path, config=config) as product:
                 assert len(await drift(product)) == 3
                 assert await newcomer(product, "held") == 503
-                found = (await get(product, "audit"))["entries"]
-                assert [each["what"] for each in found] == ["hold", "limit"]
+
+                async def restarted() -> bool:
+                    found = (await get(product, "audit"))["entries"]
+                    return [each["what"] for each in found] == ["restart", "hold", "limit"]
+
+                await until(restarted, what="the restart with another file in the audit")
                 file = tmp_path / "waitroom.yaml"
                 file.write_text(file.read_text().replace("max_sessions: 9}", "max_sessions: 8}"))
                 product.process.send_signal(signal.SIGHUP)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from pathlib import Path
 
 from tests.support.aio import run
@@ -21,6 +22,9 @@ pools:
     {more}
 """
 
+NEWCOMERS = "admission: {rate: 1000/s, burst: 1000}"
+"""A rate that holds nobody up; students who come back must not depend on it."""
+
 CROWD = 30
 RATE = 5
 
@@ -30,14 +34,9 @@ def test_students_come_back_at_the_ramps_rate(tmp_path: Path) -> None:
 
     async def main() -> None:
         port = free_port()
-        config = CONFIG.format(port=port, rate=f"{RATE}/s", more="")
+        config = CONFIG.format(port=port, rate=f"{RATE}/s", more=NEWCOMERS)
         async with serving(tmp_path, config=config) as product, contextlib.AsyncExitStack() as crowd:
-            students = [
-                await crowd.enter_async_context(Student(product.public, f"s{number:02}")) for number in range(CROWD)
-            ]
-            async with counting_backend(port):
-                for student in students:
-                    assert (await student.page("/exam")).status == 200
+            students = await _inside(product, port, crowd)
 
             async def known_to_all() -> bool:
                 tried = await _failures(product)
@@ -60,6 +59,46 @@ def test_students_come_back_at_the_ramps_rate(tmp_path: Path) -> None:
                 await until(all_back, what="an empty ramp")
 
     run(main())
+
+
+OUTAGE_S = 1.0
+"""Shorter than anything that looks once a second, or at the last three of them, can tell from a slow page."""
+
+BLIND = "health: {path: /, interval: 200ms, fall: 100, rise: 2}"
+"""Checks that see a server come back, and never see one go."""
+
+
+def test_a_short_outage_is_paced_too(tmp_path: Path) -> None:
+    """Killed and back within a second, under a crowd that reloads: the fresh server is met by the ramp, in all workers.
+
+    It counts as one failure, although what was refused before it came back is heard of afterwards.
+    """
+
+    async def main() -> None:
+        port = free_port()
+        config = CONFIG.format(port=port, rate=f"{RATE}/s", more=BLIND)
+        async with serving(tmp_path, config=config) as product, contextlib.AsyncExitStack() as crowd:
+            students = await _inside(product, port, crowd)
+            reloads = asyncio.gather(*(_reload(student, "/back") for student in students))
+            await look_again(OUTAGE_S)
+            async with counting_backend(port) as backend:
+                first = await asyncio.wait_for(reloads, 60)
+                assert len(first) == CROWD
+                _not_faster_than_the_ramp(backend)
+            said = [json.loads(line) for line in product.log.read_text().splitlines() if '"backend_phase"' in line]
+            assert [(each["phase"], each["failures"]) for each in said][:2] == [("down", 1), ("recovering", 1)]
+            assert [each["phase"] for each in said].count("down") == 1, said
+
+    run(main())
+
+
+async def _inside(product: Product, port: int, crowd: contextlib.AsyncExitStack) -> list[Student]:
+    """All have a session at a backend that is gone when they have."""
+    students = [await crowd.enter_async_context(Student(product.public, f"s{number:02}")) for number in range(CROWD)]
+    async with counting_backend(port):
+        for student in students:
+            assert (await student.page("/exam")).status == 200
+    return students
 
 
 async def _failures(product: Product) -> float:

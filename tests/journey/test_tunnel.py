@@ -1,18 +1,28 @@
-"""WebSockets through the waiting room: for whoever is inside, both ways, and given their grace when it stops."""
+"""WebSockets through the waiting room: for whoever is inside, both ways, and given their grace when it stops.
+
+Law: who is still there after `timeouts.tunnel_drain` is closed in the way of their protocol's transport, both sides
+are told, and a new tunnel is to be had at once where the manager of the service keeps the socket.
+"""
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
-from aiohttp import WSMsgType, WSServerHandshakeError, web
+from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, web
 
 from tests.support.aio import run
+from tests.support.manager import managing
 from tests.support.ports import free_port
-from tests.support.product import serving, until
+from tests.support.product import Product, serving, until
 from tests.support.student import Student
+
+OVER = (WSMsgType.CLOSED, WSMsgType.CLOSE, WSMsgType.CLOSING)
 
 CONFIG = """
 pools: {main: {backends: {main-1: {url: "URL", max_sessions: 1}}}}
@@ -21,8 +31,8 @@ timeouts: {tunnel_drain: 1s}
 
 
 @contextlib.asynccontextmanager
-async def _echo() -> AsyncIterator[str]:
-    """A server that says everything back."""
+async def _echo(ended: "asyncio.Queue[str] | None" = None) -> AsyncIterator[str]:
+    """A server that says everything back; `ended` is told the path of each tunnel that is over."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if "upgrade" not in request.headers:
@@ -34,6 +44,8 @@ async def _echo() -> AsyncIterator[str]:
                 await socket.send_str(message.data)
             elif message.type is WSMsgType.BINARY:
                 await socket.send_bytes(message.data)
+        if ended is not None:
+            ended.put_nowait(request.path)
         return socket
 
     application = web.Application()
@@ -74,7 +86,79 @@ def test_a_socket_lives_as_long_as_it_may(tmp_path: Path) -> None:
                 await until(counted, within_s=5, what="the tunnel among the requests in flight")
                 product.process.send_signal(signal.SIGTERM)
                 closed = await socket.receive(timeout=20)
-                assert closed.type in (WSMsgType.CLOSED, WSMsgType.CLOSE, WSMsgType.CLOSING)
+                assert closed.type in OVER
             assert await asyncio.wait_for(product.process.wait(), 30) == 0
+
+    run(main())
+
+
+async def _said_back(socket: ClientWebSocketResponse, word: str) -> None:
+    await socket.send_str(word)
+    assert await socket.receive_str(timeout=20) == word
+
+
+async def _replaced(product: Product) -> None:
+    """A worker has left, and another has its slot."""
+
+    async def look() -> bool:
+        seen = await product.metrics()
+        return seen["waitroom_worker_restarts_total"] == seen["waitroom_workers"] == 1
+
+    await until(look, what="another worker")
+
+
+def test_a_worker_that_is_replaced_closes_its_tunnel_after_the_grace(tmp_path: Path) -> None:
+    """The old worker lets go of it once its grace is over, the backend is told, and the new one takes the next."""
+
+    async def main() -> None:
+        ended: asyncio.Queue[str] = asyncio.Queue()
+        async with _echo(ended) as backend, AsyncExitStack() as stack:
+            config = CONFIG.replace("URL", backend).replace("1s", "3s") + "workers: 1\n"
+            product = await stack.enter_async_context(serving(tmp_path, config=config))
+            ann = await stack.enter_async_context(Student(product.public, "ann"))
+            assert (await ann.page()).status == 200
+            socket = await stack.enter_async_context(ann.client.ws_connect(f"{product.public}/old"))
+            await _said_back(socket, "before")
+            (worker,) = product.children("waitroom.server.worker")
+            os.kill(worker, signal.SIGTERM)
+            await _said_back(socket, "within the grace")
+            await _replaced(product)
+            assert (await socket.receive(timeout=20)).type in OVER
+            assert await asyncio.wait_for(ended.get(), 20) == "/old"
+            async with ann.client.ws_connect(f"{product.public}/new") as another:
+                await _said_back(another, "after")
+
+    run(main())
+
+
+def test_a_restart_closes_what_outlives_its_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a socket that the manager keeps: tunnels live and newcomers enter until the grace is over, no longer; the
+    service ends by itself, and the next one has the student's new tunnel, in the session of before.
+    """
+
+    async def main() -> None:
+        ended: asyncio.Queue[str] = asyncio.Queue()
+        with managing(tmp_path, monkeypatch) as manager:
+            async with _echo(ended) as backend, AsyncExitStack() as stack:
+                config = CONFIG.replace("URL", backend).replace("1}", "3}").replace("1s", "3s") + "workers: 2\n"
+                start = partial(serving, tmp_path, config=config, manager=manager.launch, public=manager.bind())
+                product = await stack.enter_async_context(start())
+                ann, late = [await stack.enter_async_context(Student(product.public, name)) for name in ("ann", "late")]
+                assert (await ann.page()).status == 200
+                socket = await stack.enter_async_context(ann.client.ws_connect(f"{product.public}/old"))
+                await _said_back(socket, "before")
+                product.process.send_signal(signal.SIGTERM)
+                await manager.hears("STOPPING=1")
+                assert (await late.page()).status == 200, "newcomers enter while the tunnel has its grace"
+                await _said_back(socket, "within the grace")
+                assert (await socket.receive(timeout=20)).type in OVER
+                assert await asyncio.wait_for(ended.get(), 20) == "/old"
+                assert await asyncio.wait_for(product.process.wait(), 20) == 0
+                opening = asyncio.ensure_future(ann.client.ws_connect(f"{product.public}/new"))
+                product = await stack.enter_async_context(start())
+                async with await asyncio.wait_for(opening, 30) as another:
+                    await _said_back(another, "after")
+                assert (await late.page()).status == 200
+                assert (await product.metrics())['waitroom_sessions{backend="main-1",pool="main"}'] == 2
 
     run(main())

@@ -1,10 +1,28 @@
-"""How the conductor judges backends from what all workers saw."""
+"""How the conductor judges backends from what all workers saw, and what no worker waits for it to judge."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from waitroom.admission.line import Lane, Snapshot
+from waitroom.admission.recovery import Course, Phase
 from waitroom.admission.traffic import BUCKETS, Traffic, bucket_of
-from waitroom.server.regulator import TROUBLE_P95_MS, fails_everybody, is_silent, is_troubled, p95_ms
-from waitroom.server.reports import Reports
+from waitroom.server.checks import Checks, Patient, Pulse
+from waitroom.server.regulator import (
+    REPORTED_S,
+    TROUBLE_P95_MS,
+    Regulator,
+    fails_everybody,
+    is_silent,
+    is_troubled,
+    p95_ms,
+)
+from waitroom.server.reports import DESERTED, Reports, Tally
+from waitroom.settings.addresses import BackendUrl
+from waitroom.settings.care import Health
+from waitroom.settings.pools import Pool
 
 
 def answers(count: int, ms: int) -> tuple[int, ...]:
@@ -23,6 +41,7 @@ def answers(count: int, ms: int) -> tuple[int, ...]:
         ("an error is an answer", Traffic(50, failed_connect=49, failed_5xx=1), False),
         ("ten taken and not answered", Traffic(10, failed_other=10), True),
         ("a few lost", Traffic(9, failed_other=9), False),
+        ("nobody waited for what did not come", Traffic(14, failed_other=10, left=4), True),
     ],
 )
 def test_nothing_gets_through(promise: str, seen: Traffic, silent: bool) -> None:
@@ -84,3 +103,134 @@ def test_reports_of_all_workers_add_up() -> None:
     here.heard("p", {here.worker: here.take("p", ["a"], {})})
     assert (here.lately("p", "a", 1).requests, here.lately("p", "a", 2).requests) == (0, 7)
     assert here.workers == (here.worker,)
+
+
+@pytest.mark.parametrize(
+    ("promise", "ends", "deserted"),
+    [
+        ("refused three times", ["refused"] * 3, True),
+        ("twice", ["refused"] * 2, False),
+        ("cut off as it died, then refused", ["reset", "truncated", "refused"], True),
+        ("only cut off: one of its processes may have died", ["reset"] * 50, False),
+        ("too busy to accept", ["connect_timeout"] * 50, False),
+        ("answered between", ["refused", "refused", 200, "refused"], False),
+        ("a page not found is an answer", ["refused", "refused", 404, "refused"], False),
+        ("somebody left between, unanswered", ["refused", 499, "refused", 499, "refused"], True),
+        ("an error between may be ours", ["refused", 502, "refused", 502, "refused"], True),
+    ],
+)
+def test_nobody_listens(promise: str, ends: list[str | int], deserted: bool) -> None:
+    """A process that is gone is told from one that is busy or broken, at the third request."""
+    tally = Tally()
+    told = [tally.failed(end) if isinstance(end, str) else tally.ended(end, 0.01) for end in ends]
+    assert (told[-1] is True) is deserted, promise
+    assert not any(told[:-1])
+    assert not deserted or not any(tally.failed("refused") for _ in range(DESERTED - 1)), "said once"
+
+
+@dataclass
+class Shelf:
+    """A store that keeps what lies over the rules."""
+
+    now_ms: int = 1_000_000
+    rate_milli: int = 0
+    returning: int = 30
+    live: dict[str, str] = field(default_factory=dict)
+
+    async def snapshot(self, _pool: str) -> Snapshot:
+        line, rates = {Lane.STANDARD: 5}, (self.rate_milli, 0)
+        slots: tuple[dict[str, int], ...] = ({"a": 0}, {"a": 9})
+        found = Snapshot(self.now_ms, False, *rates, line, 0, {}, *slots, (), 0, {}, {})
+        return replace(found, live=dict(self.live), returning={"a": self.returning})
+
+    async def set_live(self, _pool: str, fields: Mapping[str, str]) -> dict[str, str]:
+        before, self.live = self.live, self.live | fields
+        return {name: before.get(name, "") for name in fields}
+
+
+POOL = Pool.model_validate({"backends": {"a": {"url": "http://127.0.0.1:9", "max_sessions": 50}}})
+
+
+def _regulated(shelf: Shelf, refused: int = 0) -> tuple[Regulator, Checks]:
+    reports, checks = Reports(), Checks({})
+    for _ in range(refused):
+        reports.tally("p/a").ended(502, 0.01)
+        reports.tally("p/a").failed("refused")
+    reports.heard("p", {reports.worker: reports.take("p", ["a"], {})})
+    return Regulator(shelf, reports, checks), checks
+
+
+def _phase(shelf: Shelf) -> Course:
+    return Course.read(shelf.live.get("phase:a", ""))
+
+
+def test_a_deserted_backend_is_down_at_once() -> None:
+    """Whoever has met it says so; one that was coming back has failed again, and begins lower."""
+
+    async def main() -> None:
+        shelf = Shelf()
+        regulator, _ = _regulated(shelf)
+        await regulator.deserted("p", POOL, "a")
+        first = _phase(shelf)
+        assert (first.phase, first.failures) == (Phase.DOWN, 1)
+        await regulator.deserted("p", POOL, "a")
+        assert _phase(shelf) == first, "who is down is not down anew"
+        shelf.now_ms += 10_000
+        shelf.live["phase:a"] = first._replace(phase=Phase.RECOVERING, since_ms=shelf.now_ms, rate_milli=2_000).text
+        await regulator.deserted("p", POOL, "a")
+        assert (_phase(shelf).phase, _phase(shelf).failures) == (Phase.DOWN, 2)
+
+    asyncio.run(main())
+
+
+def test_the_conductor_hears_of_it() -> None:
+    """What it had found before counts no more: a deserted backend is back after checks of its own."""
+
+    async def main() -> None:
+        shelf = Shelf()
+        regulator, checks = _regulated(shelf)
+        checks.patients = {"p/a": Patient(BackendUrl("http", "127.0.0.1", 9), Health.model_validate({"path": "/"}))}
+        checks.pulses["p/a"] = Pulse(good=100)
+        await regulator.deserted("p", POOL, "a")
+        await regulator.turn("p", POOL)
+        assert _phase(shelf).phase is Phase.DOWN
+        assert checks.down == {"p/a"}
+        checks.pulses["p/a"] = Pulse(good=2)
+        await regulator.turn("p", POOL)
+        assert _phase(shelf).phase is Phase.RECOVERING
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("age_s", "phase"), [(0, Phase.RECOVERING), (REPORTED_S, Phase.RECOVERING), (3, Phase.DOWN)])
+def test_what_came_before_a_phase_says_nothing_about_it(age_s: int, phase: Phase) -> None:
+    """What was refused while it was away is heard of for seconds, and neither takes it out again nor slows its ramp."""
+
+    async def main() -> None:
+        shelf = Shelf()
+        course = Course(Phase.RECOVERING, shelf.now_ms - age_s * 1_000, 2_000, 1, shelf.now_ms)
+        shelf.live["phase:a"] = course.text
+        regulator, checks = _regulated(shelf, refused=10)
+        checks.patients = {"p/a": Patient(BackendUrl("http", "127.0.0.1", 9))}
+        await regulator.turn("p", POOL)
+        assert _phase(shelf).phase is phase
+        assert phase is Phase.DOWN or not _phase(shelf).troubled
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("rate_milli", "phase"), [(0, Phase.RECOVERING), (9_000, Phase.RECOVERING), (2_000, Phase.UP)])
+def test_a_ramp_that_holds_nobody_up_is_over(rate_milli: int, phase: Phase) -> None:
+    """All are back, and a line stands at free slots: it waits for the pool's own rate, or for the ramp, which grows."""
+
+    async def main() -> None:
+        shelf = Shelf(rate_milli=rate_milli, returning=0)
+        course = Course(Phase.RECOVERING, shelf.now_ms - 90_000, 8_000, 1, shelf.now_ms - 40_000)
+        shelf.live["phase:a"] = course.text
+        regulator, checks = _regulated(shelf)
+        checks.patients = {"p/a": Patient(BackendUrl("http", "127.0.0.1", 9))}
+        await regulator.turn("p", POOL)
+        assert _phase(shelf).phase is phase
+        assert phase is Phase.UP or _phase(shelf).rate_milli > course.rate_milli
+
+    asyncio.run(main())

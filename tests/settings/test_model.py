@@ -1,11 +1,9 @@
-"""The model: defaults, derived values, and keys that come into force later."""
+"""The model: defaults, derived values, and what is refused."""
 
 from pathlib import Path
 
 from waitroom.settings.load import from_mapping, load
 from waitroom.settings.model import Limits, Match, Settings, Timeouts
-from waitroom.settings.notices import not_in_force
-from waitroom.settings.part import Part, later
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -80,31 +78,6 @@ def test_burst_follows_the_rate() -> None:
     assert _settings({"admission": {"rate": "20/s"}}).pools["main"].admission.burst == 40
     assert _settings({"admission": {"rate": "6/min"}}).pools["main"].admission.burst == 1
     assert _settings({"admission": {"rate": "20/s", "burst": 3}}).pools["main"].admission.burst == 3
-
-
-class _Tomorrow(Part):
-    """A part with keys whose behaviour comes later; in this version the settings have none."""
-
-    soon: int | None = later(None, "A number.")
-    mode: str = later("old", "How.", works=("old",))
-    now: int = 1
-
-
-def test_keys_of_a_later_version_are_named_where_they_stand() -> None:
-    """They never silently do nothing; a value that works already is not named."""
-    assert not_in_force(_Tomorrow(soon=1, mode="new", now=2)) == ("soon", "mode")
-    assert not_in_force(_Tomorrow(mode="old")) == ()
-
-
-def test_what_already_works_brings_no_notice() -> None:
-    """Saying the default of a later key, or leaving it out, changes nothing and is not mentioned."""
-    settings = _settings(
-        {"on_backend_down": "hold", "health": None},
-        exams={"E1": {"pool": "main", "match": [{"path": "/x"}], "order": "arrival"}},
-        admin={"open_on_loopback": False},
-        pace=(),
-    )
-    assert settings.not_yet() == ()
 
 
 def test_public_addresses_come_alone_or_in_a_list() -> None:

@@ -118,7 +118,7 @@ class Browser:
     @property
     def visitor(self) -> str:
         """Who the waiting room takes it for, as the cookie says; "" without one."""
-        return next((value.split(b".")[2].split(b"~")[0].decode() for value in self.jar.values()), "")
+        return next(map(_visitor, self.jar.values()), "")
 
     async def load(self, target: bytes) -> Answer | None:
         """A whole page."""
@@ -159,6 +159,15 @@ class Browser:
             self.jar.pop(name, None)
         else:
             self.jar[name] = value
+
+
+def visitor_of(request: Asked) -> str:
+    """Who asks, as the cookie says."""
+    return next((_visitor(cookie.partition(b"=")[2]) for cookie in request.every(b"cookie")), "")
+
+
+def _visitor(cookie: bytes) -> str:
+    return cookie.split(b".")[2].split(b"~")[0].decode()
 
 
 def _answer_of(decision: Respond) -> Answer:

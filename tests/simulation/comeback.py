@@ -3,6 +3,10 @@
 Law: the line is the real library in a real Valkey, the steps are the product's own, and time is virtual. Students know
 nothing of any of this: they reload until they are in, sign in again (the server has forgotten them), go on with their
 attempt, and then work. What they ask may be abandoned; the server works it off all the same.
+
+There are two beginnings: `run`, in which the crowd's own start kills the server, and `blink`, in which all are at work
+when somebody kills it, and it is back, cold, before a look at each second would have told. The mornings in which
+everything goes wrong have the same as a fault, `backend_blinks`.
 """
 
 from dataclasses import dataclass, field
@@ -13,10 +17,11 @@ from random import Random
 from tests.store.driver import T0_MS, Line, Server, rules
 from waitroom.admission.line import Standing
 from waitroom.admission.recovery import Course, Outcome, Phase, Return, Signs, step
-from waitroom.admission.traffic import BUCKETS, Traffic, bucket_of, in_a_row
-from waitroom.demo.model import AUTOSAVE, LOGIN, PAGE, START, Back, Capacity, Died, Done, Machine, Verdict, Work
+from waitroom.admission.traffic import Traffic, in_a_row
+from waitroom.demo.model import AUTOSAVE, LOGIN, PAGE, START, Back, Capacity, Cause, Died, Done, Machine, Verdict, Work
 from waitroom.server.checks import PROBE, Pulse
-from waitroom.server.regulator import LOOK_BACK_S, TROUBLE_P95_MS, is_silent, is_troubled, p95_ms
+from waitroom.server.regulator import LOOK_BACK_S, REPORTED_S, TROUBLE_P95_MS, is_silent, is_troubled, p95_ms
+from waitroom.server.reports import Tally
 
 PATIENCE_MS = 10_000
 """Nobody looks at an empty page for longer: they press reload."""
@@ -25,6 +30,10 @@ WAY_IN: tuple[Work, ...] = (PAGE, LOGIN, PAGE, START, PAGE)
 """What it takes to be back in an attempt."""
 
 BACKEND = "b1"
+
+INITIAL_MILLI = 2_000
+KILLED_MS = 5_000.0
+"""When, of a morning that begins at work."""
 
 
 @dataclass(slots=True)
@@ -45,21 +54,31 @@ class Student:
 
 @dataclass(slots=True)
 class Sight:
-    """What the product sees of the backend."""
+    """What the product sees of the backend, as one of its workers does."""
 
+    tally: Tally = field(default_factory=Tally)
     seconds: list[Traffic] = field(default_factory=list)
-    requests: int = 0
-    errors: int = 0
-    refused: int = 0
-    durations: list[int] = field(default_factory=lambda: [0] * BUCKETS)
 
-    def turn(self) -> Traffic:
-        """A second is over; gives the last few."""
-        seen = Traffic(self.requests, self.errors, self.refused, durations=tuple(self.durations))
-        self.seconds = [*self.seconds, seen][-LOOK_BACK_S:]
-        self.requests = self.errors = self.refused = 0
-        self.durations = [0] * BUCKETS
-        return in_a_row(self.seconds)
+    def lost(self, kind: str) -> bool:
+        """A request came to nothing; whether that was one too many."""
+        deserted = self.tally.failed(kind)
+        self.tally.ended(502, 0.0)
+        return deserted
+
+    def turn(self, known_s: int) -> Traffic:
+        """A second is over; gives the last few of those that are known."""
+        self.seconds = [*self.seconds, self.tally.take(None)][-LOOK_BACK_S:]
+        return in_a_row(self.seconds[-known_s:] if known_s else ())
+
+
+class Mortal(Machine):
+    """A machine that somebody can kill."""
+
+    def kill(self, for_ms: float) -> Died:
+        """Gone, with all that it had; it is back, cold, after so long."""
+        died = self._die(Cause.MEMORY)
+        self._down_until_ms = self._now_ms + for_ms
+        return died
 
 
 class Morning:
@@ -70,13 +89,15 @@ class Morning:
         self.paced = paced
         self.line = Line(server.client, (BACKEND,))
         self.line.write(rules(crowd, idle_ms=1_800_000))
-        self.machine = Machine(capacity)
+        self.machine = Mortal(capacity)
         self.students = [Student(self.line.one(f"s{number:05}")) for number in range(crowd)]
         for student in self.students:
             self.line.use(student.standing)
         self.course, self.pulse, self.sight = Course(), Pulse(), Sight()
         self.rates: list[tuple[float, int]] = []
         """When the ramp's rate was what, from ms since the start."""
+        self.seen: list[int] = []
+        """Each second: who is at work."""
         self._now_ms = 0.0
         self._events: list[tuple[float, int, str, Student | None]] = []
         self._numbers = count(1)
@@ -97,16 +118,30 @@ class Morning:
         for student in self.students:
             self._at(self.chance.uniform(0, 500), "reload", student)
         self._at(1_000, "second")
-        while self._events and self.back < len(self.students):
+        self._play(for_ms)
+        return self
+
+    def blink(self, for_ms: int, outage_ms: float) -> "Morning":
+        """All are at work; somebody kills the server, and it is back after so long. All notice within 20 s."""
+        for student in self.students:
+            student.done, student.back_ms = len(WAY_IN), 0.0
+            self._at(self.chance.uniform(0, 60_000), "work", student)
+        self._at(1_000, "second")
+        self._play(int(KILLED_MS), until_back=False)
+        self._pass_until(KILLED_MS)
+        self._happened(self.machine.kill(outage_ms))
+        self._play(for_ms)
+        return self
+
+    def _play(self, until_ms: int, *, until_back: bool = True) -> None:
+        """Whatever happens until then, or until all are back."""
+        while self._events and self._events[0][0] <= until_ms and not (until_back and self.back == len(self.students)):
             at_ms, number, what, student = heappop(self._events)
-            if at_ms > for_ms:
-                break
             self._pass_until(at_ms)
             if student is None:
                 self._second()
             elif student.plan == number:
                 self._work(student) if what == "work" else self._reload(student)
-        return self
 
     # time
 
@@ -131,14 +166,12 @@ class Morning:
         match event:
             case Done(request):
                 student, since_ms, work = self._running.pop(request)
-                self.sight.requests += 1
-                self.sight.durations[bucket_of(self._now_ms - since_ms)] += 1
+                self.sight.tally.ended(200, (self._now_ms - since_ms) / 1_000)
                 self._answered(student, request, work)
             case Died():
                 running, self._running = self._running, {}
                 for request, (student, _, _) in running.items():
-                    self.sight.requests += 1
-                    self.sight.refused += 1
+                    self._lost("reset")
                     self._failed(student, request)
                 for student in self.students:
                     student.done = 0
@@ -174,9 +207,10 @@ class Morning:
         request = next(self._numbers)
         verdict = self.machine.arrive(self._now_ms, request, work)
         if verdict is not Verdict.ACCEPTED:
-            self.sight.requests += 1
-            self.sight.refused += verdict is Verdict.DOWN
-            self.sight.errors += verdict is Verdict.REFUSED
+            if verdict is Verdict.DOWN:
+                self._lost("refused")
+            else:
+                self.sight.tally.ended(503, 0.0)
             student.asked = request
             self._failed(student, request)
             return
@@ -215,15 +249,23 @@ class Morning:
 
     # the conductor
 
+    def _lost(self, kind: str) -> None:
+        """A request came to nothing. Who has met that nobody listens says so at once."""
+        if self.sight.lost(kind) and self.paced and self.course.phase is not Phase.DOWN:
+            self._tell(step(self.course, Signs(failed=True), INITIAL_MILLI, self.line.now_ms))
+
     def _second(self) -> None:
         """A second of the conductor: check, judge, tell."""
         self._at(self._now_ms + 1_000, "second")
+        self.seen.append(self.back)
         if not self.paced:
             return
         self.line.sweep()
         if int(self._now_ms / 1_000) % 2 == 0:
             self.pulse.note("" if self.machine.up else "refused")
-        seen, snapshot = self.sight.turn(), self.line.snapshot()
+        age_s = (self.line.now_ms - self.course.since_ms) // 1_000 - REPORTED_S
+        known_s = max(0, age_s) if self.course.phase is Phase.RECOVERING else LOOK_BACK_S
+        seen, snapshot = self.sight.turn(known_s), self.line.snapshot()
         signs = Signs(
             failed=is_silent(seen),
             answers=self.pulse.answers(PROBE),
@@ -233,7 +275,10 @@ class Morning:
             waiting=snapshot.returning[BACKEND],
             absent=snapshot.missed[BACKEND],
         )
-        course = step(self.course, signs, 2_000, self.line.now_ms)
+        self._tell(step(self.course, signs, INITIAL_MILLI, self.line.now_ms))
+
+    def _tell(self, course: Course) -> None:
+        """What has been decided holds."""
         if course != self.course:
             if course.phase is not self.course.phase:
                 self.pulse = Pulse() if course.phase is Phase.DOWN else self.pulse

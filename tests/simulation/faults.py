@@ -46,6 +46,8 @@ class Faults:
     """A reload moves the opening by up to two minutes."""
     backend_dies: float = 0.0
     """Requests to it fail for 3 to 20 s."""
+    backend_blinks: float = 0.0
+    """Its process is killed, and another one that knows nobody is there within 0.3 to 2.5 s."""
 
     @property
     def named(self) -> str:
@@ -73,6 +75,7 @@ MOST = Faults(
     announced=0.3,
     opening_moved=0.2,
     backend_dies=0.2,
+    backend_blinks=1.0,
 )
 """As much of everything as a run can bear and still be told apart from a broken world."""
 

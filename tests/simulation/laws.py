@@ -5,10 +5,10 @@ yet (after an outage nothing expires for a minute, and sweeps come late) are not
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from tests.simulation.facts import RETURN, Came, Fact, Present, Seen, Touched
+from tests.simulation.facts import RETURN, Came, Fact, LiveSet, Present, Seen, Touched
 from tests.simulation.ledger import Ledger
 
 OPENING_MS = 60_000
@@ -279,13 +279,74 @@ class RateHolds:
             yield f"{fact.visitor} is number {self.count} since {self.begun[0]}, and the rate allows {most:.2f}"
 
 
+@dataclass(slots=True)
+class _Ramp:
+    """What a ramp has let in, and could at most."""
+
+    since: str
+    at_ms: int
+    rate_milli: int
+    tokens: float = 1.0
+    let_in: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class RampHolds:
+    """Law 7: to a backend that comes back no more are let in than its ramp has given, which begins with one."""
+
+    name: str = "7 ramp"
+    ramps: dict[str, _Ramp] = field(default_factory=dict)
+
+    def lost(self, *, empty: bool) -> None:
+        """Nothing can be said of a ramp that an older store knows otherwise."""
+        del empty
+        self.ramps.clear()
+
+    def judge(self, fact: Fact, case: Case) -> Iterator[str]:
+        """Count who is let in, each once, against what the rates that were told add up to."""
+        if isinstance(fact, LiveSet):
+            for field_, value in fact.fields.items():
+                if field_.startswith("phase:"):
+                    self._turn(field_.removeprefix("phase:"), value.split(), case.now_ms)
+            return
+        backend = ""
+        if isinstance(fact, Present) and admitted(fact):
+            backend = fact.backend
+        elif isinstance(fact, Came) and fact.outcome == "back":
+            backend = fact.at
+        ramp = self.ramps.get(backend)
+        if ramp is None or not isinstance(fact, Present | Came) or fact.visitor in ramp.let_in:
+            return
+        self._fill(ramp, case.now_ms)
+        ramp.let_in.add(fact.visitor)
+        if len(ramp.let_in) > ramp.tokens * RATE_SLACK + 1e-6:
+            yield f"{fact.visitor} is number {len(ramp.let_in)} back at {backend}, whose ramp gave {ramp.tokens:.2f}"
+
+    def _turn(self, backend: str, words: list[str], now_ms: int) -> None:
+        if not words or words[0] not in ("recovering", "easing"):
+            self.ramps.pop(backend, None)
+            return
+        ramp = self.ramps.get(backend)
+        if ramp is None or ramp.since != words[1]:
+            self.ramps[backend] = _Ramp(words[1], now_ms, int(words[2]))
+            return
+        self._fill(ramp, now_ms)
+        ramp.rate_milli = int(words[2])
+
+    @staticmethod
+    def _fill(ramp: _Ramp, now_ms: int) -> None:
+        ramp.tokens += max(0, now_ms - ramp.at_ms) * ramp.rate_milli / 1e6
+        ramp.at_ms = max(ramp.at_ms, now_ms)
+
+
 def all_laws() -> list[Law]:
-    """Every law that can be held against the store today. New ones go here: ramps, paces, draws, lanes."""
+    """Every law that can be held against the store today. New ones go here: paces, draws, lanes."""
     return [
         CapHolds(),
         NobodyOvertaken(),
         NoIdleSlot(),
         RateHolds(),
+        RampHolds(),
         NewcomersWait(),
         SameAnswerTwice(),
         NeverBackToTheLine(),

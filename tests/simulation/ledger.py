@@ -24,6 +24,11 @@ class Session(NamedTuple):
     expires_ms: int
     keep_ms: int = 0
 
+    @property
+    def provisional(self) -> bool:
+        """Whether its cookie has not been seen."""
+        return self.expires_ms == self.admitted_ms + PROVISIONAL_MS
+
 
 UNSWEPT_MS = 75_000
 """What is over is swept away within this: nothing ends in the minute after an outage."""
@@ -55,7 +60,9 @@ class Ledger:
     sessions: dict[str, Session] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     doubtful: dict[str, Session] = field(default_factory=dict)
-    """Over by its time when the clock went back: swept away before, or given as long as anybody now."""
+    """What may live on: over by its time when the clock went back or its backend came back, or let back in there."""
+    down_ms: dict[str, int] = field(default_factory=dict)
+    """Since when a backend is down: nothing ends there meanwhile."""
     released: set[str] = field(default_factory=set)
     lapsed: set[str] = field(default_factory=set)
     openings: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -78,7 +85,8 @@ class Ledger:
 
     def used(self, backend: str, now_ms: int) -> int:
         """Slots of a backend that are taken for sure."""
-        return sum(each.backend == backend and each.expires_ms >= now_ms for each in self.sessions.values())
+        from_ms = self._counted_from_ms(backend, now_ms)
+        return sum(each.backend == backend and each.expires_ms >= from_ms for each in self.sessions.values())
 
     def is_open(self, backend: str) -> bool:
         """Whether newcomers may be sent there."""
@@ -112,10 +120,20 @@ class Ledger:
 
     def possibly_used(self, backend: str, now_ms: int, lag_ms: int) -> int:
         """Slots of a backend that may be taken."""
-        return sum(
-            each.backend == backend and each.expires_ms + lag_ms >= now_ms
-            for each in (self.doubtful | self.sessions).values()
+        from_ms = self._counted_from_ms(backend, now_ms) - lag_ms
+        both = (self.doubtful, self.sessions)
+        return len(
+            {
+                visitor
+                for sessions in both
+                for visitor, each in sessions.items()
+                if each.backend == backend and each.expires_ms >= from_ms
+            }
         )
+
+    def _counted_from_ms(self, backend: str, now_ms: int) -> int:
+        """Sessions of a backend count that are over later than this."""
+        return min(now_ms, self.down_ms.get(backend, now_ms))
 
     def reach(self, now_ms: int) -> None:
         """It is so late by the store's clock."""
@@ -133,22 +151,56 @@ class Ledger:
                 self.rate_milli, self.burst = fact.text["rate_milli"], fact.text["burst"]
             case LiveSet():
                 self.live = {name: value for name, value in (self.live | fact.fields).items() if value}
+                self._phases(now_ms)
             case Present():
                 self._present(fact, now_ms)
             case Touched(visitor, backend, admitted_ms, keep_ms, life, expires_ms):
                 self._touched(visitor, Session(backend, admitted_ms, expires_ms, keep_ms), life, backend)
             case Came(visitor, _, admitted_ms, keep_ms, outcome, at):
-                if outcome == "back" and visitor not in self.sessions:
-                    self._start(visitor, Session(at, admitted_ms, now_ms, keep_ms))
+                self._came(visitor, Session(at, admitted_ms, now_ms, keep_ms), outcome)
             case Ended(visitor, _):
                 self.sessions.pop(visitor, None)
+                self.doubtful.pop(visitor, None)
                 self.places.pop(visitor, None)
                 self.released.add(visitor)
             case _:
                 pass
 
+    def _due_ms(self, session: Session, now_ms: int) -> int:
+        return max(min(now_ms + self.idle_ms, session.admitted_ms + self.max_ms), session.keep_ms)
+
+    def _phases(self, now_ms: int) -> None:
+        """Whoever had a session at a backend that was down has as long again as anybody; not without a cookie."""
+        for backend in self.limits:
+            if self.live.get(f"phase:{backend}", "").startswith("down"):
+                self.down_ms.setdefault(backend, now_ms)
+                continue
+            from_ms = self.down_ms.pop(backend, None)
+            if from_ms is None:
+                continue
+            for visitor, session in list((self.sessions | self.doubtful).items()):
+                if session.backend != backend or session.provisional:
+                    continue
+                longer = session._replace(expires_ms=max(session.expires_ms, self._due_ms(session, now_ms)))
+                if session.expires_ms >= from_ms and visitor not in self.doubtful:
+                    self.sessions[visitor] = longer
+                else:  # it may have been swept away before
+                    self.doubtful[visitor] = longer
+
+    def _came(self, visitor: str, asked: Session, outcome: str) -> None:
+        """Somebody waits to come back, which confirms their session, or is back."""
+        mine, now_ms = self.sessions.get(visitor), asked.expires_ms
+        if outcome == "back" and mine is None:
+            self._start(visitor, asked)
+        if outcome == "waits" and mine is not None and mine.provisional:
+            lives = mine.expires_ms >= self._counted_from_ms(mine.backend, now_ms)
+            (self.sessions if lives else self.doubtful)[visitor] = mine._replace(expires_ms=self._due_ms(mine, now_ms))
+        if outcome == "back":
+            self.doubtful[visitor] = asked._replace(expires_ms=self._due_ms(asked, now_ms))
+
     def _pull_in(self, now_ms: int) -> None:
         """The clock went back: what was over is over, and no deadline lies further ahead than any call gives."""
+        self.down_ms = {name: min(from_ms, now_ms) for name, from_ms in self.down_ms.items()}
         self.doubtful |= {
             name: each for name, each in self.sessions.items() if -UNSWEPT_MS <= each.expires_ms - self.now_ms < 0
         }

@@ -207,7 +207,7 @@ def is_firm(known: Regime, flow: Sequence[Flow], full_s: float, ahead: int) -> b
     and for five minutes; in the last two about as many as was to be expected; those inside came at all times; and the
     measures of how fast they leave agree.
     """
-    if ahead < known.free:
+    if known.rate_milli and ahead < known.free:
         return True
     if min(full_s, known.flowing_s) < max(FLOWING_S, known.mean_s) or not known.ended:
         return False

@@ -34,6 +34,7 @@ def of(world: World) -> dict[str, Act]:
         "announced": acts.announced,
         "opening_moved": acts.opening_moved,
         "backend_dies": acts.backend_dies,
+        "backend_blinks": acts.backend_blinks,
         "all_clear": acts.all_clear,
     }
 
@@ -196,10 +197,17 @@ class Acts:
 
     async def backend_dies(self, chance: Random) -> None:
         """An exam server refuses connections for a while."""
-        backend, for_s = chance.choice(self._world.house.backends), chance.uniform(3.0, 20.0)
-        self._tell(f"{backend} is gone for {for_s:.0f} s")
+        await self._gone(chance, chance.uniform(3.0, 20.0))
+
+    async def backend_blinks(self, chance: Random) -> None:
+        """It is killed and started again, sooner than a look at the last three seconds tells."""
+        await self._gone(chance, chance.uniform(0.3, 2.5))
+
+    async def _gone(self, chance: Random, for_s: float) -> None:
+        backend = chance.choice(self._world.house.backends)
+        self._tell(f"{backend} is gone for {for_s:.1f} s")
         self._world.dead_backends.add(backend)
-        self._referee.excused_from_s = self._world.loop.time() + for_s + 60.0
+        self._referee.excused_from_s = max(self._referee.excused_from_s, self._world.loop.time() + for_s + 60.0)
         await pause(for_s)
         self._world.dead_backends.discard(backend)
 

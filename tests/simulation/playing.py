@@ -17,7 +17,7 @@ from tests.simulation.settings import House
 from tests.simulation.storehouse import Server
 from tests.simulation.virtual import reigning
 from tests.simulation.world import World
-from waitroom.server import brain
+from waitroom.server import brain, checks
 from waitroom.server.screens import WebScreens
 from waitroom.settings.model import Settings
 
@@ -65,6 +65,7 @@ def play(seed: int, server: Server, change: Callable[[World], None] = lambda _wo
         referee = Referee(loop)
         world = World.of(seed, loop, server, referee)
         change(world)
-        loop.run_until_complete(world.run(plagues.of(world)))
+        with patch.object(checks, "ask", world.checked):
+            loop.run_until_complete(world.run(plagues.of(world)))
         inside = sum(student.inside_s is not None for student in world.students)
         return Outcome(seed, referee, world.faults, world.house, world.shape, len(world.students), inside, loop.time())

@@ -4,7 +4,7 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-PICTURES = {"liege": "tests.simulation.plot_liege"}
+PICTURES = {"liege": "tests.simulation.plot_liege", "control": "tests.simulation.plot_control"}
 """By name: the module whose `draw(folder)` makes them and gives their files."""
 
 

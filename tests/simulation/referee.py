@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from tests.simulation.browsers import Answer, Browser
-from tests.simulation.facts import Fact, Present, Touched, cut_ms, read
+from tests.simulation.facts import Came, Fact, LiveSet, Present, Touched, cut_ms, read
 from tests.simulation.laws import Case, Law, all_laws
 from tests.simulation.ledger import Ledger
 from tests.simulation.storehouse import Asked
@@ -24,11 +24,25 @@ AT_WORK_S = 60.0
 MOST_COMPLAINTS = 20
 
 
+AT_A_BAR = ("down", "returning")
+"""What its students are told then."""
+
+BARRED = ("down", "recovering")
+"""What a backend may be that keeps out its own students."""
+
+KNOWN_S = 2.0
+"""What a backend is, all workers know within this."""
+
+
 class Clock(Protocol):
     """Who knows the time."""
 
     def time(self) -> float:
         """Seconds since the run began."""
+
+
+NOT_LOADED = "Function not found"
+"""What a store says that was emptied, until somebody brings the library again."""
 
 
 class Complaint(NamedTuple):
@@ -41,6 +55,16 @@ class Complaint(NamedTuple):
     def __str__(self) -> str:
         """As it stands in a story."""
         return f"{self.at_s:9.3f} s  law {self.law}: {self.what}"
+
+
+@dataclass(slots=True)
+class _Way:
+    """What a backend is, and who may go there."""
+
+    phase: str = "up"
+    since: str = ""
+    from_s: float = 0.0
+    back: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -58,6 +82,9 @@ class Referee:
     settled_from_s: float = SETTLES_S
     excused_from_s: float = 0.0
     """Backends fail, or are held: who works is interrupted, and nobody is to blame."""
+    _ways: dict[str, "_Way"] = field(default_factory=dict)
+    _lost_ms: int = 0
+    """When the store was not what it had been: who was let back in before that is not known."""
     _names: dict[str, str] = field(default_factory=dict)
     """Students by the code that their pages show."""
     _arrivals: dict[str, str] = field(default_factory=dict)
@@ -85,6 +112,8 @@ class Referee:
     def lost(self, *, empty: bool) -> None:
         """The store lost its data, went back, or its clock jumped."""
         self.disturbed()
+        self._ways.clear()
+        self._lost_ms = self.ledger.now_ms
         if empty:
             self.ledger.forget()
         for law in self.laws:
@@ -93,6 +122,8 @@ class Referee:
     def watch(self, asked: Asked) -> None:
         """A call was done."""
         self.calls += 1
+        if isinstance(asked.reply, Exception) and NOT_LOADED not in str(asked.reply):
+            self.complain("0 no error", f"{asked.function} answers: {asked.reply}")
         self.ledger.reach(asked.now_ms)
         if cut_ms(asked):
             self.disturbed()
@@ -102,6 +133,7 @@ class Referee:
             for law in self.laws:
                 for what in law.judge(fact, case):
                     self.complain(law.name, what)
+            self._follow_ways(fact)
             self._narrate(fact)
             self.ledger.note(fact, asked.now_ms)
 
@@ -115,6 +147,38 @@ class Referee:
                 self.tell("store", f"says that the session of {fact.visitor} is {fact.life}")
             case _:
                 pass
+
+    def _follow_ways(self, fact: Fact) -> None:
+        """Who has been let back in to a backend since it was down."""
+        match fact:
+            case LiveSet(fields):
+                for field_, value in fields.items():
+                    about, _, backend = field_.partition(":")
+                    if about == "phase":
+                        phase, since = (value.split() or ["up"])[0], (value.split() or ["", ""])[1]
+                        way = self._ways.get(backend)
+                        if way is None or (way.phase, way.since) != (phase, since):
+                            self._ways[backend] = _Way(phase, since, self.clock.time())
+            case Came(visitor, _, _, _, "back", at):
+                self._ways.setdefault(at, _Way()).back.add(visitor)
+            case Present() if fact.state == "admitted":
+                self._ways.setdefault(fact.backend, _Way()).back.add(fact.visitor)
+            case _:
+                pass
+
+    def reached(self, visitor: str, backend: str, *, alone: bool) -> None:
+        """A request with a pass is sent to its backend: not to one that is down or comes back, unless it may (law 7).
+
+        `alone`: a worker may have had to decide without the store; whoever went on then goes on.
+        """
+        way = self._ways.get(backend)
+        if way is None or way.phase not in BARRED or visitor in way.back or int(way.since) <= self._lost_ms:
+            return
+        if alone:
+            way.back.add(visitor)
+            return
+        if self.clock.time() >= max(way.from_s + KNOWN_S, self.settled_from_s):
+            self.complain("7 way back", f"{visitor} reaches {backend}, which is {way.phase}, and was not let back in")
 
     # Browsers
 
@@ -147,6 +211,8 @@ class Referee:
             return
         self.tell(student.name, f"is interrupted: {answer.state or answer.status}")
         lapsed = self.ledger.has_lapsed(student.browser.visitor, self.ledger.now_ms)  # law 10
-        excused = lapsed or self.clock.time() < self.excused_from_s
+        phases = [value.split()[0] for name, value in self.ledger.live.items() if name.startswith("phase:")]
+        barred = answer.state in AT_A_BAR and any(phase in BARRED for phase in phases)
+        excused = lapsed or barred or self.clock.time() < self.excused_from_s
         if idle_s < AT_WORK_S and not excused:
             self.complain("9 work goes on", f"{student.name} was at work, and is told {answer.state or answer.status}")

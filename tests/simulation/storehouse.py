@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 from typing import Any, NamedTuple
 
@@ -88,6 +89,8 @@ class Store:
     """It takes questions and says nothing, as behind a cut cable."""
     deaf: dict[str, float] = field(default_factory=dict)
     """Until when a worker hears nothing of it."""
+    broken_s: float = -inf
+    """When a connection broke last."""
     _pipes: set["_Pipe"] = field(default_factory=set)
     _leases: dict[bytes, float] = field(default_factory=dict)
 
@@ -194,6 +197,7 @@ class _Pipe(asyncio.Transport):
 
     def lose(self, error: Exception) -> None:
         """It breaks."""
+        self._store.broken_s = self._store.loop.time()
         if self._open:
             self._open = False
             self._store.forget(self)

@@ -11,8 +11,9 @@ from tests.simulation.__main__ import run_many
 from tests.simulation.faults import Faults
 from tests.simulation.playing import play
 from tests.simulation.replay import judge, store
-from tests.simulation.storehouse import Server
+from tests.simulation.storehouse import Server, Troubles
 from tests.simulation.world import World
+from waitroom.gate.gate import Gate
 from waitroom.store import library
 
 SEEDS = 50
@@ -53,6 +54,10 @@ def _wiped(world: World) -> None:
     world.faults = Faults(store_wiped=0.7)
 
 
+def _blinking(world: World) -> None:
+    world.faults = Faults(backend_blinks=3.0)
+
+
 def _all(**habits: object) -> Callable[[World], None]:
     def tweak(world: World) -> None:
         for student in world.students:
@@ -62,6 +67,7 @@ def _all(**habits: object) -> Callable[[World], None]:
 
 
 BROKEN = [
+    ("0 no error", _paced, "pool.bucket, 'tokens', pool.tokens, 'at'", "pool.bucket, 'tokens', pool.never, 'at'"),
     ("1 cap", _as_it_is, "local room = max(0, backend.limit - backend.used)", "local room = backend.limit"),
     ("2 order", _as_it_is, "pool.waiting == 0 and pool.room > 0", "pool.room > 0"),
     ("3 no idle slot", _as_it_is, "local free, open = 0, false", "local free, open = -1, false"),
@@ -69,6 +75,7 @@ BROKEN = [
     ("4 newcomers", _as_it_is, "pool.waiting == 0 and pool.room > 0", "pool.room > 0"),
     ("5 idempotence", _lossy, "if key and not used then", "if key and not used and known then"),
     ("6 retention", _all(idles=True, idle_s=50.0, exam="MATH"), "if touch.over > pool.now or has_room", "if has_room"),
+    ("7 ramp", _blinking, "if ahead < floor(target.ramp_tokens / ONE_TOKEN) then", "if ahead < 99 then"),
     ("8 ends", _as_it_is, "local PROVISIONAL_MS = 30000", "local PROVISIONAL_MS = 300000"),
     ("8 ends", _as_it_is, "max(min(pool.now + pool.rules.idle_ms,", "max(min(pool.now + pool.rules.idle_ms / 2,"),
     ("9 freeze", _wiped, "if pool.held or pool.now < pool.freeze then return 0 end", "if pool.held then return 0 end"),
@@ -96,3 +103,16 @@ def test_a_broken_library_is_found(
             if law in found:
                 return
     pytest.fail(f"nobody noticed; only {found}")
+
+
+def test_a_gate_without_a_bar_is_found(server: Server) -> None:
+    """Where workers let everybody with a pass through to a server that has died, the checker of the way notices."""
+
+    def only(world: World) -> None:
+        world.faults = world.network.faults = Faults()
+        world.store.troubles = Troubles()
+        _blinking(world)
+
+    with patch.object(Gate, "_bar", lambda *_: None):
+        found = {each.law for seed in range(1, 4) for each in play(seed, server, only).referee.complaints}
+    assert "7 way back" in found

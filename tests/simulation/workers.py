@@ -19,10 +19,13 @@ from waitroom.server.orders import labels_of
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Key, Secrets
 
+ANSWER_S = 0.05
+"""What an exam server takes."""
+
 SECRETS = Secrets((Key("k1", b"k" * 32),))
 
-Carry = Callable[[Relay], int]
-"""Takes a request to its backend; the status of its answer, 0 if there is none."""
+Carry = Callable[[Asked, Relay], int]
+"""Takes a request to its backend; the status of its answer, 0 if nobody listens there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +87,7 @@ class Worker:
 
     def _decide(self, request: Asked, body: bytes | None, tell: Callable[[Respond | Relay, int], None]) -> None:
         assert self._front is not None
-        switch = self._front._switch
+        switch, watcher = self._front._switch, self._front._watcher
 
         def follow(decision: Decision) -> None:
             match decision:
@@ -95,14 +98,16 @@ class Worker:
                 case Respond():
                     tell(decision, decision.status)
                 case Relay():
-                    status = self.carry(decision)
+                    status = self.carry(request, decision)
                     if decision.finished is not None:
                         decision.finished(status)
                     if status:
                         tell(decision, status)
                     else:
+                        watcher.backend_failed(decision.target, "refused")
                         failed = switch.backend_failed(request, decision, BackendError("gone", "refused"))
                         tell(failed, failed.status)
+                    watcher.request_done(decision.target, status or 502, ANSWER_S)
 
         follow(switch.decide(request))
 

@@ -12,7 +12,7 @@ from random import Random
 
 from structlog.typing import EventDict
 
-from tests.simulation.browsers import Browser, Network
+from tests.simulation.browsers import Browser, Network, visitor_of
 from tests.simulation.crowds import SHAPES, lives
 from tests.simulation.faults import Faults, drawn
 from tests.simulation.referee import Referee
@@ -22,12 +22,18 @@ from tests.simulation.storehouse import Server, Store, Troubles
 from tests.simulation.students import Habits, Student
 from tests.simulation.virtual import T0_MS, Process, VirtualLoop
 from tests.simulation.workers import Worker, pause, until
+from tests.support.requests import Asked
 from waitroom.proxy.decisions import Relay
+from waitroom.server.checks import Patient
+from waitroom.settings.care import Health
 
 FAULTS_S = 360.0
 END_S = 3_600.0
 ACTS_END_S = 95.0
 """What began before the end of the faults is over by then."""
+ALONE_S = 5.0
+"""So long after a connection to the store broke a worker may have acted without it."""
+
 CROWD = (25, 60)
 WORKERS = (2, 3)
 
@@ -94,9 +100,19 @@ class World:
         self.referee.tell(worker.name, "starts")
         return worker
 
-    def carry(self, relay: Relay) -> int:
+    def carry(self, request: Asked, relay: Relay) -> int:
         """A request reaches its backend."""
-        return 0 if relay.target.partition("/")[2] in self.dead_backends else 200
+        backend = relay.target.partition("/")[2]
+        if relay.cookie is None:  # with one, somebody has been let in just now
+            alone = self.loop.time() - self.store.broken_s < ALONE_S
+            self.referee.reached(visitor_of(request), backend, alone=alone)
+        return 0 if backend in self.dead_backends else 200
+
+    async def checked(self, patient: Patient, _health: Health, _tls: object) -> tuple[int, str]:
+        """The conductor looks whether a backend answers."""
+        if patient.url.host in self.dead_backends:
+            raise ConnectionRefusedError("nobody listens")
+        return 200, ""
 
     def reload(self, house: House, why: str) -> None:
         """An operator changes the settings; workers take them in one after another."""

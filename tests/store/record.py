@@ -11,10 +11,16 @@ from typing import Any
 
 from tests.store.driver import T0_MS, Line, Server, rules
 from waitroom.admission.line import Presence, Touch
+from waitroom.admission.pacing import Step
+from waitroom.admission.recovery import Phase, Return
 from waitroom.admission.tickets import Lane, Seal, Ticket
 from waitroom.store import library
+from waitroom.store.keys import AS_REMEMBERED, pace_call
+from waitroom.store.pace import pace_arguments
 
 KEY = b"the key of a test, 32 bytes long"
+STAFF_SINCE = 6
+"""The version of the library that brought what staff do."""
 
 
 class Recording:
@@ -63,6 +69,59 @@ def morning(line: Line) -> None:
     line.snapshot()
 
 
+def the_rest_of_it(line: Line) -> None:
+    """Whatever else a worker says: a lobby that is drawn, students who are known, lanes, an outage with its ramp, and
+    what is on the pages and asked of the line.
+    """
+    line.exams = {"DRAWN": line.now_ms + 60_000}
+    line.call("wr_draw", ("DRAWN", line.exams["DRAWN"], "5" * 64), {}, ())
+    early = [line.one(f"early{number:011d}", exam="DRAWN", opens_ms=line.exams["DRAWN"]) for number in range(3)]
+    for each in early:
+        line.again(each, exam="DRAWN", opens_ms=line.exams["DRAWN"], stamped=True)
+    for name in ("phone00000000000", "laptop0000000000"):
+        line.one(name, identity="hash-of-ann", lane=Lane.PRIORITY, page=True)
+    line.present(*(Presence(f"hidden{number:010d}", hidden=True, confirmed=True) for number in range(2)))
+    line.report("worker-1", '{"a":1}')
+    inside = line.one("inside0000000000", lane=Lane.PRIORITY, confirmed=True)
+    line.course("b1", Phase.DOWN)
+    line.come_back(Return("inside0000000000", "b1", inside.admitted_ms or line.now_ms, attempt=True, page=True))
+    line.advance(10_000)
+    line.course("b1", Phase.RECOVERING, 2_000)
+    line.come_back(Return("inside0000000000", "b1", inside.admitted_ms or line.now_ms, attempt=True))
+    line.course("b1", Phase.UP)
+    line.call("wr_announce", ("", 60_000, '{"texts":{"":"hello"},"by":"dean"}'), {}, line.backends)
+    line.snapshot()
+    line.call("wr_prove", (line.now_ms, 0, 1), {}, ())
+    line.advance(70_000)
+    for each in early:
+        line.again(each, exam="DRAWN", stamped=True)
+    line.waits()
+    line.snapshot()
+
+
+def staff(line: Line) -> None:
+    """What staff say, since version 6: limits, a look-up, another lane, an end, the audit."""
+    entry, exams = '{"who":"dean","what":"limit"}', dict.fromkeys(line.exams, AS_REMEMBERED)
+    line.call("wr_override", (60_000, entry, "ceiling", "5000", "sessions:b1", "9"), {}, line.backends)
+    line.call("wr_tell", ('{"who":"dean","what":"reload"}',), {}, line.backends)
+    line.call("wr_traffic", (), {}, line.backends)
+    for visitor in ("early00000000000", "hidden0000000000", "nobody0000000000"):
+        line.call("wr_ticket", (visitor,), exams, line.backends)
+    line.call("wr_lane", ("hidden0000000000", int(Lane.PRIORITY), entry), exams, line.backends)
+    line.call("wr_dismiss", ("hidden0000000001", entry), exams, line.backends)
+    line.snapshot()
+    line.advance(70_000)
+    line.call("wr_visitors", (1, "0", 100), {}, line.backends)
+    line.call("wr_audit", (0, 10), {}, line.backends)
+
+
+def a_pace(recording: "Recording", now_ms: int) -> None:
+    """Five click at once, two a second may pass, and all come again until they have."""
+    steps = [Step(f"clicks{number:010d}", f"form-{number}", 0, 5_000) for number in range(5)]
+    for late_ms in (0, 500, 1_000, 2_000, 3_000):
+        recording.execute_command(*pace_call("start", 2_000, 1, pace_arguments(steps), now_ms=now_ms + late_ms))
+
+
 def tickets() -> list[Ticket]:
     """A ticket and a pass of every kind."""
     at = T0_MS * 1000
@@ -72,15 +131,20 @@ def tickets() -> list[Ticket]:
 
 def main() -> None:
     """Write the file."""
-    server = Server()
+    server, version = Server(), library.version_of(library.source())
     try:
         recording = Recording(server.client)
-        morning(Line(recording, pool="main"))  # type: ignore[arg-type] # all that a line asks of a client
+        line = Line(recording, pool="main")  # type: ignore[arg-type] # all that a line asks of a client
+        morning(line)
+        the_rest_of_it(line)
+        if version >= STAFF_SINCE:
+            staff(line)
+        a_pace(recording, line.now_ms)
     finally:
         server.stop()
     seal = Seal("main", (("k1", KEY),))
     cookies = [[seal.sign(ticket), list(ticket)] for ticket in tickets()]
-    found = {"version": library.version_of(library.source()), "calls": recording.calls, "cookies": cookies}
+    found = {"version": version, "calls": recording.calls, "cookies": cookies}
     Path(sys.argv[1]).write_text(json.dumps(found, indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
 
 

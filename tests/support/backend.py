@@ -29,7 +29,7 @@ class CountingBackend:
     slow: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Any page; `/logout` ends a session, `/slow` waits until the test says so."""
+        """Any page; `/logout` ends a session, `/slow` waits until the test says so, `/cut` is answered by nothing."""
         student = request.headers.get("X-Student", "")
         self.requests[student] += 1
         self.paths.append(request.raw_path)
@@ -45,6 +45,8 @@ class CountingBackend:
             self.most_inside = max(self.most_inside, len(self.inside))
         if request.path == "/slow":
             await self.slow.wait()
+        if request.path == "/cut" and request.transport is not None:
+            request.transport.close()
         return web.Response(text=f"exam server: {request.raw_path}\n", headers={"X-Exam": "yes"})
 
 

@@ -11,11 +11,11 @@ from pydantic import Field
 from waitroom.admin.endpoints import Call, Endpoint
 from waitroom.admin.shapes import ChangeShown, Name, Query, Shown
 from waitroom.admin.sight import Sight
-from waitroom.admission.audit import Entry
+from waitroom.admission.audit import RELOAD, RESTART, Entry
 
 MOST, USUAL = 1_000, 100
-RELOAD = "reload"
-"""An entry about the whole service, which the default pool's audit keeps."""
+WHOLE = frozenset({RELOAD, RESTART})
+"""Entries about the whole service, which the default pool's audit keeps."""
 
 
 class Which(Query):
@@ -32,7 +32,9 @@ class EntryShown(Shown):
     at_ms: int
     pool: str | None = Field(description="Null: the whole service.")
     who: str = Field(description="Empty: nobody, its time was over.")
-    what: str = Field(description="limit, undo, hold, open, announce, silence, lane, release, reload or expired.")
+    what: str = Field(
+        description="limit, undo, hold, open, announce, silence, lane, release, reload, restart or expired."
+    )
     target: str = Field(description="A backend, an exam, a student's code, or empty.")
     why: str
     until_ms: int = Field(description="0: until it is undone, or for good.")
@@ -74,14 +76,14 @@ class AuditApi:
         if which.pool is not None:
             self._sight.pool(which.pool)
         names = list(settings.pools) if which.pool is None else [*{which.pool, settings.default_pool}]
-        # of a default pool that is not asked for only reloads count, which may lie far back
+        # of a default pool that is not asked for only what is of all pools counts, which may lie far back
         counts = {name: min(MOST, wanted) if which.pool in (None, name) else MOST for name in names}
         pages = await asyncio.gather(*(self._store.audit(name, 0, count) for name, count in counts.items()))
         found = [
-            _shown(None if each.what == RELOAD else name, each)
+            _shown(None if each.what in WHOLE else name, each)
             for name, page in zip(names, pages, strict=True)
             for each in page
-            if which.pool is None or name == which.pool or each.what == RELOAD
+            if which.pool is None or name == which.pool or each.what in WHOLE
         ]
         found.sort(key=lambda each: -each.at_ms)
         return AuditShown(entries=found[which.skip : wanted - 1], more=len(found) >= wanted)

@@ -37,21 +37,21 @@ class Sight:
         """A pool of the settings; RefusedError if there is none of that name."""
         pools = self.settings.pools
         if name not in pools:
-            raise RefusedError(404, f"The pools are: {', '.join(pools)}.")
+            raise RefusedError(404, f"There is no such pool. The pools are: {', '.join(pools)}.")
         return pools[name]
 
     def backend(self, pool: str, name: str) -> str:
         """The name of a backend of the settings, or RefusedError."""
         backends = self.pool(pool).backends
         if name not in backends:
-            raise RefusedError(404, f"The backends of {pool} are: {', '.join(backends)}.")
+            raise RefusedError(404, f"There is no such backend. The backends of {pool} are: {', '.join(backends)}.")
         return name
 
     def exam(self, pool: str, name: str) -> str:
         """The name of an exam of the pool, or "" for all of it; else RefusedError."""
         exams = self.exams(pool)
         if name and name not in exams:
-            raise RefusedError(404, f"The exams of {pool} are: {', '.join(exams) or 'none'}.")
+            raise RefusedError(404, f"There is no such exam. The exams of {pool} are: {', '.join(exams) or 'none'}.")
         return name
 
     def exams(self, pool: str) -> Mapping[str, Exam]:

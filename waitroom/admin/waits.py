@@ -64,7 +64,8 @@ class WaitsApi:
         exam, exams = call.names["exam"], self._sight.settings.exams
         pool = where.pool or (exams[exam].pool if exam in exams else "")
         if not pool:
-            raise RefusedError(404, f"The exams are: {', '.join(exams) or 'none'}. For one of before, name its pool.")
+            known = ", ".join(exams) or "none"
+            raise RefusedError(404, f"There is no such exam. The exams are: {known}. For one of before, name its pool.")
         self._sight.pool(pool)
         return await self._send(call.request, pool, exam)
 

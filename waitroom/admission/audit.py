@@ -15,6 +15,9 @@ CEILING, HELD = "ceiling", "held"
 SESSIONS, STAFF = "sessions:", "staff:"
 """What staff set, by the names of the library (key `live`); of a backend, in front of its name."""
 
+RELOAD, RESTART = "reload", "restart"
+"""What settings do: entries about the whole service, which the default pool's audit keeps."""
+
 LIMITS = (CEILING, SESSIONS)
 """Those that lie over numbers of the file."""
 

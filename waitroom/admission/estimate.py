@@ -41,7 +41,7 @@ ENOUGH = 30
 """Flow is measured over as much time as it takes to see so many departures (their own error is then about 18 %), and
 over more where it was no other before."""
 
-ALIKE = 1.9
+ALIKE = 2.2
 """Standard deviations that two measured flows may lie apart and pass for one."""
 
 FIRST = 10
@@ -62,6 +62,9 @@ PACED_LOW, PACED_HIGH = 0.9, 1.3
 CUT_SHORT = 0.6
 """Where nobody's chance to leave depends on how long they have been in, the stays seen in the first minutes of a flow
 are half as long as the flow is old."""
+
+SHORT_S = OLD_S / 3
+"""Stays that a flow of ten minutes has hardly cut short, whether it has just become so old or has been for hours."""
 
 APART = 4
 """Measures that are so many times apart say that nobody knows."""
@@ -126,7 +129,7 @@ class Regime:
 
     def __post_init__(self) -> None:
         old = self.flowing_s >= OLD_S
-        credible = self.mean_s > CUT_SHORT * self.flowing_s or (old and 0 < self.mean_s <= OLD_S / 2)
+        credible = self.mean_s > CUT_SHORT * self.flowing_s or (old and 0 < self.mean_s <= SHORT_S)
         object.__setattr__(self, "known", self.slots > 0 and self.ended >= (FEWEST if old else FIRST))
         object.__setattr__(self, "credible", credible)
         object.__setattr__(self, "counted", self.ended * self.slots / max(self.used_s, 1.0))
@@ -156,7 +159,8 @@ class Regime:
         low_s, high_s = fastest_s / spread, slowest_s * spread
         if paced_s:
             low_s, high_s = max(low_s, paced_s * self.stay_on * PACED_LOW), max(high_s, paced_s * PACED_HIGH)
-        high_s = max(min(high_s + POLL_SLACK_S, latest_s), low_s)
+        high_s = min(high_s + POLL_SLACK_S, latest_s)
+        low_s = min(low_s, high_s)
         return Eta(int(low_s), _up(high_s)) if low_s < LONGEST_S + 1 else Unknown.NO_FLOW
 
     def _at_latest_s(self, departures: int) -> float:

@@ -44,11 +44,13 @@ class Traffic:
     """Time at the backend of requests of kinds that are known (see limits.py), added up."""
     alone_ms: int = 0
     """The same if each had been the only one; 0: nobody measures that."""
+    left: int = 0
+    """Requests whose clients went away before the end: nobody knows what the answer would have been."""
 
     @property
     def answered(self) -> int:
         """Requests that got an answer below 500."""
-        return self.requests - self.failed
+        return self.requests - self.failed - self.left
 
     @property
     def failed(self) -> int:
@@ -94,22 +96,22 @@ def in_a_row(parts: Iterable[Traffic]) -> Traffic:
     return _traffic([*ends, *_numbers(found[-1])[_ENDS:]], _sums(part.durations for part in found))
 
 
-_ENDS = 6
+_ENDS = 7
 """How many of the numbers count what has ended; the others are levels."""
 
 
 def _numbers(part: Traffic) -> tuple[int, ...]:
     return (
-        part.requests, part.failed_5xx, part.failed_connect, part.failed_other, part.taken_ms, part.alone_ms,
+        part.requests, part.failed_5xx, part.failed_connect, part.failed_other, part.left, part.taken_ms, part.alone_ms,
         part.inflight, part.inflight_limit, part.saturated, part.waiting,
     )  # fmt: skip
 
 
 def _traffic(numbers: Sequence[int], durations: tuple[int, ...]) -> Traffic:
-    requests, failed_5xx, failed_connect, failed_other, taken_ms, alone_ms, *levels = numbers
+    requests, failed_5xx, failed_connect, failed_other, left, taken_ms, alone_ms, *levels = numbers
     inflight, inflight_limit, saturated, waiting = levels
     ends = requests, failed_5xx, failed_connect, failed_other
-    return Traffic(*ends, inflight, inflight_limit, saturated, waiting, durations, taken_ms, alone_ms)
+    return Traffic(*ends, inflight, inflight_limit, saturated, waiting, durations, taken_ms, alone_ms, left)
 
 
 def _sums(rows: Iterable[Sequence[int]]) -> tuple[int, ...]:

@@ -36,6 +36,7 @@ def announce(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Say TEXT on the page of everyone who waits in POOL, with the time at which it was said.
 
@@ -47,7 +48,7 @@ def announce(
     said = dict(_pair(each) for each in texts) | ({"": text} if text else {})
     if clear == bool(said):
         raise click.UsageError("Either something to say (TEXT or --in LANG=TEXT) or --clear.")
-    operator = Operator.of(config, admin, token_file)
+    operator = Operator.of(config, admin, token_file, data_dir)
     path = f"/api/v1/pools/{quote(pool, safe='')}/announcement"
     if clear:
         query = urlencode({name: value for name, value in (("exam", exam), ("why", why)) if value})

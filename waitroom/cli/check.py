@@ -11,7 +11,7 @@ from typing import Literal
 
 import click
 
-from waitroom.cli.telling import as_github, as_json, as_text, coloured, columns
+from waitroom.cli.telling import FILE, as_github, as_json, as_text, coloured, columns
 from waitroom.server.inspection import inspect
 from waitroom.settings.load import examine
 from waitroom.settings.schema import json_schema
@@ -22,7 +22,7 @@ Format = Literal["text", "json", "github"]
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=FILE)
 @click.option(
     "--format", "form", type=click.Choice(["text", "json", "github"]), default="text", help="How to answer.",
     show_default=True,

@@ -9,6 +9,10 @@ from click.shell_completion import get_completion_class
 VARIABLE = "_WAITROOM_COMPLETE"
 """By which click is asked for completions; from the program's name, as click makes it."""
 
+_ZSH_FIRST = '    _waitroom_completion "$@"'
+_ZSH_LATER = "    compdef _waitroom_completion waitroom"
+"""Click's script for zsh completes once as a file of `fpath`, and at the second Tab only registers itself."""
+
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -30,4 +34,5 @@ def completion(shell: str) -> None:
 
 def _source(maker: click.shell_completion.ShellComplete) -> str:
     """The script itself; click's own way asks this machine's bash for its version, and another may use the script."""
-    return maker.source_template % maker.source_vars()
+    script = maker.source_template % maker.source_vars()
+    return script.replace(_ZSH_FIRST, f"{_ZSH_LATER}\n{_ZSH_FIRST}") if maker.name == "zsh" else script

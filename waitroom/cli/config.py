@@ -10,14 +10,12 @@ from pathlib import Path
 import click
 
 from waitroom.cli.operator import NoAnswerError, Operator, operator_options
-from waitroom.cli.telling import coloured, say_what_is_wrong
+from waitroom.cli.telling import FILE, coloured, say_what_is_wrong
 from waitroom.settings.differences import Difference, differences, tree_differences
 from waitroom.settings.effective import Tree, masked, tree, write
 from waitroom.settings.load import Examined, examine
 
 SAME, DIFFERENT, BAD = 0, 1, 2
-
-FILE = click.Path(path_type=Path)
 
 
 @click.group()
@@ -61,6 +59,7 @@ def diff(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Tell what differs between FILE and NEW, key by key: what is in force, not how it is written.
 
@@ -77,7 +76,7 @@ def diff(
     if new is not None:
         differs = differences(found, _found(new).whole())
     else:
-        differs = tree_differences(_in_force(config or file, admin, token_file), tree(found))
+        differs = tree_differences(_in_force(config or file, admin, token_file, data_dir), tree(found))
     if as_json:
         click.echo(json.dumps([_fields(each) for each in differs], indent=2, ensure_ascii=False))
     else:
@@ -86,10 +85,10 @@ def diff(
     sys.exit(DIFFERENT if differs else SAME)
 
 
-def _in_force(config: Path, admin: str | None, token_file: Path | None) -> Tree:
+def _in_force(config: Path, admin: str | None, token_file: Path | None, data_dir: Path | None) -> Tree:
     """What the running service works by; ends the command if it does not say."""
     try:
-        settings: Tree = Operator.of(config, admin, token_file).ask("GET", "/api/v1/settings")["settings"]
+        settings: Tree = Operator.of(config, admin, token_file, data_dir).ask("GET", "/api/v1/settings")["settings"]
     except NoAnswerError as error:
         click.echo(f"waitroom: {error}", err=True)
         sys.exit(BAD)

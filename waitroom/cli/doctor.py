@@ -16,7 +16,7 @@ from typing import Protocol
 
 import click
 
-from waitroom.cli.telling import MAX_COLUMNS, coloured
+from waitroom.cli.telling import FILE, MAX_COLUMNS, coloured
 from waitroom.server.doctor.finding import LEVELS, Examination, Found, Level, problem, warning
 from waitroom.server.doctor.whole import examinations
 from waitroom.server.inspection import inspect
@@ -40,7 +40,7 @@ class Progress(Protocol):
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def doctor(file: Path | None, *, as_json: bool) -> None:
     """Look at this machine, the store and the backends of FILE, and say what to do; without FILE at the machine alone.

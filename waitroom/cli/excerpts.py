@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from waitroom.settings.problems import Problem
+from waitroom.settings.problems import Problem, private
+from waitroom.settings.yamlfaults import lines_of
 
 STARS = "***"
 LEAD = 24
@@ -20,15 +21,17 @@ MIN_WIDTH = 40
 
 _LOGIN = re.compile(r"://(?P<secret>[^\s'\"]*@)")
 _QUERY = re.compile(r"[?&][^=\s'\"&]*password=(?P<secret>[^&\s'\"]+)", re.IGNORECASE)
-_KEYED = re.compile(r"(?i)(?:password|secret|token|sha256)[\w-]*['\"]?\s*:\s+(?P<secret>[^\s{\[&*].*)")
-_ANY_VALUE = re.compile(r":\s+(?P<secret>(?![{\[&*#])(?:\"[^\"]*\"?|'[^']*'?|[^,}\]#]+))")
-_PRIVATE_KEYS = ("admin.tokens", "store.")
-"""Below these every value is hidden: a token that was pasted beside a misspelt key is still a token."""
+_KEYED = re.compile(r"(?i)(?:password|secret|token|sha256)[\w-]*['\"]?\s*:\s*(?P<secret>[^\s{\[&*].*)")
+_BROAD = re.compile(r"(?i)(?:password|secret|token|sha256)[\w-]*['\"]?\s*:\s*(?P<secret>[^\s&*].*)")
+"""Where the form is broken, nobody knows what belongs to such a key."""
 
+_ANY_VALUE = re.compile(r":\s+(?P<secret>(?![{\[&*#])(?:\"[^\"]*\"?|'[^']*'?|[^,}\]#]+))")
+_ANY_ITEM = re.compile(r"(?:^\s*-\s+|\[\s*|,\s*)(?![^,\]}]*:\s)(?P<secret>(?![{\[&*#])[^,}\]]+)")
+_ALONE = re.compile(r"^\s*(?!.*:(?:\s|$))(?P<secret>[^\s{\[&*#-].*)")
 _QUOTED_TOKEN = {'"': re.compile(r'"(?:\\.|[^"\\])*"?'), "'": re.compile(r"'(?:''|[^'])*'?")}
 _CLOSES = {"{": "}", "[": "]"}
 _PIECE = re.compile(r""""(?:\\.|[^"\\])*"|'(?:''|[^'])*'|.""", re.DOTALL)
-_PLAIN_TOKEN = re.compile(r"(?:(?!: |:$| #)[^,\[\]{}\n])+")
+_PLAIN_TOKEN = re.compile(r"(?:\$\{[^}\n]*\}|(?!: |:$| #)[^,\[\]{}\n])+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Excerpt:
 
 def excerpt(problem: Problem, text: str, width: int = 100) -> Excerpt | None:
     """The line of a problem, or None where it has none in this text. `width`: columns that the line may take."""
-    lines = text.splitlines()
+    lines = lines_of(text)
     if not 1 <= problem.line <= len(lines):
         return None
     raw = lines[problem.line - 1]
@@ -73,7 +76,9 @@ def _bracketed(rest: str) -> int:
 
 def _secrets(line: str, key: str) -> list[bool]:
     """Of each character whether it is hidden."""
-    patterns = [_LOGIN, _QUERY, _KEYED, *([_ANY_VALUE] if key.startswith(_PRIVATE_KEYS) else [])]
+    patterns = [_LOGIN, _QUERY, _KEYED if key else _BROAD]
+    if private(key):
+        patterns += [_ANY_VALUE, _ANY_ITEM, _ALONE]
     hidden = [False] * len(line)
     for first, last in (match.span("secret") for pattern in patterns for match in pattern.finditer(line)):
         hidden[first:last] = [True] * (last - first)

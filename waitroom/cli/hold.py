@@ -37,6 +37,7 @@ def hold(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Let nobody enter POOL until `waitroom open`. The line stays, and whoever is in goes on.
 
@@ -48,7 +49,7 @@ def hold(
     if drain and not backend:
         raise click.UsageError("--drain is for a backend: name it with --backend.")
     asked = {"why": why, "drain": drain, "for_s": for_s}
-    answer = Operator.of(config, admin, token_file).call("PUT", _path(pool, backend), asked)
+    answer = Operator.of(config, admin, token_file, data_dir).call("PUT", _path(pool, backend), asked)
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
@@ -75,10 +76,11 @@ def open_(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """End a hold: those who waited come in at the recovery ramp, not all at once."""
     query = f"?{urlencode({'why': why})}" if why else ""
-    Operator.of(config, admin, token_file).call("DELETE", _path(pool, backend) + query)
+    Operator.of(config, admin, token_file, data_dir).call("DELETE", _path(pool, backend) + query)
     again = f"waitroom hold {pool}{f' --backend {backend}' if backend else ''}"
     if as_json:
         click.echo(json.dumps({"pool": pool, "backend": backend, "hold": None, "why": why, "undo": again}))

@@ -17,6 +17,8 @@ from waitroom.cli.spans import for_option, json_option, until, why_option
 FILE = "file"
 """The word for "as in the file again"."""
 
+HOLD = " To let nobody in: waitroom hold."
+
 
 @click.command()
 @click.argument("pool")
@@ -43,6 +45,7 @@ def limit(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Set limits of POOL over the file's, on all workers and machines within 2 s. Nobody who is in is thrown out.
 
@@ -56,7 +59,7 @@ def limit(
         raise click.UsageError("Either limits (--max-sessions, --rate) or --undo.")
     if backend and max_sessions is None and not undo:
         raise click.UsageError("--backend goes with --max-sessions: the rate is the pool's.")
-    operator, path = Operator.of(config, admin, token_file), f"/api/v1/pools/{quote(pool, safe='')}"
+    operator, path = Operator.of(config, admin, token_file, data_dir), f"/api/v1/pools/{quote(pool, safe='')}"
     if undo and dry_run:
         asked = _undoing(operator, path, backend)
     if dry_run:
@@ -77,8 +80,8 @@ def _asked(backend: str | None, max_sessions: str | None, rate: str | None) -> d
     """The body of a change."""
     found: dict[str, Any] = {}
     if max_sessions is not None:
-        if max_sessions != FILE and not max_sessions.isdecimal():
-            raise click.UsageError(f"--max-sessions {max_sessions}: a whole number, or file.")
+        if max_sessions != FILE and not (max_sessions.isdecimal() and int(max_sessions)):
+            raise click.UsageError(f"--max-sessions {max_sessions}: a whole number from 1, or file.{HOLD}")
         found["max_sessions"] = None if max_sessions == FILE else int(max_sessions)
     if rate is not None:
         found["rate"] = None if rate == FILE else rate
@@ -104,7 +107,8 @@ def _nothing_set(pool: str) -> dict[str, Any]:
 
 def _told(pool: str, answer: dict[str, Any], *, dry_run: bool) -> list[str]:
     """What has changed, what that does, and the way back."""
-    changes = [f"{each['key']} {each['old'] or 'none'} -> {each['new'] or 'none'}" for each in answer["changes"]]
+    ordered = sorted(answer["changes"], key=lambda each: str(each["key"]))
+    changes = [f"{each['key']} {each['old'] or 'none'} -> {each['new'] or 'none'}" for each in ordered]
     if not changes:
         return [f"{pool}: nothing is set over the file's limits."]
     if dry_run:

@@ -4,6 +4,7 @@ Law: a command's module is imported when it is used, so that `waitroom check` in
 web server, and Tab in a shell for none of them.
 """
 
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
 
@@ -66,6 +67,15 @@ class _Lazy(click.Group):
         command = getattr(import_module(f"waitroom.cli.{module}"), function)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that was typed, or the one that was probably meant in the complaint."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            meant = get_close_matches(args[0].lower(), COMMANDS, n=1)
+            ctx.fail(f"There is no command {args[0]}." + (f" Did you mean {meant[0]}?" if meant else ""))
+        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands by their names, without importing any; then the options."""

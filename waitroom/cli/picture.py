@@ -1,7 +1,7 @@
 """Pools as a terminal shows them: what `waitroom status` says, made of the API's answer.
 
 Law: pure. Every state has a word, so that nothing is said by colour alone; what staff have set stands with the command
-that undoes it. It fits 80 columns.
+that undoes it. It fits 80 columns whole, and fewer without the numbers that say least.
 """
 
 from collections.abc import Iterator
@@ -26,29 +26,34 @@ UNKNOWN = {
     "no_data": "nobody can tell yet",
 }
 FULL, NEARLY = 1.0, 0.9
-NUMBERS = (("sessions", 9), ("in flight", 9), ("req/s", 5), ("fail/s", 6), ("p95", 7))
+NUMBERS = {"sessions": 9, "in flight": 9, "req/s": 5, "fail/s": 6, "p95": 7}
 """Columns that may not be cut, with the width of the numbers that an exam brings."""
+
+NARROWER = ((76, "req/s"), (66, "fail/s"), (56, "p95"), (46, "in flight"))
+"""In fewer columns than these, this number goes: health and sessions stay whole on a telephone."""
+
+COLUMNS = 80
 
 LANES = ("return", "priority", "standard")
 
 
-def pools_shown(answer: dict[str, Any]) -> RenderableType:
-    """All pools, worst news first on each of them."""
+def pools_shown(answer: dict[str, Any], columns: int = COLUMNS) -> RenderableType:
+    """All pools, worst news first on each of them. `columns`: how wide the terminal is."""
     at = _clock(answer["now_ms"], "%H:%M:%S")
     head = Text.assemble(("waitroom ", "bold"), answer["version"], (f"  {at}", QUIET))
     parts: list[RenderableType] = [head]
     if answer["missing"]:
         parts.append(Text(f"the store says nothing of: {', '.join(answer['missing'])}", style=BAD))
     for pool in answer["pools"]:
-        parts += [Text(""), *_pool(pool)]
+        parts += [Text(""), *_pool(pool, columns)]
     return Group(*parts)
 
 
-def _pool(pool: Pool) -> Iterator[RenderableType]:
+def _pool(pool: Pool, columns: int) -> Iterator[RenderableType]:
     title = Text.assemble((pool["pool"], "bold"), "  ", (pool["state"].upper(), f"bold {STATES[pool['state']]}"))
     if pool["exams"]:
         title.append(f"  {', '.join(pool['exams'][:4])}{' ...' if len(pool['exams']) > 4 else ''}", style=QUIET)
-    title.truncate(78, overflow="ellipsis")
+    title.truncate(min(columns, COLUMNS) - 2, overflow="ellipsis")
     yield title
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style=QUIET, width=8)
@@ -56,7 +61,7 @@ def _pool(pool: Pool) -> Iterator[RenderableType]:
     for name, text in _facts(pool):
         facts.add_row(name, text)
     yield Padding(facts, (0, 0, 0, 2))
-    yield Padding(_backends(pool), (0, 0, 0, 2))
+    yield Padding(_backends(pool, columns), (0, 0, 0, 2))
 
 
 def _facts(pool: Pool) -> Iterator[tuple[str, Text | str]]:
@@ -117,14 +122,17 @@ def _per_s(value: float | None) -> str:
     return "no limit" if value is None else f"{value:g}/s"
 
 
-def _backends(pool: Pool) -> Table:
+def _backends(pool: Pool, columns: int) -> Table:
+    gone = {name for least, name in NARROWER if columns < least}
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=QUIET)
     table.add_column("backend", no_wrap=True, max_width=18)
     table.add_column("health")
-    for name, least in NUMBERS:
-        table.add_column(name, justify="right", no_wrap=True, min_width=least)
+    for name, least in NUMBERS.items():
+        if name not in gone:
+            table.add_column(name, justify="right", no_wrap=True, min_width=least)
     for each in pool["backends"]:
-        table.add_row(*_backend(each, pool["now_ms"]))
+        cells = dict(zip(("backend", "health", *NUMBERS), _backend(each, pool["now_ms"]), strict=True))
+        table.add_row(*(cell for name, cell in cells.items() if name not in gone))
     return table
 
 

@@ -32,6 +32,7 @@ def release(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """End the session of the student whose page shows CODE, or their place if they wait. CODE may be a visitor's id.
 
@@ -39,7 +40,7 @@ def release(
     waitroom release K7QF-2M9D --why "sat down twice"
     They may come again, as newcomers behind all who wait.
     """
-    operator = Operator.of(config, admin, token_file)
+    operator = Operator.of(config, admin, token_file, data_dir)
     if not yes and not as_json and sys.stdin.isatty():
         click.confirm(f"End what {code} has? They come again as newcomers.", abort=True)
     where = f"?pool={quote(pool, safe='')}" if pool else ""

@@ -14,7 +14,7 @@ import structlog
 import uvloop
 
 from waitroom import clock
-from waitroom.cli.telling import say_what_is_wrong
+from waitroom.cli.telling import FILE, say_what_is_wrong
 from waitroom.errors import WaitroomError
 from waitroom.logs import LogStyle, configure
 from waitroom.server.inspection import inspect
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=FILE)
 @click.option("--backend", metavar="URL", help="The server to stand in front of.")
 @click.option("--max-sessions", type=int, metavar="N", help="Visitors that may be in it at once.")
 @click.option("--listen", metavar="HOST:PORT", help="Where students come.  [default: 0.0.0.0:8080]")

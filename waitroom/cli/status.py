@@ -36,6 +36,7 @@ def status(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Show all pools, or POOL: who waits in which lane, who is in, how fast, how each backend is, what staff have set.
 
@@ -44,7 +45,7 @@ def status(
     waitroom status sciences --watch
     waitroom status --json | jq '.pools[] | {pool, waiting: .line.waiting}'
     """
-    operator = Operator.of(config, admin, token_file)
+    operator = Operator.of(config, admin, token_file, data_dir)
     if not watch:
         answer = _only(operator.call("GET", "/api/v1/pools"), pool, operator)
         _show(answer, as_json=as_json)
@@ -89,7 +90,10 @@ def _show(answer: dict[str, Any], *, as_json: bool) -> None:
     from waitroom.cli.picture import pools_shown  # noqa: PLC0415 - as above
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
-    console.print(pools_shown(answer))
+    with console.capture() as shown:
+        console.print(pools_shown(answer, console.width))
+    for line in shown.get().splitlines():
+        click.echo(line.rstrip(), color=console.is_terminal)
 
 
 def _watch(operator: Operator, pool: str | None, every: float) -> None:
@@ -107,5 +111,5 @@ def _watch(operator: Operator, pool: str | None, every: float) -> None:
             if "error" in each:
                 shown: RenderableType = Group(Text(f"no answer: {each['error']}", style="bold red"), last)
             else:
-                shown = last = pools_shown(each)
+                shown = last = pools_shown(each, console.width)
             live.update(shown, refresh=True)

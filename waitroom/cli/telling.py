@@ -27,6 +27,10 @@ MAX_COLUMNS = 120
 """Longer lines are not easier to read."""
 
 
+FILE = click.Path(path_type=Path, readable=False)
+"""A file that a command is given. Whether it can be read is said by us, not by click as a misuse of the command."""
+
+
 def coloured(stream: TextIO | None = None) -> bool:
     """Whether a stream (None: stdout) may be coloured (no-color.org)."""
     return (stream or sys.stdout).isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -35,6 +39,11 @@ def coloured(stream: TextIO | None = None) -> bool:
 def columns(stream: TextIO | None = None) -> int:
     """Of the terminal, or of a pipe."""
     return min(shutil.get_terminal_size().columns, MAX_COLUMNS) if (stream or sys.stdout).isatty() else PIPE_COLUMNS
+
+
+def printable(text: str) -> str:
+    """The text without anything that a terminal obeys."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def say_what_is_wrong(file: Path | None, found: Examined) -> None:
@@ -54,7 +63,7 @@ def as_text(file: Path | str | None, found: Examined, *, terminal: bool = False,
     ]
     apart = "\n\n" if terminal else "\n"
     said = [_total(file, found)] if file is not None else []
-    return apart.join(["\n".join(lines) for lines in shown] + ["\n".join([*said, *_notices(file, found)])]).rstrip("\n")
+    return apart.join(["\n".join(lines) for lines in shown] + said)
 
 
 def as_json(file: Path, found: Examined) -> str:
@@ -66,7 +75,6 @@ def as_json(file: Path, found: Examined) -> str:
         "readable": found.readable,
         "problems": [_fields(each) for each in found.problems],
         "warnings": [_fields(each) for each in found.warnings],
-        "notices": list(settings.not_yet()) if settings else [],
         **(_counts(settings) if settings else {}),
     }
     return json.dumps(answer, indent=2, ensure_ascii=False)
@@ -117,10 +125,6 @@ def _total(file: Path | str, found: Examined) -> str:
     held = ", ".join(_number(number, noun[:-1]) for noun, number in _counts(settings).items())
     after = f"; {click.style(warned, fg='yellow', bold=True)}" if warned else ""
     return f"{file}: {click.style('OK', fg='green', bold=True)}: {held}{after}"
-
-
-def _notices(file: Path | str | None, found: Examined) -> Iterator[str]:
-    yield from (f"{file}: notice: {notice}" for notice in (found.settings.not_yet() if found.settings else ()))
 
 
 def _fields(problem: Problem) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from waitroom.admission.verdicts import GENUINE, WHY, sayings, verdict
 from waitroom.cli.operator import Operator, operator_options
 from waitroom.cli.show_ticket import lines
 from waitroom.cli.spans import json_option, why_option
+from waitroom.cli.telling import FILE
 from waitroom.errors import WaitroomError
 from waitroom.settings.load import load
 from waitroom.settings.secrets import ENVIRONMENT, load_secrets
@@ -57,14 +58,21 @@ def ticket() -> None:
 @json_option
 @operator_options
 def show(
-    code: str, pool: str | None, *, as_json: bool, config: Path | None, admin: str | None, token_file: Path | None
+    code: str,
+    pool: str | None,
+    *,
+    as_json: bool,
+    config: Path | None,
+    admin: str | None,
+    token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Where the student is whose page shows CODE: state, place, turn, lane, backend.
 
     Exit code: 0 told, 1 nobody has it, 2 the service was not reached.
     """
     path = f"/api/v1/tickets/{quote(code, safe='')}" + (f"?pool={quote(pool, safe='')}" if pool else "")
-    answer = Operator.of(config, admin, token_file).call("GET", path)
+    answer = Operator.of(config, admin, token_file, data_dir).call("GET", path)
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
@@ -89,6 +97,7 @@ def lane(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Move the student whose page shows CODE to LANE; they keep their order in it.
 
@@ -97,7 +106,7 @@ def lane(
     Exit code: 0 moved, 1 refused, 2 the service was not reached.
     """
     path = f"/api/v1/tickets/{quote(code, safe='')}/lane" + (f"?pool={quote(pool, safe='')}" if pool else "")
-    answer = Operator.of(config, admin, token_file).call("POST", path, {"lane": lane, "why": why})
+    answer = Operator.of(config, admin, token_file, data_dir).call("POST", path, {"lane": lane, "why": why})
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:
@@ -128,7 +137,7 @@ def draw(seed: str, codes: tuple[str, ...], *, as_json: bool) -> None:
 
 @ticket.command()
 @click.argument("receipt", required=False, default="-")
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Settings file of the service.")
+@click.option("--config", type=FILE, metavar="FILE", help="Settings file of the service.")
 @click.option(
     "--data-dir", type=click.Path(path_type=Path), metavar="DIR", help="Folder with its keys.  [default: var]"
 )

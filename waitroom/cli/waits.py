@@ -34,6 +34,7 @@ def waits(
     config: Path | None,
     admin: str | None,
     token_file: Path | None,
+    data_dir: Path | None,
 ) -> None:
     """Write how long everyone waited for EXAM: who was let in, who left, who waits.
 
@@ -46,7 +47,7 @@ def waits(
         raise click.UsageError("Which exam, or which --pool?")
     if as_json and file == "-":
         raise click.UsageError("Either --json or --csv -: both go to the same place.")
-    pieces = Operator.of(config, admin, token_file).download(_path(exam, pool))
+    pieces = Operator.of(config, admin, token_file, data_dir).download(_path(exam, pool))
     if file == "-":
         for piece in pieces:
             sys.stdout.buffer.write(piece)

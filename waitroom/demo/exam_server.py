@@ -37,11 +37,11 @@ HARD_CLOSE = struct.pack("ii", 1, 0)
 class ExamServer:
     """The machine, its pages, its listener."""
 
-    def __init__(self, host: str, port: int, capacity: Capacity, seed: int) -> None:
+    def __init__(self, host: str, port: int, capacity: Capacity, seed: int, *, warm: bool = True) -> None:
         self._where = host, port
         self._loop = asyncio.get_running_loop()
         self._born_s = self._loop.time()
-        machine = Machine(capacity, self._born_s * 1000)
+        machine = Machine(capacity, self._born_s * 1000, warm=warm)
         self._engine = Engine(machine, died=self._die, back=self._come_back)
         self._records = Records(Random(seed))
         application = Site(self._engine, self._records).application()
@@ -130,11 +130,13 @@ async def _console(host: str, port: int, server: ExamServer) -> web.AppRunner:
     return runner
 
 
-async def _serve(listen: tuple[str, int], console: tuple[str, int] | None, capacity: Capacity, seed: int) -> None:
+async def _serve(
+    listen: tuple[str, int], console: tuple[str, int] | None, capacity: Capacity, seed: int, *, warm: bool
+) -> None:
     ended = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, ended.set)
-    server = ExamServer(*listen, capacity, seed)
+    server = ExamServer(*listen, capacity, seed, warm=warm)
     watch = await _console(*console, server) if console else None
     try:
         await server.start()
@@ -161,10 +163,17 @@ def address(text: str) -> tuple[str, int]:
 @click.option("--workers", type=click.IntRange(1), help="Requests worked on at a time.")
 @click.option("--backlog", type=click.IntRange(1), help="Requests waiting for a worker.")
 @click.option("--ram-mib", type=click.IntRange(1), help="Memory.")
+@click.option("--cold", is_flag=True, help="Its caches are empty, as after a start.")
 @click.option("--seed", default=1, show_default=True, help="Of the session cookies.")
 @click.option("--parent", type=int, help="Die with this process.")
-def main(
-    listen: str, console: str | None, seed: int, parent: int | None, restart_s: float | None, **size: int | None
+def main(  # noqa: PLR0917 - each is a flag
+    listen: str,
+    console: str | None,
+    seed: int,
+    parent: int | None,
+    restart_s: float | None,
+    cold: bool,
+    **size: int | None,
 ) -> None:
     """Run the sample exam server until it is told to end."""
     if parent is not None:
@@ -173,7 +182,7 @@ def main(
     if restart_s is not None:
         given["restart_ms"] = int(restart_s * 1000)
     capacity = dataclasses.replace(Capacity(), **given)
-    work = _serve(address(listen), address(console) if console else None, capacity, seed)
+    work = _serve(address(listen), address(console) if console else None, capacity, seed, warm=not cold)
     try:
         uvloop.run(work)
     except OSError as error:

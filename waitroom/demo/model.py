@@ -162,7 +162,8 @@ class _Share:
 class Machine:
     """A machine that shares its cores among its workers (processor sharing), as an event-driven simulation."""
 
-    def __init__(self, capacity: Capacity, now_ms: float = 0.0) -> None:
+    def __init__(self, capacity: Capacity, now_ms: float = 0.0, *, warm: bool = True) -> None:
+        """`warm`: it has been up since yesterday; else it has just started."""
         self.capacity = capacity
         self.sessions = 0
         self.served = 0
@@ -173,7 +174,7 @@ class Machine:
         self._queue: deque[_Job] = deque()
         self._full_since_ms: float | None = None
         self._down_until_ms: float | None = None
-        self._served_since_start = capacity.warm_requests  # it has been up since yesterday
+        self._served_since_start = capacity.warm_requests if warm else 0
 
     @property
     def up(self) -> bool:

@@ -200,6 +200,10 @@ class Entrance:
             else:
                 self.bars.pop(self.target(name), None)
 
+    def bar(self, backend: str, now_ms: int) -> None:
+        """A backend is down, as this worker alone knows, since the store is away: until it says how things are."""
+        self.bars[self.target(backend)] = Course(Phase.DOWN, now_ms)
+
     def course(self, backend: str) -> Course:
         """How a backend is."""
         return self.courses.get(backend, UP)

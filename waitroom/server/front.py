@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from waitroom import clock
 from waitroom.admission.line import Touched
 from waitroom.errors import BackendError, SettingsError, StoreError
 from waitroom.gate.holds import Holds
@@ -85,7 +86,9 @@ class ExamFront:
         self._checks = Checks(_patients(settings))
         self._regulator = Regulator(self._store, self._reports, self._checks)
         self._conductor = Conductor(self._store, line_rules(settings, taken_ms), self._departed, self._regulate)
-        self._watcher = Watcher(counters, _backends(settings), self._reports, access=settings.logging.access)
+        self._watcher = Watcher(
+            counters, _backends(settings), self._reports, access=settings.logging.access, on_deserted=self._deserted
+        )
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
         self._listener: Listener | None = None
         self._servers: list[asyncio.Server] = []
@@ -191,6 +194,22 @@ class ExamFront:
         await self._checks.run(on=pool is not None)
         if pool is not None and pool in self._brain.settings.pools:
             await self._regulator.turn(pool, self._brain.settings.pools[pool])
+
+    def _deserted(self, target: str) -> None:
+        """Nobody listens at a backend any more."""
+        pool, _, backend = target.partition("/")
+        spawn(self._tell_deserted(pool, backend), name=f"deserted {target}")
+
+    async def _tell_deserted(self, pool: str, backend: str) -> None:
+        """All workers are to know it, and this one does at once, also where the store cannot say so."""
+        entrance = self._brain.entrances.get(pool)
+        if entrance is None or backend not in entrance.pool.backends:  # a reload took it away
+            return
+        try:
+            await self._regulator.deserted(pool, entrance.pool, backend)
+            entrance.learn(await self._store.snapshot(pool, entrance.ends_ms(self._brain.line.now_ms())))
+        except StoreError:
+            entrance.bar(backend, clock.now_ms())
 
     async def _learn(self) -> None:
         brain = self._brain

@@ -1,8 +1,13 @@
-"""The conductor's judgement of the backends: down, back, at which rate.
+"""The judgement of the backends: down, back, at which rate.
 
 Law: what is judged is what all workers saw and what checks found; what is decided is written to the store and nowhere
 else, so all workers act alike within a second, and another conductor goes on where this one stopped. The steps
-themselves are pure (admission/recovery.py).
+themselves are pure (admission/recovery.py). The conductor judges, once a second, but for one thing: a backend that
+nobody listens at any more (reports.py) is down as soon as one worker has met that. A conductor that writes at the same
+instant what it saw before may undo it; the next requests then meet the same.
+
+What came before a phase says nothing about it: a backend that has just come back is not down again because of what was
+refused while it was away.
 """
 
 from collections.abc import Mapping
@@ -17,13 +22,16 @@ from waitroom.admission.past import OUTAGES, OUTAGES_MOST, OUTAGES_TTL_MS, turns
 from waitroom.admission.recovery import Course, Phase, Signs, ease, step
 from waitroom.admission.traffic import Traffic
 from waitroom.server.checks import Checks
-from waitroom.server.reports import Reports
+from waitroom.server.reports import SECONDS_KEPT, Reports
 from waitroom.settings.pools import Pool
 
 log = structlog.get_logger(__name__)
 
 LOOK_BACK_S = 3
 """What is judged is the last three seconds: one may be a single slow page."""
+
+REPORTED_S = 2
+"""What is heard may be so old: a worker tells its second when it is over, and we hear it within another."""
 
 SILENT_CONNECTS = 5
 """Requests in a row that could not even be handed over, and none that was answered: it is down (Envoy's default)."""
@@ -84,6 +92,17 @@ class Regulator:
         if turned:
             await self._store.keep(name, OUTAGES, snapshot.now_ms, turned, lines=OUTAGES_MOST, ttl_ms=OUTAGES_TTL_MS)
 
+    async def deserted(self, name: str, pool: Pool, backend: str) -> None:
+        """Nobody listens at this backend, as this worker has met: it is down. Raises StoreError."""
+        snapshot, field = await self._store.snapshot(name), f"phase:{backend}"
+        course = Course.read(snapshot.live.get(field, ""))
+        if course.phase is Phase.DOWN:
+            return
+        after = step(course, Signs(failed=True), pool.recovery.initial_rate_milli, snapshot.now_ms)
+        before = await self._store.set_live(name, {field: after.text})
+        if Course.read(before[field]).phase is not Phase.DOWN:  # another worker was as quick
+            self._tell(name, backend, after)
+
     def _step(self, name: str, backend: str, pool: Pool, snapshot: Snapshot, course: Course) -> Course:
         target, initial = f"{name}/{backend}", pool.recovery.initial_rate_milli
         now_ms = snapshot.now_ms
@@ -91,18 +110,22 @@ class Regulator:
             course = ease(course, initial, now_ms)
             if course.phase is Phase.EASING:
                 return course._replace(rate_milli=initial, changed_ms=now_ms)
-        signs = self._signs(name, backend, pool, snapshot, course)
-        after = step(course, signs, initial, now_ms)
-        if after.phase is Phase.DOWN:
-            if course.phase is not Phase.DOWN:
-                self._checks.forget(target)
-            self._checks.down.add(target)
-        else:
-            self._checks.down.discard(target)
+        self._know(target, course)  # it may be down by another's word
+        after = step(course, self._signs(name, backend, pool, snapshot, course), initial, now_ms)
+        self._know(target, after)
         return after
 
+    def _know(self, target: str, course: Course) -> None:
+        """Checks count from the moment at which it is down."""
+        if course.phase is not Phase.DOWN:
+            self._checks.down.discard(target)
+        elif target not in self._checks.down:
+            self._checks.forget(target)
+            self._checks.down.add(target)
+
     def _signs(self, name: str, backend: str, pool: Pool, snapshot: Snapshot, course: Course) -> Signs:
-        target, traffic = f"{name}/{backend}", self._reports.lately(name, backend, LOOK_BACK_S)
+        target, known_s = f"{name}/{backend}", _known_s(course, snapshot.now_ms)
+        traffic = self._reports.lately(name, backend, min(LOOK_BACK_S, known_s))
         adaptive = pool.admission.adaptive
         slow_ms = 2 * adaptive.target_p95_ms if adaptive else TROUBLE_P95_MS
         others_up = any(
@@ -110,17 +133,18 @@ class Regulator:
             for other in pool.backends
             if other != backend
         )
-        broken = fails_everybody(self._reports.lately(name, backend, ERRORS_LOOK_BACK_S)) and others_up
+        longer = self._reports.lately(name, backend, min(ERRORS_LOOK_BACK_S, known_s))
         waiting = snapshot.returning.get(backend, 0)
         free = snapshot.limits.get(backend, 0) - snapshot.sessions.get(backend, 0)
-        if course.phase is Phase.EASING or not waiting:
+        held_up = not snapshot.rate_milli or snapshot.rate_milli > course.rate_milli  # newcomers, by the ramp
+        if held_up and (course.phase is Phase.EASING or not waiting):
             waiting += min(max(0, free), sum(snapshot.waiting.values()))
         return Signs(
-            failed=self._checks.failed(target) or is_silent(traffic) or broken,
+            failed=self._checks.failed(target) or is_silent(traffic) or (others_up and fails_everybody(longer)),
             answers=self._checks.answers(target),
             trouble=is_troubled(traffic, slow_ms),
             p95_ms=p95_ms(traffic),
-            inflight=traffic.inflight,
+            inflight=self._reports.lately(name, backend, 1).inflight,
             waiting=waiting,
             absent=snapshot.missed.get(backend, 0),
             held=snapshot.live.get(f"staff:{backend}") == "held",
@@ -167,6 +191,14 @@ class Regulator:
             failures=course.failures,
             check=pulse.said if pulse and course.phase is Phase.DOWN else None,
         )
+
+
+def _known_s(course: Course, now_ms: int) -> int:
+    """For how long what was reported is about the backend as it is."""
+    age_ms = now_ms - course.since_ms
+    if course.phase is not Phase.RECOVERING or age_ms < 0:  # the clock went back
+        return SECONDS_KEPT
+    return max(0, age_ms // 1_000 - REPORTED_S)
 
 
 def is_silent(traffic: Traffic) -> bool:

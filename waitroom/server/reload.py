@@ -52,18 +52,23 @@ def log_changes(old: tuple[Settings, Secrets], new: tuple[Settings, Secrets]) ->
     before, after = (", ".join(key.id for key in secrets.keys) for secrets in (old[1], new[1]))
     if old[1] != new[1]:
         changes.append(Difference("secrets", before, after if after != before else f"{after} (another)"))
+    log_each(changes)
+    return changes
+
+
+def log_each(changes: list[Difference]) -> None:
+    """A line for each."""
     for each in changes[:MAX_LOGGED]:
         log.info("config_changed", key=each.key, old=each.old, new=each.new)
     if len(changes) > MAX_LOGGED:
         log.info("config_changed_more", keys=len(changes) - MAX_LOGGED)
-    return changes
 
 
-def audit_entry(changes: list[Difference]) -> str:
-    """The same for the audit, which all machines share: it says on which the file was read."""
+def audit_entry(what: str, changes: list[Difference]) -> str:
+    """The same for the audit, which all machines share: it says on which the settings were read, and at what."""
     told = [(each.key, _value(each.old), _value(each.new)) for each in changes[:MAX_AUDITED]]
     more = f"and {len(changes) - MAX_AUDITED} more, see the log" if len(changes) > MAX_AUDITED else ""
-    return write_entry(f"settings file on {gethostname()}", "reload", more, changes=told)
+    return write_entry(f"settings file on {gethostname()}", what, more, changes=told)
 
 
 def _value(shown: str) -> str | None:

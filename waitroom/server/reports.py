@@ -2,6 +2,11 @@
 
 Law: seeing a request costs one look-up and four additions. Reports go to the store once a second, and the answer holds
 those of all workers that live, so that whichever of them is the conductor next knows the last seconds already.
+
+What cannot wait for a second is a backend that nobody listens at: a server that was killed may be back before anybody
+has looked, cold and without its sessions, and its crowd would fall upon it (DESIGN.md law 7). So each worker counts
+what it loses in a row. `DESERTED` losses without an answer between them, of which one found nobody listening, are proof
+that the process is gone. A busy server listens: connections to it time out, or are cut while others are answered.
 """
 
 import secrets
@@ -13,20 +18,29 @@ from waitroom.admission.traffic import BUCKETS, Traffic, beside, bucket_of, in_a
 from waitroom.metrics.catalogue import CONNECT_KINDS
 from waitroom.proxy.guard import Level
 from waitroom.proxy.limiters import UNLIMITED
+from waitroom.proxy.rules import CLIENT_LEFT
 
 SECONDS_KEPT = 30
 """How far back the conductor can look."""
+
+DESERTED = 3
+"""Requests lost in a row. Envoy takes a host out after five failures of any kind; one that refuses needs less proof."""
+
+NOBODY_LISTENS = "refused"
 
 
 class Tally:
     """One backend's second."""
 
-    __slots__ = ("_alone_ms", "_taken_ms", "connect", "durations", "errors", "other", "requests")
+    __slots__ = (
+        "_alone_ms", "_lost", "_refused", "_taken_ms", "connect", "durations", "errors", "left", "other", "requests",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self.requests = self.errors = self.connect = self.other = 0
+        self.requests = self.errors = self.connect = self.other = self.left = 0
         self.durations = [0] * BUCKETS
         self._taken_ms = self._alone_ms = 0
+        self._lost, self._refused = 0, False
 
     def ended(self, status: int, seconds: float) -> None:
         """A request has ended, in our eyes: `status` is what its client was told."""
@@ -35,13 +49,22 @@ class Tally:
             self.errors += 1
         else:
             self.durations[bucket_of(seconds * 1000)] += 1
+            if status == CLIENT_LEFT:
+                self.left += 1
+            else:
+                self._lost, self._refused = 0, False
 
-    def failed(self, kind: str) -> None:
-        """The backend failed a request, whose end is told as well."""
+    def failed(self, kind: str) -> bool:
+        """The backend failed a request, whose end is told as well. True: nobody listens there any more, as of now."""
         if kind in CONNECT_KINDS:
             self.connect += 1
         else:
             self.other += 1
+        self._lost, self._refused = self._lost + 1, self._refused or kind == NOBODY_LISTENS
+        deserted = self._refused and self._lost >= DESERTED
+        if deserted:
+            self._lost, self._refused = 0, False
+        return deserted
 
     def take(self, level: Level | None) -> Traffic:
         """The second as it is told; the next begins."""
@@ -57,8 +80,9 @@ class Tally:
             level.waiting if level else 0,
             tuple(self.durations),
             *self._effort(level),
+            self.left,
         )
-        self.requests = self.errors = self.connect = self.other = 0
+        self.requests = self.errors = self.connect = self.other = self.left = 0
         self.durations = [0] * BUCKETS
         return seen
 
@@ -116,7 +140,7 @@ class Reports:
 
     def lately(self, pool: str, backend: str, seconds: int) -> Traffic:
         """What all workers saw of a backend in the last seconds."""
-        kept = list(self._seconds.get(pool, ()))[-seconds:]
+        kept = list(self._seconds.get(pool, ()))[-seconds:] if seconds else []
         return in_a_row(second[backend] for second in kept if backend in second)
 
     @property

@@ -16,6 +16,7 @@ import structlog
 
 from waitroom import clock
 from waitroom.admin.app import AdminListener
+from waitroom.admission.audit import RELOAD, RESTART
 from waitroom.errors import StoreError, WaitroomError
 from waitroom.logs import LogStyle, configure
 from waitroom.metrics.layout import Layout
@@ -28,7 +29,8 @@ from waitroom.server.home import Home, home_of, pool_keys
 from waitroom.server.notify import notify, signs_of_life
 from waitroom.server.orders import Orders, labels_of
 from waitroom.server.passed import passed_sockets
-from waitroom.server.reload import audit_entry, commit, log_changes, prepare, refuse_restarts
+from waitroom.server.reload import audit_entry, commit, log_changes, log_each, prepare, refuse_restarts
+from waitroom.server.remembered import Note, recall, remember
 from waitroom.server.sockets import Doors, ListenError, open_door, open_doors
 from waitroom.settings.model import Settings
 from waitroom.settings.secrets import Secrets
@@ -176,6 +178,7 @@ class Supervisor:
             return False
         self._open = True
         self._say_what_is_amiss()
+        self._say_what_a_restart_changed()
         notify("READY=1", f"STATUS={self._status()}")
         self._plan.started(self)
         return True
@@ -219,7 +222,21 @@ class Supervisor:
         await commit(members, generation)
         self._crew.replace_outdated(generation)
         if changes:
-            spawn(self._audit(audit_entry(changes)), name="audit")
+            spawn(self._audit(audit_entry(RELOAD, changes)), name="audit")
+            self._remember()
+
+    def _say_what_a_restart_changed(self) -> None:
+        """Against what this machine's service last worked by, where that is known."""
+        before = recall(self.settings.store.data_dir)
+        changes = before.changes_to(self.settings, self.secrets, self._plan.version) if before else []
+        log_each(changes)
+        if changes:
+            spawn(self._audit(audit_entry(RESTART, changes)), name="audit")
+        if changes or before is None:
+            self._remember()
+
+    def _remember(self) -> None:
+        remember(self.settings.store.data_dir, Note.of(self.settings, self.secrets, self._plan.version))
 
     async def _audit(self, entry: str) -> None:
         """A store that is away costs the entry and not the reload; the log has it."""
@@ -227,7 +244,7 @@ class Supervisor:
         try:
             await self._reader.tell(self.settings.default_pool, entry)
         except StoreError as error:
-            log.warning("reload_not_audited", problem=str(error))
+            log.warning("settings_not_audited", problem=str(error))
 
     def _orders(self) -> tuple[int, Orders]:
         return self._generation, self._effective(self.settings, self.secrets, self._taken_ms)
@@ -243,8 +260,6 @@ class Supervisor:
         configure(LogStyle("supervisor", self.settings.logging.level, self._plan.human), clock.now_ms)
 
     def _say_what_is_amiss(self) -> None:
-        for notice in self.settings.not_yet():
-            log.warning("setting_not_in_force", notice=notice)
         limits = self.settings.limits
         backends = sum(len(pool.backends) for pool in self.settings.pools.values())
         if (shortage := too_few_files(limits.connections, limits.backend_idle * backends)) is not None:

@@ -32,8 +32,16 @@ class Watcher:
     """The listener's observer."""
 
     def __init__(
-        self, counters: Counters, backends: Iterable[tuple[str, str]], reports: Reports, *, access: bool
+        self,
+        counters: Counters,
+        backends: Iterable[tuple[str, str]],
+        reports: Reports,
+        *,
+        access: bool,
+        on_deserted: Callable[[str], None] = lambda _target: None,
     ) -> None:
+        """`on_deserted` is told of a backend that nobody listens at any more."""
+        self._on_deserted = on_deserted
         self._own = {code: counters.counter("requests_total", "", "", code) for code in CODES}
         self._counters = counters
         self._reports = reports
@@ -93,8 +101,8 @@ class Watcher:
         counts = self._failed.get(target)
         if counts is not None:
             counts[kind].inc()
-            if kind != BUSY:  # it was not asked
-                self._tallies[target].failed(kind)
+            if kind != BUSY and self._tallies[target].failed(kind):  # busy: it was not asked
+                self._on_deserted(target)
         self._failures[target, kind] = self._failures.get((target, kind), 0) + 1
         self.flush_failures()
 

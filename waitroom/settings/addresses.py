@@ -40,6 +40,8 @@ _PRIMARY = rf"[A-Za-z0-9._-]{{1,64}}(?:/{_DATABASE})?"
 """Characters that Sentinel allows in a name."""
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_MEANT = {"http": "http", "https": "https", "unix": "http+unix", "tcp": "http", "ws": "http", "wss": "https"}
+"""Schemes as people write them for a backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def parse_host_port(text: str, usual_host: str = "127.0.0.1") -> HostPort:
     brackets, name, port = match.groups()
     if brackets is not None:
         host = _ipv6(brackets, text)
-    elif not name:
+    elif not name or name == "*":
         raise BadValueError(f"{quoted(text)} names no host", HOST_PORT_FORMS, f"{usual_host}:{port}")
     else:
         host = _host(name, text)
@@ -128,7 +130,8 @@ def parse_backend_url(text: str) -> BackendUrl:
         case "https":
             return _tcp_backend("https", rest, text)
         case _:
-            meant = text.lower() if scheme.lower() in _DEFAULT_PORTS else ""
+            known = _MEANT.get(scheme.lower())
+            meant = f"{known}://{rest}" if known and "@" not in rest else ""
             raise BadValueError(f"{quoted(scheme)} is not the scheme of a backend", URL_FORMS, meant)
 
 
@@ -142,7 +145,9 @@ def _tcp_backend(scheme: Literal["http", "https"], rest: str, text: str) -> Back
         wrong = f"a backend URL has no path or query ({quoted(tail)}); every request keeps its own, byte for byte"
         raise BadValueError(wrong, URL_FORMS, f"{scheme}://{authority}")
     if authority.count(":") > 1 and not authority.startswith("["):
-        raise BadValueError(f"{quoted(text)}: an IPv6 address stands in brackets", URL_FORMS, _url_hint(text))
+        raise BadValueError(
+            f"{quoted(text)}: an IPv6 address stands in brackets", URL_FORMS, _brackets_hint(scheme, authority)
+        )
     match = _HOST_PORT.fullmatch(
         authority if re.search(r":\d+$", authority) and not authority.endswith("]") else f"{authority}:0"
     )
@@ -268,6 +273,8 @@ def _unix_path(path: str, text: str) -> str:
 def _listen_hint(text: str, usual_host: str) -> str:
     if text.isdigit():
         return f"{usual_host}:{text}"
+    if text.startswith("/") and usual_host in EVERY_ADDRESS:
+        return f"unix:{text}"
     if "://" in text:
         authority = _authority(text)
         meant = authority if re.search(r":\d+$", authority) else f"{authority}:8080"
@@ -281,13 +288,17 @@ def _listen_hint(text: str, usual_host: str) -> str:
 
 
 def _url_hint(text: str) -> str:
-    scheme, found, rest = text.partition("://")
-    rest = rest if found else text.lstrip("/")
-    scheme = scheme if found else "http"
-    if found:
-        host, _, port = rest.rpartition(":")
-        return f"{scheme}://[{rest}]" if _is_ipv6(rest) else f"{scheme}://[{host}]:{port}"
-    return f"{scheme}://{rest}" if re.fullmatch(r"[A-Za-z0-9._-]+(:\d+)?", rest, re.ASCII) else ""
+    """The URL of a backend that was meant where its scheme is missing or misspelt."""
+    if socket := re.fullmatch(r"(?:unix:)?/*(/[^/\s]\S*)", text):
+        return f"http+unix://{socket[1]}"
+    host = re.fullmatch(r"(?:(https?)[:/]+|/*)([A-Za-z0-9._-]+(?::\d+)?)/?", text, re.ASCII)
+    return f"{host[1] or 'http'}://{host[2]}" if host else ""
+
+
+def _brackets_hint(scheme: str, authority: str) -> str:
+    """The URL with its IPv6 address in brackets."""
+    host, _, port = authority.rpartition(":")
+    return f"{scheme}://[{authority}]" if _is_ipv6(authority) else f"{scheme}://[{host}]:{port}"
 
 
 def _authority(url: str) -> str:

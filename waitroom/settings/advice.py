@@ -51,7 +51,7 @@ def advice(settings: Settings, now_ms: int) -> Iterator[Finding]:
         yield from _capacity(path, each, exams)
         yield from _sessions(path, each, exams)
         yield from _care(path, each)
-        if not exams and name != settings.default_pool:
+        if not exams and settings.default_pool in settings.pools and name != settings.default_pool:
             yield _warn(
                 path, "no exam uses it, and it is not the default pool: nobody ever gets there", "an exam for it"
             )
@@ -175,6 +175,10 @@ def _sessions(path: Path, pool: Pool, exams: dict[str, Exam]) -> Iterator[Findin
         yield _warn(
             (*path, "session", "idle_timeout"), wrong, f"{write_duration(2 * PAGE_SAVES_MS)} or more", at_key=False
         )
+    if session.idle_timeout_ms > session.max_duration_ms:
+        wrong = f"{write_duration(session.idle_timeout_ms)} is never reached: a session ends after max_duration, "
+        wrong += write_duration(session.max_duration_ms)
+        yield _warn((*path, "session", "idle_timeout"), wrong, "less, or a longer max_duration beside it", at_key=False)
     if pool.absence_grace_ms < 2 * LONGEST_POLL_MS:
         wrong = f"{write_duration(pool.absence_grace_ms)} is less than two polls of a page far back take"
         allowed = f"{write_duration(2 * LONGEST_POLL_MS)} or more"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from waitroom.settings import addresses, units
 from waitroom.settings.problems import Finding, key_text
-from waitroom.settings.spelling import close
+from waitroom.settings.spelling import close, is_name
 from waitroom.settings.units import BadValueError
 from waitroom.settings.yaml12 import Path
 
@@ -47,7 +47,7 @@ def cross_check(data: Data) -> Iterator[Finding]:
 
 def _default_pool(data: Data, pools: Data) -> Iterator[Finding]:
     name, names = data.get("default_pool"), list(pools)
-    if isinstance(name, str) and pools and name not in pools:
+    if is_name(name) and pools and name not in pools:
         yield Finding(("default_pool",), f"there is no pool {name}", ", ".join(names), close(name, names))
     if "default_pool" not in data and len(pools) > 1:
         wrong = "missing: which pool serves requests that name no exam"
@@ -56,7 +56,7 @@ def _default_pool(data: Data, pools: Data) -> Iterator[Finding]:
 
 def _exam(exam: Data, path: Path, pools: Data) -> Iterator[Finding]:
     name, names = exam.get("pool"), list(pools)
-    if isinstance(name, str) and pools and name not in pools:
+    if is_name(name) and pools and name not in pools:
         yield Finding((*path, "pool"), f"there is no pool {name}", ", ".join(names), close(name, names))
     opens, closes = (_read(units.parse_instant, exam.get(key)) for key in ("opens", "closes"))
     if opens is not None and closes is not None and closes <= opens:
@@ -106,12 +106,6 @@ def _pool(pool: Data, path: Path) -> Iterator[Finding]:
         if isinstance(backend, Mapping) and backend.get("max_sessions") is None and not limited:
             wrong = "missing: without it, and without admission.rate, nobody would ever wait"
             yield Finding((*path, "backends", name, "max_sessions"), wrong, at_key=True)
-    session = _mapping(pool.get("session"))
-    idle, longest = (_read(units.parse_duration, session.get(key)) for key in ("idle_timeout", "max_duration"))
-    if idle is not None and longest is not None and idle > longest:
-        yield Finding(
-            (*path, "session", "idle_timeout"), "is longer than max_duration", f"up to {session['max_duration']}"
-        )
 
 
 def _same_rules(exams: Data) -> Iterator[Finding]:

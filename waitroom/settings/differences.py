@@ -6,7 +6,7 @@ exams is one, since the first that matches wins. Secrets are compared and never 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from waitroom.settings.effective import Tree, flow, masked, tree
 from waitroom.settings.identity import KEY, ROSTER
@@ -32,36 +32,23 @@ class Difference:
         return f"{self.key}: {self.old} -> {self.new}"
 
 
-def differences(old: Settings, new: Settings) -> list[Difference]:
-    """All of them, in the order of the model."""
-    before, after = _Side.of(old), _Side.of(new)
-    found = [*_between((), before.whole, after.whole, before, after)]
-    orders = [
-        _cut(", ".join(each for each in side if each in other))
-        for side, other in ((old.exams, new.exams), (new.exams, old.exams))
-    ]
-    if orders[0] != orders[1]:
-        found.append(Difference("exams", f"in the order {orders[0]}", orders[1]))
-    return [*found, *_contents(old, new)]
-
-
-def tree_differences(old: Tree, new: Tree) -> list[Difference]:
-    """The same for what is in force elsewhere, in the file's spelling: secrets are stars there, and so here."""
-    before, after = (masked((), each) for each in (old, new))
-    return [*_between((), before, after, _Side(before, before), _Side(after, after))]
-
-
-class _Side:
+class Side:
     """One of two settings: all of it, and what of it was said."""
 
-    def __init__(self, whole: object, said: object) -> None:
+    def __init__(self, whole: Tree, said: Tree) -> None:
         self.whole = whole
         self.said = said
 
     @classmethod
-    def of(cls, settings: Settings) -> "_Side":
-        """Both of these settings."""
+    def of(cls, settings: Settings) -> Self:
+        """Both of these settings, secrets and all."""
         return cls(tree(settings), tree(settings, said_only=True))
+
+    @classmethod
+    def masked(cls, settings: Settings) -> Self:
+        """The same as it may be written down: secrets are stars."""
+        side = cls.of(settings)
+        return cls(_masked(side.whole), _masked(side.said))
 
     def shown(self, path: Path) -> str:
         """The value there as it may be shown, without the defaults below it."""
@@ -76,7 +63,51 @@ class _Side:
         return _cut(text)
 
 
-def _between(path: Path, old: object, new: object, before: _Side, after: _Side) -> Iterator[Difference]:
+def differences(old: Settings, new: Settings) -> list[Difference]:
+    """All of them, in the order of the model."""
+    return [*side_differences(Side.of(old), Side.of(new)), *_contents(old, new)]
+
+
+def side_differences(before: Side, after: Side) -> list[Difference]:
+    """The same but for what stands in the files that settings name."""
+    found = [*_between((), before.whole, after.whole, before, after)]
+    exams = [list(side.whole.get("exams", {})) for side in (before, after)]
+    orders = [_cut(", ".join(each for each in side if each in other)) for side, other in (exams, reversed(exams))]
+    if orders[0] != orders[1]:
+        found.append(Difference("exams", f"in the order {orders[0]}", orders[1]))
+    return found
+
+
+def tree_differences(old: Tree, new: Tree) -> list[Difference]:
+    """The same for what is in force elsewhere, in the file's spelling: secrets are stars there, and so here."""
+    before, after = (_masked(each) for each in (old, new))
+    return side_differences(Side(before, before), Side(after, after))
+
+
+def concealed(settings: Settings) -> dict[str, str]:
+    """What no difference shows, by its key: values that are stars, and the contents of files. Never to be shown."""
+    found = dict(_behind_stars((), tree(settings)))
+    return found | {_key_of(name): text for name, text in settings.enclosed.items()}
+
+
+def _masked(whole: Tree) -> Tree:
+    shown = masked((), whole)
+    assert isinstance(shown, dict)
+    return shown
+
+
+def _behind_stars(path: Path, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _behind_stars((*path, key), below)
+    elif isinstance(value, list | tuple):
+        for index, below in enumerate(value):
+            yield from _behind_stars((*path, index), below)
+    elif masked(path, value) != value:
+        yield key_text(path), str(value)
+
+
+def _between(path: Path, old: object, new: object, before: Side, after: Side) -> Iterator[Difference]:
     if old == new:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping):

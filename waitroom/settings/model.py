@@ -22,7 +22,6 @@ from waitroom.settings.addresses import DEFAULT_ADMIN, DEFAULT_PUBLIC, Address, 
 from waitroom.settings.care import Adaptive, Health, Recovery, Tls, Token
 from waitroom.settings.identity import Identity, Jwt, Priority
 from waitroom.settings.look import Enclosed, Look
-from waitroom.settings.notices import not_in_force
 from waitroom.settings.part import Part
 from waitroom.settings.pools import Admission, Backend, Exam, Match, Matches, Pace, Pool, Session
 from waitroom.settings.spelling import (
@@ -351,7 +350,3 @@ class Settings(Part):
         """The settings that `to_json` wrote. They were checked before, so nothing is said about them in detail."""
         both = json.loads(text)
         return cls.model_validate(both["said"]).with_files(both["enclosed"])
-
-    def not_yet(self) -> tuple[str, ...]:
-        """One line for each key that was written, is accepted and is not in force in this version."""
-        return tuple(f"{key}: accepted and checked; not in force in this version" for key in not_in_force(self))

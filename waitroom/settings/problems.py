@@ -5,7 +5,8 @@ probably not meant: nothing is refused for it. Library errors end here: nothing 
 in its words.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -22,6 +23,14 @@ from waitroom.settings.yamlfaults import Place, YamlFaultError
 
 MAX_KEYS_LISTED = 30
 """Allowed keys that a message lists; the largest part of the model has 19."""
+
+ALIKE = 0.8
+"""How much a word is like another that was surely meant, from 0 to 1 (difflib's ratio)."""
+
+PRIVATE = ("admin.tokens", "store", "secrets")
+"""What stands below these is repeated in no message: a token that was pasted beside a misspelt key is still a token."""
+
+_LOGIN = re.compile(r"://[^\s'\"]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,15 @@ class Origin:
         while around not in document.values:
             around = around[:-1]
         shown = path if at_key else around
+        if not at_key and not isinstance(_found(document.data, around), Mapping | tuple):
+            return document.values[around], shown  # a single value that stands for a whole part
         return document.keys.get(around) or document.values[around], shown
+
+
+def _found(data: Any, path: Path) -> object:  # noqa: ANN401 - a document's data has no type
+    for step in path:
+        data = data[step]
+    return data
 
 
 def _as_written(document: Document, path: Path) -> Path:
@@ -129,11 +146,20 @@ def _as_written(document: Document, path: Path) -> Path:
 
 
 def key_text(path: Path) -> str:
-    """`pools.sciences.backends.sci-1.url`, `bypass[0].path`."""
+    """`pools.sciences.backends.sci-1.url`, `bypass[0].path`; no log-in of a URL, nothing that a terminal obeys."""
     text = ""
     for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:  # `token:abc`, without a blank, is one key to YAML
+            shown = _shown(step.partition(":")[0] if private(text) else step)
+            text += f".{shown}" if text else shown
+    return _LOGIN.sub("://***@", text)
+
+
+def _shown(step: str) -> str:
+    """A key; in quotes where it is easily overlooked or misread."""
+    return step if step.isprintable() and step and step == step.strip() else quoted(step)
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -155,6 +181,35 @@ def findings(error: ValidationError, model: type[Part]) -> list[Finding]:
     return found
 
 
+def _unknown(path: Path, keys: list[str], model: type[Part]) -> tuple[str, str]:
+    """What is wrong with an unknown key, and which one is meant: a known one, or this one in its place."""
+    key, secret = str(path[-1]), private(key_text(path))
+    name, colon, value = key.partition(":")
+    if colon and name in keys:
+        return "no blank after the colon", "" if secret or "@" in value else f"{name}: {value}"
+    alike = close(key.replace("-", "_").replace(" ", "_"), keys, ALIKE)
+    return "unknown key", alike or ("" if secret else _elsewhere(key, model)) or close(key, keys)
+
+
+def _elsewhere(key: str, model: type[Part]) -> str:
+    """Where a key that is unknown here belongs, if that is one place; indentation is easily wrong."""
+    places = {key_text(place) for place in _places(model, ()) if place[-1] == key}
+    return places.pop() if len(places) == 1 else ""
+
+
+def _places(annotation: Any, path: Path) -> Iterator[Path]:  # noqa: ANN401 - annotations have no common type
+    """The path of every key below, NAME for any name."""
+    for choice in _choices(annotation):
+        if isinstance(choice, type) and issubclass(choice, Part):
+            for key, below in zip(_keys(choice), choice.model_fields.values(), strict=True):
+                yield (*path, key)
+                yield from _places(below.annotation, (*path, key))
+        elif get_origin(choice) is dict:
+            yield from _places(get_args(choice)[1], (*path, "NAME"))
+        elif get_origin(choice) is tuple:
+            yield from _places(get_args(choice)[0], path)
+
+
 def _short_of_bad_ones(detail: Mapping[str, Any]) -> bool:
     """Entries that are wrong are not counted by pydantic; that is no fault of its own."""
     return detail["type"] == "too_short" and bool(len(detail["input"]) >= detail["ctx"]["min_length"])
@@ -167,25 +222,34 @@ def _finding(kind: str, path: Path, detail: Mapping[str, Any], model: type[Part]
         case spelling.ERROR_TYPE:
             wrong, allowed, suggestion = context["wrong"], context["allowed"], context["suggestion"]
         case "extra_forbidden":
-            wrong, allowed, suggestion = "unknown key", _listed(_keys(part)), close(path[-1], _keys(part))
+            wrong, suggestion = _unknown(path, _keys(part), model)
+            allowed = _listed(_keys(part))
         case "missing":
             wrong = f"missing: {_description(part, str(path[-1]))}"
         case "model_type" | "dict_type":
-            wrong, allowed = _not(detail["input"], "a mapping"), _shape(model, path)
+            wrong, allowed = _not(detail["input"], "a mapping", path), _shape(model, path)
         case "tuple_type":
             wrong, allowed = (
-                _not(detail["input"], "a list"),
+                _not(detail["input"], "a list", path),
                 "a list, each entry on a line of its own after a dash, or in brackets",
             )
         case "too_short":
             wrong, allowed = "is empty", "at least one"
         case "too_long":
-            wrong, allowed = f"has {context['actual_length']} entries", f"at most {context['max_length']}"
+            wrong, allowed = f"has {len(detail['input'])} entries", f"at most {context['max_length']}"
     return Finding(path, wrong, allowed, suggestion, at_key or kind in {"extra_forbidden", "missing"})
 
 
-def _not(value: object, wanted: str) -> str:
-    return "has no value" if value is None else f"{quoted(value)} is not {wanted}"
+def private(key: str) -> bool:
+    """Whether what stands at this key may be a secret."""
+    return any(key == name or key.startswith((f"{name}.", f"{name}[")) for name in PRIVATE)
+
+
+def _not(value: object, wanted: str, path: Path) -> str:
+    if value is None:
+        return "has no value"
+    single = not isinstance(value, Mapping | list | tuple)
+    return f"{'this value' if single and private(key_text(path)) else quoted(value)} is not {wanted}"
 
 
 def _shape(model: type[Part], path: Path) -> str:
@@ -208,7 +272,7 @@ def _description(part: type[Part] | None, key: str) -> str:
     for name, field_ in part.model_fields.items() if part else ():
         if key == (field_.alias or name):
             text = (field_.description or "").rstrip(".")
-            return text[:1].lower() + text[1:]
+            return text if text[1:2].isupper() else text[:1].lower() + text[1:]
     return "needed here"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
@@ -67,6 +67,10 @@ def text(value: object, forms: str) -> str:
 
 TEXT_FORMS = "text"
 _QUANTITY_TYPES = (int, float)
+NO_LIMIT = frozenset(
+    {"0", "none", "no", "off", "false", "never", "unlimited", "infinite", "infinity", "inf", "-1", "∞"}
+)
+"""How people write that there is no limit."""
 
 
 def duration(lowest: str, highest: str, *, none: bool = False) -> Spelling:
@@ -122,7 +126,8 @@ def _quantity(
         try:
             found = parse(str(value) if number else text(value, forms))
         except BadValueError as error:
-            raise BadValueError(error.wrong, forms, _in_range(error.suggestion)) from None
+            meant = zero_word if zero_word and str(value).lower() in NO_LIMIT else _in_range(error.suggestion)
+            raise BadValueError(error.wrong, forms, meant) from None
         if not lowest <= found <= highest:
             raise BadValueError(f"{value} is out of range", f"{write(lowest)} to {write(highest)}")
         return found
@@ -151,13 +156,24 @@ def whole(lowest: int, highest: int, word: str | None = None) -> Spelling:
             return word
         if isinstance(value, bool) or not isinstance(value, int):
             wrong = "has no value" if value is None else f"{quoted(value)} is not a whole number"
-            meant = value if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII) else ""
-            raise BadValueError(wrong, allowed, meant)
+            raise BadValueError(wrong, allowed, _counted(value, lowest, highest))
         if not lowest <= value <= highest:
             raise BadValueError(f"{value} is out of range", allowed)
         return value
 
     return Spelling(read, _same, {"anyOf": [{"const": word}, schema]} if word else schema, allowed)
+
+
+_COUNT = re.compile(r"(\d{1,3}(?:[_,' .]?\d{3}){0,5}|\d{1,18})(?:\.0)?( ?[kK])?", re.ASCII)
+
+
+def _counted(value: object, lowest: int, highest: int) -> str:
+    """The whole number that "400", 2.0, 1_000, 1,000, 1'000 or 4k means; nothing where that is not allowed."""
+    match = _COUNT.fullmatch(str(value)) if isinstance(value, str | float) else None
+    if match is None:
+        return ""
+    number = int(re.sub(r"\D", "", match[1])) * (1_000 if match[2] else 1)
+    return str(number) if lowest <= number <= highest else ""
 
 
 def named(pattern: str, allowed: str, *, private: bool = False) -> Spelling:
@@ -168,7 +184,9 @@ def named(pattern: str, allowed: str, *, private: bool = False) -> Spelling:
         found = text(value, allowed)
         if compiled.fullmatch(found):
             return found
-        near = (found.strip(), found.lower().replace(" ", "-"), found.upper(), f"/{found}", f"/{found.strip('/')}/")
+        near = [found.strip(), found.lower().replace(" ", "-"), found.upper()]
+        if not _NO_PATH.search(found):
+            near += [f"/{found}", f"/{found.strip('/')}/"]
         meant = next((one for one in near if compiled.fullmatch(one)), "")
         shown = "this value" if private else quoted(found)
         raise BadValueError(f"{shown} is not allowed here", allowed, "" if private else meant)
@@ -185,6 +203,10 @@ def parsed(parse: Callable[[str], object], write: Callable[[Any], str], forms: s
         return parse(text(value, forms))
 
     return Spelling(read, write, {"type": "string", **schema}, forms)
+
+
+_NO_PATH = re.compile(r"://|[\^$\\|+()\[\]]")
+"""A URL, or a regular expression: no slash makes a path of it."""
 
 
 def words(longest: int) -> Spelling:
@@ -227,10 +249,10 @@ def truth() -> Spelling:
     return Spelling(read, _same, {"type": "boolean"}, "true, false")
 
 
-def close(value: object, choices: tuple[str, ...] | list[str]) -> str:
-    """The choice that was most likely meant, or nothing."""
+def close(value: object, choices: tuple[str, ...] | list[str], likeness: float = 0.6) -> str:
+    """The choice that was most likely meant, or nothing; `likeness` from 0 to 1 (difflib's ratio)."""
     folded = {choice.lower(): choice for choice in choices}
-    found = get_close_matches(str(value).lower(), sorted(folded), n=1, cutoff=0.6)
+    found = get_close_matches(str(value).lower(), sorted(folded), n=1, cutoff=likeness)
     return folded[found[0]] if found else ""
 
 
@@ -263,7 +285,7 @@ def _texts(value: object) -> object:
     raise complaint(BadValueError(wrong, 'text, or texts by language such as {fr: "...", en: "..."}', meant))
 
 
-def is_name(value: object) -> bool:
+def is_name(value: object) -> TypeGuard[str]:
     """Whether a pool, backend or pace may be called so."""
     return isinstance(value, str) and re.fullmatch(NAME, value, re.ASCII) is not None
 

@@ -36,18 +36,23 @@ _DURATION_PART = re.compile(rf"({_NUMBER})(ms|[dhms])", re.ASCII)
 DURATION_PATTERN = rf"^(?:{_NUMBER}(?:ms|[dhms]))+$"
 DURATION_FORMS = "a number with ms, s, m, h or d, such as 800ms, 30m or 1h30m"
 _DURATION_WORDS = {
+    "ms": "ms", "s": "s", "m": "m", "h": "h", "d": "d", "pt": "",
     "msec": "ms", "msecs": "ms", "millis": "ms",
     "sec": "s", "secs": "s", "second": "s", "seconds": "s",
-    "min": "m", "mins": "m", "minute": "m", "minutes": "m",
-    "hr": "h", "hrs": "h", "hour": "h", "hours": "h",
-    "day": "d", "days": "d",
+    "min": "m", "mins": "m", "mn": "m", "minute": "m", "minutes": "m", "minuten": "m", "minuti": "m", "minutos": "m",
+    "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "heure": "h", "heures": "h", "std": "h", "stunde": "h",
+    "stunden": "h", "uur": "h", "uren": "h", "ora": "h", "ore": "h", "hora": "h", "horas": "h",
+    "day": "d", "days": "d", "jour": "d", "jours": "d", "tag": "d", "tage": "d", "dag": "d", "dagen": "d",
 }  # fmt: skip
 
 _RATE_UNITS_S = {"s": 1, "min": 60, "h": 3_600}
 _RATE = re.compile(rf"({_NUMBER})/(s|min|h)", re.ASCII)
 RATE_PATTERN = rf"^{_NUMBER}/(?:s|min|h)$"
 RATE_FORMS = "a number with /s, /min or /h, such as 20/s or 90/min"
-_RATE_WORDS = {"sec": "s", "second": "s", "m": "min", "minute": "min", "hour": "h", "hr": "h"}
+_RATE_WORDS = {
+    "s": "s", "min": "min", "h": "h", "sec": "s", "second": "s", "m": "min", "minute": "min", "hour": "h", "hr": "h",
+    "r": "", "req": "", "requests": "", "hz": "/s", "rps": "/s", "rpm": "/min",
+}  # fmt: skip
 
 _SIZE_UNITS = {
     "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -62,6 +67,9 @@ _SIZE_WORDS = {
 }  # fmt: skip
 
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_NEARLY_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ]+(\d\d?)(:\d\d(?::\d\d)?) ?(Z|z|UTC|GMT|[+-]\d\d):?(\d\d)?", re.ASCII
+)
 INSTANT_PATTERN = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:[Zz]|[+-]\d\d:\d\d)$"
 INSTANT_FORMS = "a date and time with its zone, such as 2026-06-01T09:00:00+02:00"
 FIRST_YEAR, LAST_YEAR = 2001, 2064
@@ -80,7 +88,7 @@ def quoted(value: object) -> str:
         case int() | float():
             text = str(value)
         case str():
-            text = '"' + value.replace("\n", "\\n") + '"'
+            text = '"' + "".join(char if char.isprintable() else _escape(char) for char in value) + '"'
         case dict():
             return "a mapping"
         case list() | tuple():
@@ -88,6 +96,12 @@ def quoted(value: object) -> str:
         case _:
             text = str(value)
     return text if len(text) <= MAX_QUOTED_CHARS else text[: MAX_QUOTED_CHARS - 4] + "..." + text[-1]
+
+
+def _escape(char: str) -> str:
+    """As YAML escapes it in double quotes: nothing is invisible, and nothing reaches a terminal that it obeys."""
+    named = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0", "\x1b": "\\e"}.get(char)
+    return named or (f"\\u{ord(char):04x}" if ord(char) < 0x1_0000 else f"\\U{ord(char):08x}")
 
 
 def parse_duration(text: str) -> int:
@@ -167,7 +181,7 @@ def parse_instant(text: str) -> int:
     """Milliseconds since the epoch of `2026-06-01T09:00:00+02:00`; a zone is a must. Cut to milliseconds."""
     match = _INSTANT.fullmatch(text)
     if match is None:
-        raise BadValueError(f"{quoted(text)} is not a date and time", INSTANT_FORMS)
+        raise BadValueError(f"{quoted(text)} is not a date and time", INSTANT_FORMS, _instant_meant(text))
     date, minutes, seconds, fraction, zone = match.groups()
     if zone is None:
         zoned = f"{date}T{minutes}{seconds or ':00'}{fraction or ''}+02:00"
@@ -182,6 +196,16 @@ def parse_instant(text: str) -> int:
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
+def _instant_meant(text: str) -> str:
+    """An instant that lacks a nought, a colon or a T, or has a blank too many, as it is written."""
+    match = _NEARLY_INSTANT.fullmatch(text.strip())
+    if match is None:
+        return ""
+    date, hour, rest, zone, minutes = match.groups()
+    offset = "Z" if zone in {"Z", "z", "UTC", "GMT"} else f"{zone}:{minutes or '00'}"
+    return _if_read(parse_instant, f"{date}T{hour:0>2}{rest if rest.count(':') > 1 else f'{rest}:00'}{offset}")
+
+
 def write_instant(instant_ms: int) -> str:
     """The instant in UTC, to the second where it is whole."""
     moment = _EPOCH + timedelta(milliseconds=instant_ms)
@@ -190,10 +214,18 @@ def write_instant(instant_ms: int) -> str:
 
 
 def _respelt(parse: Callable[[str], int], text: str, words: dict[str, str]) -> str:
-    """`30 minutes` as `30m`: blanks out, other words for units replaced; nothing where that makes no sense."""
-    apart = re.sub(r"\bper\b", "/", text)
+    """`30 minutes` as `30m`: blanks out, other words for units replaced; nothing where that makes no sense.
+
+    A last number without a unit is one of minutes (`1h30`), or a second is one that a rate is over (`10s`).
+    """
+    apart = re.sub(r"(?<=\d),(?=\d)", ".", re.sub(r"\bper\b", "/", text)).removesuffix(".")
     changed = re.sub(r"[A-Za-z]+", lambda word: words.get(word[0].lower(), word[0]), apart).replace(" ", "")
-    return _if_read(parse, changed) if changed != text else ""
+    near = [changed]
+    if re.fullmatch(r".+[a-z]\d+", changed):
+        near.append(f"{changed}m")
+    if re.fullmatch(rf"{_NUMBER}s", changed, re.ASCII):
+        near.append(changed.replace("s", "/s"))
+    return next((meant for meant in near if meant != text and _if_read(parse, meant)), "")
 
 
 def _if_read(parse: Callable[[str], int], suggestion: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from waitroom.settings.yamlfaults import Place, YamlFaultError, in_our_words
+from waitroom.settings.yamlfaults import Place, Ruler, YamlFaultError, in_our_words
 
 MAX_BYTES = 1 << 20
 """Largest file that is read; a thousand exams take about 300 KiB."""
@@ -24,6 +24,8 @@ MAX_DEPTH = 32
 
 MAX_DIGITS = 18
 """Longest whole number; the largest that a key takes has seven digits."""
+
+_BOTH = "both halves after each other, or the character itself"
 
 Path = tuple[str | int, ...]
 
@@ -66,7 +68,7 @@ def load_yaml(raw: bytes) -> Document:
         raise YamlFaultError(Place(1, 1), f"the file is larger than {MAX_BYTES >> 20} MiB")
     text = _decode(raw)
     try:
-        root = _Composer().document(_events(text))
+        root = _Composer(Ruler(text)).document(_events(text))
     except yaml.YAMLError as error:
         raise in_our_words(error, text) from None
     expansion = _Expansion()
@@ -97,7 +99,7 @@ def _decode(raw: bytes) -> str:
         if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise YamlFaultError(Place(1, 1), "the file is UTF-16", "a file saved as UTF-8") from None
         before = raw[: error.start].decode("utf-8-sig")
-        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+        place = Ruler(before).place(len(before))
         raise YamlFaultError(place, f"byte 0x{raw[error.start]:02x} is not UTF-8", "a file saved as UTF-8") from None
 
 
@@ -108,7 +110,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
 class _Composer:
     """Builds the tree of a document from its events."""
 
-    def __init__(self) -> None:
+    def __init__(self, ruler: Ruler) -> None:
+        self._ruler = ruler
         self._anchors: dict[str, _Node] = {}
         self._open: set[str] = set()
         self._depth = 0
@@ -119,10 +122,10 @@ class _Composer:
         for event in events:
             match event:
                 case yaml.DocumentStartEvent() if root is not None:
-                    raise YamlFaultError(_place(event), "a second document begins here", "one document a file")
+                    raise YamlFaultError(self._place(event), "a second document begins here", "one document a file")
                 case yaml.DocumentStartEvent(version=version) if version not in (None, (1, 2)):
                     wrong = f"the file asks for YAML {version[0]}.{version[1]}"
-                    raise YamlFaultError(_place(event), wrong, "YAML 1.2, without a %YAML line")
+                    raise YamlFaultError(self._place(event), wrong, "YAML 1.2, without a %YAML line")
                 case yaml.NodeEvent():
                     root = self._node(event, events)
                 case _:
@@ -137,7 +140,7 @@ class _Composer:
             self._open.add(anchor)
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise YamlFaultError(_place(event), "nested too deeply", f"at most {MAX_DEPTH} levels")
+            raise YamlFaultError(self._place(event), "nested too deeply", f"at most {MAX_DEPTH} levels")
         node = self._content(event, events)
         self._depth -= 1
         if anchor is not None:
@@ -147,30 +150,32 @@ class _Composer:
 
     def _alias(self, event: yaml.AliasEvent) -> _Node:
         if event.anchor in self._open:
-            raise YamlFaultError(_place(event), f"*{event.anchor} stands inside &{event.anchor} itself")
+            raise YamlFaultError(self._place(event), f"*{event.anchor} stands inside &{event.anchor} itself")
         if event.anchor not in self._anchors:
-            raise YamlFaultError(_place(event), f"*{event.anchor} repeats &{event.anchor}, which stands nowhere above")
+            raise YamlFaultError(
+                self._place(event), f"*{event.anchor} repeats &{event.anchor}, which stands nowhere above"
+            )
         found = self._anchors[event.anchor]
-        return _Node(found.place, found.scalar, found.mapping, found.sequence, alias_place=_place(event))
+        return _Node(found.place, found.scalar, found.mapping, found.sequence, alias_place=self._place(event))
 
     def _content(self, event: yaml.NodeEvent, events: Iterator[yaml.Event]) -> _Node:
         match event:
             case yaml.ScalarEvent():
-                return _Node(_place(event), scalar=self._scalar(event))
+                return _Node(self._place(event), scalar=self._scalar(event))
             case yaml.SequenceStartEvent():
                 self._refuse_tag(event, "tag:yaml.org,2002:seq")
                 children = []
                 while not isinstance(below := next(events), yaml.SequenceEndEvent):
                     children.append(self._node(_as_node(below), events))
-                return _Node(_place(event), sequence=children)
+                return _Node(self._place(event), sequence=children)
             case _:
                 self._refuse_tag(event, "tag:yaml.org,2002:map")
-                return _Node(_place(event), mapping=self._mapping(events))
+                return _Node(self._place(event), mapping=self._mapping(events))
 
     def _mapping(self, events: Iterator[yaml.Event]) -> list[tuple[str, Place, _Node]]:
         pairs: list[tuple[str, Place, _Node]] = []
         while not isinstance(below := next(events), yaml.MappingEndEvent):
-            key, place = self._key(_as_node(below), events), _place(below)
+            key, place = self._key(_as_node(below), events), self._place(below)
             value = self._node(_as_node(next(events)), events)
             pairs.append((key, place, value))
         return pairs
@@ -178,22 +183,36 @@ class _Composer:
     def _key(self, event: yaml.NodeEvent, events: Iterator[yaml.Event]) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             found = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or mapping"
-            raise YamlFaultError(_place(event), f"{found} cannot be a key", "text, quoted if it begins with { [ or *")
+            raise YamlFaultError(
+                self._place(event), f"{found} cannot be a key", "text, quoted if it begins with { [ or *"
+            )
         if event.value == "<<" and event.style is None:
-            raise YamlFaultError(_place(event), "<< (merge) is not part of YAML 1.2", "an alias for a whole value")
+            raise YamlFaultError(self._place(event), "<< (merge) is not part of YAML 1.2", "an alias for a whole value")
         self._node(event, events)
-        return event.value
+        return self._whole(event)
 
     def _scalar(self, event: yaml.ScalarEvent) -> object:
         self._refuse_tag(event, "tag:yaml.org,2002:str")
-        return scalar_value(event.value) if event.style is None and event.tag is None else event.value
+        text = self._whole(event)
+        return scalar_value(text) if event.style is None and event.tag is None else text
 
-    @staticmethod
-    def _refuse_tag(event: yaml.NodeEvent, known: str) -> None:
+    def _refuse_tag(self, event: yaml.NodeEvent, known: str) -> None:
         tag = getattr(event, "tag", None)
         if tag not in (None, "!", known):
             name = tag.replace("tag:yaml.org,2002:", "!!")
-            raise YamlFaultError(_place(event), f"the tag {name} is not known", "values without a tag, or !!str")
+            raise YamlFaultError(self._place(event), f"the tag {name} is not known", "values without a tag, or !!str")
+
+    def _whole(self, event: yaml.ScalarEvent) -> str:
+        """Its text. An escape may name half of a character, as JSON spells those that need two; alone it is none."""
+        try:
+            return event.value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise YamlFaultError(self._place(event), "half of a character (\\ud800 to \\udfff)", _BOTH) from None
+
+    def _place(self, event: yaml.Event) -> Place:
+        mark = event.start_mark
+        assert mark is not None
+        return self._ruler.of(mark)
 
 
 class _Expansion:
@@ -234,12 +253,6 @@ class _Expansion:
             first[key] = self.keys[below] = place
             data[key] = self.expand(value, below, value.alias_place or value.place)
         return data
-
-
-def _place(event: yaml.Event) -> Place:
-    mark = event.start_mark
-    assert mark is not None
-    return Place(mark.line + 1, mark.column + 1)
 
 
 def _as_node(event: yaml.Event) -> yaml.NodeEvent:

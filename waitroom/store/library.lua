@@ -59,7 +59,7 @@ An order key is lane * 3e15 + us: of the arrival, or of the place that was drawn
 9.007e15, which lane 2 reaches in the year 2065 (us of 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is
 lost on the way. ]]
 
-local VERSION = 7
+local VERSION = 8
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -386,8 +386,7 @@ local function take_from_ramp(backend)
   backend.ramp_tokens, backend.came, backend.ramp_used = backend.ramp_tokens - ONE_TOKEN, backend.came + 1, true
 end
 
-local function save_bucket(pool)
-  if pace_of(pool) ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
+local function save_ramps(pool)
   for _, backend in ipairs(pool.backends) do
     if backend.ramp_used then
       local text = string.format(
@@ -395,6 +394,12 @@ local function save_bucket(pool)
       redis.call('HSET', pool.bucket, 'ramp:' .. backend.name, text)
     end
   end
+end
+
+-- After fill_bucket.
+local function save_bucket(pool)
+  if pace_of(pool) ~= 0 then redis.call('HSET', pool.bucket, 'tokens', pool.tokens, 'at', pool.now) end
+  save_ramps(pool)
 end
 
 -- A deadline with the number of its exam behind the point. Whole ms take 41 bits of a double's 53 until 2039 and 42
@@ -1320,8 +1325,17 @@ local function let_back(pool, return_, target, pass)
   return BACK, 0, POLL_MIN_MS
 end
 
-local function wait_to_come_back(pool, return_, target)
+-- Whether a session ends when one ends whose cookie has not been seen.
+local function is_provisional(pass, expires)
+  return expires == pass.admitted + PROVISIONAL_MS
+end
+
+local function wait_to_come_back(pool, return_, target, pass)
   local visitor, key = return_.visitor, back_key(return_)
+  local home = pass and pool.backend[pass.backend]
+  if home and is_provisional(pass, tonumber(redis.call('ZSCORE', home.key, visitor))) then -- this is the cookie
+    redis.call('ZADD', home.key, lapse_ms(pool, pass.admitted, pass.keep), visitor)
+  end
   redis.call('ZADD', target.back, key, visitor)
   local ahead = redis.call('ZRANK', target.back, visitor)
   if target.ramps then
@@ -1359,7 +1373,7 @@ local function return_one(pool, return_)
   if target == return_.backend and not target.down and not target.ramps then
     return let_back(pool, return_, target, pass)
   end
-  local state, ahead, ms = wait_to_come_back(pool, return_, target)
+  local state, ahead, ms = wait_to_come_back(pool, return_, target, pass)
   if state then return state, ahead, ms end
   return let_back(pool, return_, target, pass)
 end
@@ -1389,19 +1403,23 @@ local function wr_return(keys, args)
     reply[n + 4], reply[n + 5] = ms, where.index
     n = n + 5
   end
-  save_bucket(pool)
+  save_ramps(pool) -- who comes back costs no newcomer a token of the rate
   save(pool)
   return reply
 end
 redis.register_function('wr_return', wr_return)
 end
 
--- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use.
+-- A backend comes back: sessions that would have lapsed while it was down get the time again that nobody could use. Not
+-- one whose cookie has not been seen (law 10): who asked meanwhile has shown it.
 local function prolong(pool, backend)
   local until_ms = pool.now + pool.rules.idle_ms
-  for _, visitor in ipairs(redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. until_ms)) do
-    local pass = pass_of(redis.call('HGET', pool.passes, visitor))
-    if pass then redis.call('ZADD', backend.key, lapse_ms(pool, pass.admitted, pass.keep), visitor) end
+  local found = redis.call('ZRANGEBYSCORE', backend.key, '-inf', '(' .. until_ms, 'WITHSCORES')
+  for at = 1, #found, 2 do
+    local visitor, pass = found[at], pass_of(redis.call('HGET', pool.passes, found[at]))
+    if pass and not is_provisional(pass, tonumber(found[at + 1])) then
+      redis.call('ZADD', backend.key, lapse_ms(pool, pass.admitted, pass.keep), visitor)
+    end
   end
 end
 

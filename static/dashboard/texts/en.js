@@ -362,6 +362,7 @@ export default {
   "audit.lane": "moved",
   "audit.release": "released",
   "audit.reload": "reloaded the file",
+  "audit.restart": "started with other settings",
   "audit.expired": "time was over",
 
   "audit.set_by": "set by {who}",

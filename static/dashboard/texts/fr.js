@@ -362,6 +362,7 @@ export default {
   "audit.lane": "changé de voie",
   "audit.release": "libéré",
   "audit.reload": "fichier rechargé",
+  "audit.restart": "démarré avec d’autres réglages",
   "audit.expired": "temps écoulé",
 
   "audit.set_by": "fixé par {who}",
