@@ -1,5 +1,7 @@
 // The admin API, asked with the token of this tab. Law: the token is in sessionStorage and in one header, nowhere else.
 
+import { t } from "./tongue.js";
+
 const KEY = "waitroom.token";
 const PATIENCE_MS = 6_000;
 
@@ -9,14 +11,16 @@ export const token = {
   forget: () => sessionStorage.removeItem(KEY),
 };
 
-/** What was not done, and why: `status` 0 where nothing answered. */
+/** What was not done, and why, in the page's language where it is known to it: `status` 0 where nothing answered. */
 export class Refused extends Error {
-  constructor(status, detail, retryS = 0) {
-    super(detail);
+  constructor(status, text, retryS = 0) {
+    super(text);
     this.status = status;
     this.retryS = retryS;
   }
 }
+
+const WHY = { 403: "refused.scope", 429: "refused.often", 500: "refused.defect", 503: "refused.store" };
 
 async function send(method, path, body) {
   const headers = {};
@@ -32,7 +36,7 @@ async function send(method, path, body) {
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
   } catch {
-    throw new Refused(0, "The admin listener does not answer.");
+    throw new Refused(0, t("refused.silent"));
   }
 }
 
@@ -43,7 +47,10 @@ async function refused(answer) {
   } catch {
     // Not ours: a proxy between; its status is all that is known.
   }
-  return new Refused(answer.status, said.detail ?? said.title ?? `Status ${answer.status}.`, Number(answer.headers.get("Retry-After")));
+  const retryS = Number(answer.headers.get("Retry-After"));
+  const known = answer.status === 401 ? (token.get() ? "refused.token" : "refused.none") : WHY[answer.status];
+  const text = known ? t(known, { s: retryS }) : (said.detail ?? t("refused.status", { status: answer.status }));
+  return new Refused(answer.status, text, retryS);
 }
 
 /** JSON of an answer; null where there is none. Throws Refused. */
@@ -54,7 +61,7 @@ export async function ask(method, path, body) {
   try {
     return await answer.json();
   } catch {
-    throw new Refused(0, "The answer was cut off.");
+    throw new Refused(0, t("refused.cut"));
   }
 }
 
@@ -65,7 +72,7 @@ export async function askText(path) {
   try {
     return await answer.text();
   } catch {
-    throw new Refused(0, "The answer was cut off before its end.");
+    throw new Refused(0, t("refused.cut"));
   }
 }
 

@@ -4,21 +4,25 @@
 import { ask, segment } from "./api.js";
 import { h, mark, say } from "./dom.js";
 import { HOUR_S, Series } from "./series.js";
+import { compact, t } from "./tongue.js";
 import { count, fine, span, time, took } from "./words.js";
 
 const AGAIN_MS = 60_000;
 const HEIGHT = 110;
 /** So wide even where less is known. */
-const LEAST_S = 600;
+const LEAST_S = 300;
+
+/** Of what is counted whole. */
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6];
 
 /** `lines`: column, colour, how it is drawn; the first is the one that the words are about. */
 const CHARTS = [
-  { title: "Waiting", lines: [["waiting", "--sig", "area"], ["lobby", "--mind", "dashed"]], legend: "dashed: lobby", says: count },
-  { title: "Wait of the last", lines: [["last_high_s", "--sig", "line"], ["last_low_s", "--sig", "line"]], legend: "at least, at most", says: span, band: true, least: 120, steps: [30, 60, 300, 600, 1800, 3600, 7200, 14400, 86400] },
-  { title: "Inside", lines: [["sessions", "--go", "area"], ["sessions_limit", "--soft", "dashed"]], legend: "dashed: limit", says: count },
-  { title: "Entering a second", lines: [["entering", "--go", "area"], ["allowed_per_s", "--soft", "dashed"]], legend: "dashed: allowed", says: fine },
-  { title: "Answer time of 19 in 20", lines: [["p95_ms", "--sig", "line"]], legend: "", says: took, least: 500 },
-  { title: "Failed a second", lines: [["failed_per_s", "--stop", "area"]], legend: "", says: fine },
+  { name: "waiting", lines: [["waiting", "--sig", "area"], ["lobby", "--mind", "dashed"]], legend: true, says: count, axis: compact, steps: WHOLE },
+  { name: "wait", lines: [["last_high_s", "--sig", "line"], ["last_low_s", "--sig", "line"]], legend: true, says: span, band: true, least: 120, steps: [30, 60, 300, 600, 1800, 3600, 7200, 14400, 86400] },
+  { name: "inside", lines: [["sessions", "--go", "area"], ["sessions_limit", "--soft", "dashed"]], legend: true, says: count, axis: compact, steps: WHOLE },
+  { name: "entering", lines: [["entering", "--go", "area"], ["allowed_per_s", "--soft", "dashed"]], legend: true, says: fine, axis: compact },
+  { name: "answers", lines: [["p95_ms", "--sig", "line"]], says: took, least: 500 },
+  { name: "failed", lines: [["failed_per_s", "--stop", "area"]], says: fine, axis: compact },
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -33,10 +37,11 @@ class Chart {
     this.element = h(
       "figure",
       {},
-      h("figcaption", {}, h("b", {}, wanted.title), " ", this.now, wanted.legend && h("small", {}, wanted.legend)),
+      h("figcaption", {}, h("b", {}, t(`chart.${wanted.name}`)), " ", this.now, wanted.legend && h("small", {}, t(`chart.${wanted.name}.legend`))),
       this.room,
     );
     this.over = null;
+    this.isSeen = false;
   }
 
   draw() {
@@ -58,19 +63,26 @@ class Chart {
         legend: { show: false },
         padding: [6, 20, 0, 0],
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
-        scales: { x: { time: true, range: (_plot, low, high) => [Math.max(high - HOUR_S, Math.min(low, high - LEAST_S)), high] }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, this.wanted.least ?? 1)] } },
+        scales: { x: { time: true, range: () => this.span() }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, this.wanted.least ?? 1)] } },
         series: [{}, ...series],
         bands: this.wanted.band ? [{ series: [1, 2], fill: `${colour("--sig")}2e` }] : [],
         axes: [
           { ...axis, size: 22, values: (_plot, ticks) => ticks.map((at) => time(at * 1000, at * 1000)), space: 70 },
-          { ...axis, size: 46, space: 32, incrs: this.wanted.steps, values: (_plot, ticks) => ticks.map((n) => this.wanted.says(n)) },
+          { ...axis, size: 58, space: 32, incrs: this.wanted.steps, values: (_plot, ticks) => ticks.map(this.wanted.axis ?? this.wanted.says) },
         ],
         hooks: { drawClear: [(plot) => this.shade(plot)], setCursor: [(plot) => this.point(plot)] },
       },
-      this.series.columns(this.names),
+      this.data,
       this.room,
     );
     this.drawn = true;
+  }
+
+  /** From when to when: of one point alone uPlot makes a day. */
+  span() {
+    const [at] = this.data;
+    const high = at.at(-1);
+    return [Math.max(high - HOUR_S, Math.min(at[0], high - LEAST_S)), high];
   }
 
   /** When staff held the pool, behind the lines. */
@@ -94,25 +106,31 @@ class Chart {
     const [at, values] = this.data ?? this.series.columns(this.names);
     const { says } = this.wanted;
     if (this.over !== null && at[this.over] !== undefined) {
-      say(this.now, `${says(values[this.over])} at ${time(at[this.over] * 1000)}`);
+      say(this.now, t("chart.at", { value: says(values[this.over]), time: time(at[this.over] * 1000) }));
       return;
     }
     const known = values.filter((each) => each !== null);
     const most = known.length ? Math.max(...known) : null;
-    const when = most ? `, most ${says(most)} at ${time(at[values.indexOf(most)] * 1000)}` : "";
     const now = values.at(-1) ?? null;
-    say(this.now, `${now === null ? "not known" : says(now)} now${when}`);
+    const key = `chart.${now === null ? "unknown" : "now"}`;
+    if (!most) say(this.now, t(key, { value: says(now) }));
+    else say(this.now, t(now === null ? "chart.unknown.most" : "chart.most", { value: says(now), most: says(most), time: time(at[values.indexOf(most)] * 1000) }));
   }
 
   show() {
+    this.data = this.series.columns(this.names);
     if (!this.drawn) {
-      if (!this.room.clientWidth) return;
+      if (!this.room.clientWidth || !this.data[0].length) return;
       this.draw();
     }
-    this.data = this.series.columns(this.names);
-    const place = this.element.getBoundingClientRect();
-    if (place.bottom >= 0 && place.top <= innerHeight) this.plot.setData(this.data);
+    if (this.isSeen) this.plot.setData(this.data);
     this.tell();
+  }
+
+  /** Comes into view, or goes: what nobody sees is not drawn. */
+  see(isSeen) {
+    this.isSeen = isSeen;
+    if (isSeen && this.drawn) this.plot.setData(this.data);
   }
 
   resize() {
@@ -133,6 +151,10 @@ export class Charts {
     this.element = h("div", { class: "charts" }, ...this.charts.map((each) => each.element));
     this.watch = new ResizeObserver(() => this.charts.forEach((each) => each.resize()));
     this.watch.observe(this.element);
+    this.sight = new IntersectionObserver((seen) => {
+      for (const each of seen) this.charts.find((chart) => chart.element === each.target).see(each.isIntersecting);
+    });
+    for (const each of this.charts) this.sight.observe(each.element);
     this.theme = matchMedia("(prefers-color-scheme: dark)");
     this.repaint = () => this.charts.forEach((each) => each.again());
     this.theme.addEventListener("change", this.repaint);
@@ -157,6 +179,7 @@ export class Charts {
 
   close() {
     this.watch.disconnect();
+    this.sight.disconnect();
     this.theme.removeEventListener("change", this.repaint);
     for (const each of this.charts) each.again();
   }

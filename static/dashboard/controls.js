@@ -1,29 +1,40 @@
-// What an operator can change, as dialogs. Each asks the API what it would do before it is done.
+// What an operator can change, as dialogs. Each asks the API what it would do before it is done. `latest` gives the pool
+// as it is known now, or null where nothing fresh is: what is sent is checked against that, not against when the dialog
+// was opened.
 
 import { ask, query, segment } from "./api.js";
-import { FOR, change, spanWord, whyField } from "./dialogs.js";
-import { choice, field, h } from "./dom.js";
-import { effect } from "./words.js";
+import { FOR, Wrong, change, lasts, whyField } from "./dialogs.js";
+import { choice, field, h, say } from "./dom.js";
+import { driftOf, overridden } from "./drift.js";
+import { t } from "./tongue.js";
+import { effect, rate as spelt } from "./words.js";
 
 const ALL = "";
+/** The service refuses more than so many times what the file says: a slip of the finger. */
+const MOST_TIMES = 5;
+const PER_S = { s: 1, min: 60, h: 3_600 };
+
 const of = (pool) => `pools/${segment(pool)}`;
 const ofBackend = (pool, backend) => `${of(pool)}/backends/${segment(backend)}`;
-const where = (p, backend) => (backend ? `${backend} of ${p.pool}` : p.pool);
-const lasts = (s) => (s === "0" ? "Until it is undone." : `For ${spanWord(s)}.`);
-const foresee = (p, body) => async () => effect(await ask("POST", `${of(p.pool)}/preview`, body()));
+const where = (pool, backend) => (backend ? t("dialog.where", { backend, pool }) : pool);
+const foresee = (pool, body) => async () => effect(await ask("POST", `${of(pool)}/preview`, body()));
 
-function backendField(p, chosen, all) {
-  const options = [[ALL, all], ...p.backends.map((b) => [b.backend, b.backend])];
-  return choice("backend", options, chosen ?? (p.backends.length === 1 && all === "each backend" ? p.backends[0].backend : ALL));
+function fresh(latest) {
+  const p = latest();
+  if (!p) throw new Error(t("dialog.old"));
+  return p;
 }
 
 /** Most sessions, most admissions over time. */
-export function limit(p, done, backend) {
-  const which = backendField(p, backend, "each backend");
-  const sessions = h("input", { id: "sessions", type: "number", min: "0", step: "1", inputmode: "numeric" });
-  const rate = h("input", { id: "rate", autocomplete: "off", placeholder: "10/s or 90/min" });
-  const lasting = choice("for", FOR, "0");
+export function limit(latest, done, backend) {
+  const { pool, backends } = latest();
+  const options = [[ALL, t("limit.each")], ...backends.map((b) => [b.backend, b.backend])];
+  const which = choice("backend", options, backend ?? (backends.length === 1 ? backends[0].backend : ALL));
+  const sessions = h("input", { id: "sessions", type: "number", min: "1", step: "1", inputmode: "numeric", placeholder: " " });
+  const rate = h("input", { id: "rate", autocomplete: "off", placeholder: t("limit.rate.example") });
+  const lasting = choice("for", FOR(), "0");
   const why = whyField();
+  const chosen = (p) => p.backends.filter((b) => !which.value || b.backend === which.value);
   const body = () => {
     const said = {};
     if (sessions.value !== "") {
@@ -34,134 +45,170 @@ export function limit(p, done, backend) {
     return said;
   };
   change({
-    title: `Limit ${p.pool}`,
+    title: t("limit.title", { pool }),
     fields: [
-      field("Most sessions", sessions, "Nobody is thrown out; 0 lets nobody new in."),
-      field("of", which),
-      field("Most admissions", rate, "Of the whole pool. Leave empty what is to stay."),
-      field("For", lasting),
+      field(t("limit.sessions"), sessions, t("limit.sessions.hint")),
+      field(t("limit.of"), which),
+      field(t("limit.rate"), rate, t("limit.rate.hint")),
+      field(t("dialog.for"), lasting),
       why.element,
     ],
     read: () => {
+      const p = fresh(latest);
       const said = body();
-      if (!("max_sessions" in said) && !said.rate) throw new Error("Say most sessions, or most admissions, or both.");
-      const lines = [];
-      if ("max_sessions" in said) lines.push(`${which.value || `Each backend of ${p.pool}`}: at most ${said.max_sessions} sessions`);
-      if (said.rate) lines.push(`${p.pool}: at most ${said.rate} admissions`);
+      if (sessions.validity.badInput) throw new Wrong(t("limit.sessions.wrong"));
+      if (!("max_sessions" in said) && !said.rate) throw new Error(t("limit.nothing"));
+      const lines = "max_sessions" in said ? chosen(p).map((b) => sessionsLine(b, said.max_sessions)) : [];
+      if (said.rate) lines.push(rateLine(p, said.rate));
       return { lines: [...lines, lasts(lasting.value)] };
     },
-    preview: foresee(p, body),
-    act: () => ask("PATCH", of(p.pool), { ...body(), for_s: Number(lasting.value), why: why.input.value }),
-    go: "Set the limit",
+    preview: foresee(pool, body),
+    act: () => ask("PATCH", of(pool), { ...body(), for_s: Number(lasting.value), why: why.input.value }),
+    go: t("limit.go"),
     done,
   });
 }
 
+function sessionsLine({ backend, sessions: s }, n) {
+  if (!Number.isInteger(n) || n < 1) throw new Wrong(t("limit.sessions.wrong"));
+  if (s.file !== null && n > MOST_TIMES * s.file) throw new Wrong(t("limit.sessions.file", { n, backend, file: s.file }));
+  return t("limit.line.sessions", { backend, n, now: s.max_sessions === null ? t("rate.unlimited") : s.max_sessions });
+}
+
+function rateLine({ pool, rate: r }, text) {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\/(s|min|h)$/.exec(text) ?? [];
+  if (!number || !Number(number)) throw new Wrong(t("limit.rate.wrong"));
+  if (r.file_per_s !== null && Number(number) / PER_S[unit] > MOST_TIMES * r.file_per_s) {
+    throw new Wrong(t("limit.rate.file", { rate: text, file: spelt(r.file_per_s) }));
+  }
+  return t("limit.line.rate", { pool, rate: text, now: spelt(r.ceiling_per_s) });
+}
+
 /** Nobody enters, or a backend is taken out. */
-export function hold(p, done, backend) {
-  const kind = backend && choice("kind", [["held", "nobody goes there; its students wait with their places kept"], ["draining", "nobody new goes there; who is inside goes on"]], "draining");
-  const lasting = choice("for", FOR, "0");
+export function hold(latest, done, backend) {
+  const { pool } = latest();
+  const kind = backend && choice("kind", ["draining", "held"].map((each) => [each, t(`hold.do.${each}`)]), "draining");
+  const how = () => t(`hold.${kind.value}`);
+  const lasting = choice("for", FOR(), "0");
   const why = whyField();
-  const path = backend ? `${ofBackend(p.pool, backend)}/hold` : `${of(p.pool)}/hold`;
   change({
-    title: `Hold ${where(p, backend)}`,
-    fields: [
-      !backend && h("p", {}, "Nobody new enters. The line stays, and every place in it; who is inside goes on."),
-      kind && field("How", kind),
-      field("For", lasting),
-      why.element,
-    ].filter(Boolean),
-    read: () => ({ lines: [`${where(p, backend)}: ${backend ? kind.selectedOptions[0].textContent : "nobody new enters"}.`, lasts(lasting.value)] }),
-    preview: foresee(p, () => ({ hold: true, ...(backend && { backend }) })),
-    act: () => ask("PUT", path, { why: why.input.value, for_s: Number(lasting.value), ...(backend && { drain: kind.value === "draining" }) }),
-    go: "Hold",
+    title: t("hold.title", { where: where(pool, backend) }),
+    fields: [!backend && h("p", {}, t("hold.lead")), kind && field(t("hold.how"), kind, how()), field(t("dialog.for"), lasting), why.element].filter(Boolean),
+    read: () => {
+      fresh(latest);
+      if (kind) say(document.getElementById("kind-hint"), how());
+      const line = backend ? t("hold.line.backend", { where: where(pool, backend), how: how() }) : t("hold.line", { where: pool });
+      return { lines: [line, lasts(lasting.value)] };
+    },
+    preview: foresee(pool, () => ({ hold: true, ...(backend && { backend }) })),
+    act: () =>
+      ask("PUT", backend ? `${ofBackend(pool, backend)}/hold` : `${of(pool)}/hold`, {
+        why: why.input.value, for_s: Number(lasting.value), ...(backend && { drain: kind.value === "draining" }),
+      }),
+    go: t("hold.go"),
     done,
   });
 }
 
 /** The end of a hold. */
-export function open(p, done, backend) {
+export function open(latest, done, backend) {
+  const { pool } = latest();
   const why = whyField();
-  const path = backend ? `${ofBackend(p.pool, backend)}/hold` : `${of(p.pool)}/hold`;
+  const path = backend ? `${ofBackend(pool, backend)}/hold` : `${of(pool)}/hold`;
+  const isHeld = (p) => (backend ? p.backends.some((b) => b.backend === backend && b.hold) || driftOf(p, `backends.${backend}.hold`) : p.state === "held");
   change({
-    title: `Open ${where(p, backend)}`,
-    fields: [h("p", {}, "Who was inside before comes back first, at the recovery ramp; then the line goes on."), why.element],
-    read: () => ({ lines: [`${where(p, backend)}: open.`] }),
-    preview: foresee(p, () => ({ hold: false, ...(backend && { backend }) })),
+    title: t("open.title", { where: where(pool, backend) }),
+    fields: [h("p", {}, t("open.lead")), why.element],
+    read: () => {
+      if (!isHeld(fresh(latest))) throw new Wrong(t("undo.over"));
+      return { lines: [t("open.line", { where: where(pool, backend) })] };
+    },
+    preview: foresee(pool, () => ({ hold: false, ...(backend && { backend }) })),
     act: () => ask("DELETE", path + query({ why: why.input.value })),
-    go: "Open",
+    go: t("open.go"),
     done,
   });
 }
 
 /** As the file says again. `key`: of the drift. */
-export function undo(p, key, done) {
-  const [, backend, what] = /^backends\.(.+)\.(max_sessions|hold)$/.exec(key) ?? [];
-  if (key === "hold" || what === "hold") {
-    open(p, done, backend);
+export function undo(latest, key, done) {
+  const { backend, about } = overridden(key);
+  if (about === "hold") {
+    open(latest, done, backend);
     return;
   }
+  const p = latest();
+  const { pool } = p;
   const why = whyField();
-  const drift = p.drift.find((each) => each.key === `${p.pool}.${key}`);
-  const known = p.backends.some((b) => b.backend === backend);
+  const isKnown = p.backends.some((b) => b.backend === backend);
+  const what = backend ? t("undo.sessions", { backend }) : t("undo.rate", { pool });
+  const now = h("p");
   change({
-    title: "As the file says again",
-    fields: [h("p", {}, `${key} of ${p.pool} is ${drift?.in_force ?? "set"}.`), why.element],
-    read: () => ({ lines: [`${key}: ${drift?.file ?? "no limit is stated"}.`] }),
-    preview: backend && !known ? null : foresee(p, () => (backend ? { max_sessions: null, backend } : { rate: null })),
+    title: t("undo.title"),
+    fields: [now, why.element],
+    read: () => {
+      const drift = driftOf(fresh(latest), key);
+      if (!drift) throw new Wrong(t("undo.over"));
+      say(now, t("undo.lead", { what: overridden(key, drift.in_force).text }));
+      if (drift.file === null) return { lines: [t("undo.line.none", { what })] };
+      return { lines: [t("undo.line", { what: overridden(key, drift.file).text })] };
+    },
+    preview: backend && !isKnown ? null : foresee(pool, () => (backend ? { max_sessions: null, backend } : { rate: null })),
     act: () =>
       backend
-        ? ask("DELETE", `${of(p.pool)}/limits${query({ backend, why: why.input.value })}`)
-        : ask("PATCH", of(p.pool), { rate: null, why: why.input.value }),
-    go: "Undo it",
+        ? ask("DELETE", `${of(pool)}/limits${query({ backend, why: why.input.value })}`)
+        : ask("PATCH", of(pool), { rate: null, why: why.input.value }),
+    go: t("undo.go"),
     done,
   });
 }
 
-const TONGUES = [["fr", "French"], ["en", "English"], ["nl", "Dutch"], ["de", "German"], ["es", "Spanish"], ["it", "Italian"], ["pt", "Portuguese"], ["ar", "Arabic"]];
+/** Those that the students' page speaks. */
+const TONGUES = ["fr", "en", "nl", "de", "es", "it", "pt", "ar"];
 
 /** Something that everyone who waits reads. */
-export function announce(p, done) {
-  const text = h("textarea", { id: "text", rows: "3", maxlength: "500", required: true });
-  const exam = choice("exam", [["", "everyone who waits"], ...p.exams.map((name) => [name, `those for ${name}`])], "");
-  const others = TONGUES.map(([lang, name]) => [lang, name, h("textarea", { id: `text-${lang}`, rows: "2", maxlength: "500", lang, dir: "auto" })]);
-  const lasting = choice("for", FOR, "0");
+export function announce(latest, done) {
+  const { pool, exams } = latest();
+  const text = h("textarea", { id: "text", rows: "3", maxlength: "500", required: true, dir: "auto" });
+  const exam = choice("exam", [["", t("announce.all")], ...exams.map((name) => [name, t("announce.exam", { exam: name })])], "");
+  const others = TONGUES.map((lang) => [lang, h("textarea", { id: `text-${lang}`, rows: "2", maxlength: "500", lang, dir: "auto" })]);
+  const lasting = choice("for", FOR(), "0");
   const why = whyField();
   const said = () => {
     const texts = { "": text.value.trim() };
-    for (const [lang, , area] of others) if (area.value.trim()) texts[lang] = area.value.trim();
+    for (const [lang, area] of others) if (area.value.trim()) texts[lang] = area.value.trim();
     return texts;
   };
   change({
-    title: `Announce to ${p.pool}`,
+    title: t("announce.title", { pool }),
     fields: [
-      field("Text", text, "On every open page within five seconds; for every language that has no text of its own."),
-      h("details", {}, h("summary", {}, "In other languages"), ...others.map(([, name, area]) => field(name, area))),
-      field("To", exam),
-      field("For", lasting),
+      field(t("announce.text"), text, t("announce.text.hint")),
+      h("details", {}, h("summary", {}, t("announce.others")), ...others.map(([lang, area]) => field(t(`tongue.${lang}`), area))),
+      field(t("announce.to"), exam),
+      field(t("dialog.for"), lasting),
       why.element,
     ],
     read: () => {
       const texts = said();
-      if (!texts[""]) throw new Error("Say something.");
-      const lines = Object.entries(texts).map(([lang, each]) => (lang ? `${lang}: ${each}` : each));
-      return { lines: [...lines, `To ${exam.selectedOptions[0].textContent}.`, lasts(lasting.value)] };
+      if (!texts[""]) throw new Error(t("announce.nothing"));
+      const lines = Object.entries(texts).map(([lang, each]) => (lang ? t("said.in", { language: t(`tongue.${lang}`) }) + each : each));
+      return { lines: [...lines, t("announce.line", { whom: exam.selectedOptions[0].textContent }), lasts(lasting.value)] };
     },
-    act: () => ask("PUT", `${of(p.pool)}/announcement`, { text: said(), exam: exam.value, for_s: Number(lasting.value), why: why.input.value }),
-    go: "Say it",
+    act: () => ask("PUT", `${of(pool)}/announcement`, { text: said(), exam: exam.value, for_s: Number(lasting.value), why: why.input.value }),
+    go: t("announce.go"),
     done,
   });
 }
 
 /** Take back what was said. */
-export function silence(p, exam, done) {
+export function silence({ pool }, exam, done) {
   const why = whyField();
   change({
-    title: "Take back what was said",
-    fields: [h("p", {}, "It goes from every open page within five seconds."), why.element],
-    read: () => ({ lines: [`Nothing is said to ${exam || `everyone who waits in ${p.pool}`} any more.`] }),
-    act: () => ask("DELETE", `${of(p.pool)}/announcement${query({ exam, why: why.input.value })}`),
-    go: "Take it back",
+    title: t("silence.title"),
+    fields: [h("p", {}, t("silence.lead")), why.element],
+    read: () => ({ lines: [exam ? t("silence.line.exam", { exam }) : t("silence.line.all", { pool })] }),
+    act: () => ask("DELETE", `${of(pool)}/announcement${query({ exam, why: why.input.value })}`),
+    go: t("silence.go"),
     done,
   });
 }

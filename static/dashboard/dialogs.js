@@ -2,17 +2,23 @@
 // second says exactly what will be, and what was refused stays on the screen to be put right.
 
 import { field, h, mark, refill, say } from "./dom.js";
+import { t } from "./tongue.js";
 
 const SETTLE_MS = 250;
+const SPANS = ["0", "300", "600", "1200", "3600", "7200"];
 let number = 0;
 
-export const FOR = [["0", "until it is undone"], ["300", "5 minutes"], ["600", "10 minutes"], ["1200", "20 minutes"], ["3600", "1 hour"], ["7200", "2 hours"]];
-export const spanWord = (s) => FOR.find(([value]) => value === String(s))?.[1] ?? `${s} s`;
+/** What was filled in cannot be: said as soon as a field is left. What is only missing is said at the next step. */
+export class Wrong extends Error {}
+
+/** How long something holds, as options. */
+export const FOR = () => SPANS.map((s) => [s, t(`dialog.for.${s}`)]);
+export const lasts = (s) => (s === "0" ? t("dialog.lasts.undone") : t("dialog.lasts", { span: t(`dialog.for.${s}`) }));
 
 /** The field that stands in the audit. */
 export const whyField = () => {
   const input = h("input", { id: "why", maxlength: "200", autocomplete: "off" });
-  return { input, element: field("Why", input, "Stands in the audit; colleagues see it.") };
+  return { input, element: field(t("dialog.why"), input, t("dialog.why.hint")) };
 };
 
 /**
@@ -26,16 +32,16 @@ export function change({ title, fields, read, preview, act, go, done }) {
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
   const summary = h("ul", { class: "summary" });
   const asking = h("div", {}, ...fields);
-  const confirming = h("div", { hidden: true, tabindex: "-1" }, h("p", { class: "sure" }, "This will be so within two seconds, for all students:"), summary);
-  const cancel = h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, "Cancel");
-  const back = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => step(false) }, "Back");
-  const next = h("button", {}, "Next");
+  const confirming = h("div", { hidden: true, tabindex: "-1" }, h("p", { class: "sure" }, t("dialog.sure")), summary);
+  const cancel = h("button", { type: "button", class: "quiet", onclick: () => dialog.close() }, t("dialog.cancel"));
+  const back = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => step(false) }, t("dialog.back"));
+  const next = h("button", {}, t("dialog.next"));
   const form = h(
     "form",
-    { onsubmit: submit, oninput: later },
+    { onsubmit: submit, oninput: later, onchange: () => foresee(true), novalidate: true },
     h("h2", { id }, title), asking, confirming, effect, problem, h("p", { class: "buttons" }, next, back, cancel),
   );
-  const dialog = h("dialog", { "aria-labelledby": id, onclose: () => dialog.remove() }, form);
+  const dialog = h("dialog", { "aria-labelledby": id, onclose: leave }, form);
   let sure = false;
   let timer = 0;
   let asked = 0;
@@ -45,14 +51,21 @@ export function change({ title, fields, read, preview, act, go, done }) {
     mark(problem, "hidden", !text);
   };
 
-  async function foresee() {
+  /** The browser gives the focus back to where it was; if that is gone, the page has it. */
+  function leave() {
+    dialog.remove();
+    clearTimeout(timer);
+    if (document.activeElement === document.body) document.getElementById("main").focus();
+  }
+
+  async function foresee(tells) {
     const mine = ++asked;
     let text = "";
     try {
       read();
       text = (await preview?.()) ?? "";
     } catch (failure) {
-      if (failure.status && mine === asked) complain(failure.message);
+      if (tells && (failure.status || failure instanceof Wrong) && mine === asked) complain(failure.message);
     }
     if (mine !== asked) return;
     say(effect, text);
@@ -70,23 +83,25 @@ export function change({ title, fields, read, preview, act, go, done }) {
     mark(asking, "hidden", sure);
     mark(confirming, "hidden", !sure);
     mark(back, "hidden", !sure);
-    say(next, sure ? go : "Next");
+    say(next, sure ? go : t("dialog.next"));
     if (sure) confirming.focus();
     else asking.querySelector("input, select, textarea")?.focus();
   }
 
   async function submit(event) {
     event.preventDefault();
+    clearTimeout(timer);
     complain("");
+    next.disabled = true;
     try {
       const { lines } = read();
-      if (!sure) {
-        refill(summary, lines, () => lines.map((line) => h("li", {}, line)));
-        await foresee();
+      const isNew = JSON.stringify(lines) !== summary.shownKey;
+      refill(summary, lines, () => lines.map((line) => h("li", {}, line)));
+      if (!sure || isNew) { // what it is about has changed meanwhile: it is shown before it is done
+        await foresee(true);
         step(problem.hidden);
         return;
       }
-      next.disabled = true;
       await act();
       dialog.close();
       done();

@@ -25,17 +25,23 @@ export function mark(element, name, value) {
   else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }
 
-/** Makes an element's content anew, only when what it shows has changed. */
+const USED = "button, a, input, [tabindex]";
+
+/** Makes an element's content anew, only when what it shows has changed. What had the focus gives it to what is there now. */
 export function refill(element, shown, make) {
   const key = JSON.stringify(shown);
   if (element.shownKey === key) return;
   element.shownKey = key;
+  const at = element.contains(document.activeElement) ? [...element.querySelectorAll(USED)].indexOf(document.activeElement) : -1;
   element.replaceChildren(...make().flat().filter(Boolean));
+  if (at < 0) return;
+  const now = [...element.querySelectorAll(USED)];
+  (now[at] ?? now.at(-1) ?? element.closest("section")?.querySelector("[tabindex='-1']") ?? document.getElementById("main")).focus({ preventScroll: true });
 }
 
-/** A field with its label, and a hint that is read with it. */
+/** A field with its label, and a hint that is read with it. The control has an id. */
 export function field(label, control, hint) {
-  const id = (control.id ||= `f-${label.toLowerCase().replace(/[^a-z]+/g, "-")}`);
+  const { id } = control;
   const lines = [h("label", { for: id }, label), control];
   if (hint) {
     control.setAttribute("aria-describedby", `${id}-hint`);

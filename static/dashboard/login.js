@@ -2,6 +2,7 @@
 
 import { token } from "./api.js";
 import { field, h } from "./dom.js";
+import { t } from "./tongue.js";
 
 /** The form. `said`: why the last token did not do; `done` is called with a token to try. */
 export function loginView(said, done) {
@@ -16,11 +17,11 @@ export function loginView(said, done) {
         done();
       },
     },
-    h("h1", {}, "Sign in"),
-    h("p", {}, "With a bearer token of admin.tokens. It stays in this tab and is forgotten when the tab is closed."),
+    h("h1", {}, t("login.title")),
+    h("p", {}, t("login.lead")),
     said && h("p", { class: "problem", role: "alert" }, said),
-    field("Token", input),
-    h("p", {}, h("button", {}, "Sign in")),
+    field(t("login.token"), input),
+    h("p", {}, h("button", {}, t("login.go"))),
   );
   return h("div", { class: "wide" }, form);
 }

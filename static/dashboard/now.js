@@ -1,7 +1,9 @@
-// The first view: the verdict, what it rests on, and each pool.
+// The first view: the verdict, what it rests on, all pools in a table where there are several, and each pool.
 
 import { h, mark, refill, say } from "./dom.js";
 import { PoolCard } from "./pool.js";
+import { Pools } from "./pools.js";
+import { t } from "./tongue.js";
 import { timeWithSeconds } from "./words.js";
 
 export function nowView(_state, look) {
@@ -9,19 +11,21 @@ export function nowView(_state, look) {
   const text = h("span", { class: "sentence" });
   const fresh = h("p", { class: "fresh" });
   const list = h("ul", { class: "found" });
-  const banner = h("div", { class: "verdict" }, h("div", { class: "wide" }, h("h1", {}, word, " ", text), list, fresh));
+  const banner = h("div", { class: "verdict" }, h("div", { class: "wide" }, h("h1", {}, word, text), list, fresh));
+  const overview = new Pools((name) => cards.get(name).lead());
   const pools = h("div", { class: "pools" });
   const cards = new Map();
 
   function show(state, found) {
     banner.dataset.level = found.level;
-    say(word, `${found.word}:`);
+    say(word, t("verdict.says", { word: found.word }));
     say(text, found.text);
     refill(list, found.found.map((each) => [each.level, each.pool, each.text]), () => found.found.slice(1).map(line));
     mark(list, "hidden", found.found.length < 2);
     const old = Boolean(state.trouble) || !state.storeUp;
-    say(fresh, old ? `Last heard ${state.at ? timeWithSeconds(state.at) : "never"}. Asking again each second.` : `Live, ${timeWithSeconds(state.at)}`);
+    say(fresh, old ? lastHeard(state.at) : t("now.live", { time: timeWithSeconds(state.at) }));
     mark(fresh, "data-old", old);
+    overview.show(state.pools, found.found, old);
     place(state, old);
   }
 
@@ -42,7 +46,8 @@ export function nowView(_state, look) {
   }
 
   const close = () => cards.forEach((card) => card.close());
-  return { element: h("div", {}, banner, h("div", { class: "wide" }, pools)), show, close };
+  return { element: h("div", {}, banner, h("div", { class: "wide" }, overview.element, pools)), show, close };
 }
 
-const line = (each) => h("li", { "data-level": each.level }, h("b", {}, each.level === "act" ? "Act: " : "Look: "), each.text);
+const lastHeard = (at) => (at ? t("now.old", { time: timeWithSeconds(at) }) : t("now.never"));
+const line = (each) => h("li", { "data-level": each.level }, h("b", {}, t(each.level === "act" ? "now.act" : "now.look")), each.text);

@@ -5,22 +5,27 @@ import { Charts } from "./charts.js";
 import { announce, hold, limit, open } from "./controls.js";
 import { h, mark, refill, say } from "./dom.js";
 import { announced, overrides } from "./standing.js";
-import { STATES, count, fine, plural, rate, time, timeWithSeconds, took, wait } from "./words.js";
+import { answers, enters, inside, last, lobby, state, waiting } from "./tiles.js";
+import { t } from "./tongue.js";
+import { timeWithSeconds } from "./words.js";
+
+const TILES = { waiting, lobby, inside, entering: enters, last, answers };
 
 /** One number with its name and a line that says more; a meter where it has a limit. */
 function tile(name) {
   const large = h("b");
   const small = h("small");
   const bar = h("span", { class: "bar", hidden: true, "aria-hidden": "true" }, h("i"));
-  const element = h("div", { class: "tile" }, h("dt", {}, name), h("dd", {}, large, bar, small));
+  const element = h("div", { class: "tile" }, h("dt", {}, t(`tile.${name}`)), h("dd", {}, large, bar, small));
   return {
     element,
-    show(value, more, share, level) {
-      say(large, value);
-      say(small, more);
-      mark(element, "data-level", level);
-      mark(bar, "hidden", share === undefined);
-      if (share !== undefined) bar.style.setProperty("--share", String(Math.min(1, share)));
+    show(said) {
+      say(large, said.large);
+      say(small, said.small);
+      mark(element, "data-level", said.level);
+      mark(bar, "hidden", said.share === undefined);
+      if (said.share !== undefined) bar.style.setProperty("--share", String(Math.min(1, said.share)));
+      mark(bar, "data-full", said.share >= 1);
     },
   };
 }
@@ -32,98 +37,57 @@ export class PoolCard {
     this.badge = h("span", { class: "badge" });
     this.old = h("span", { class: "badge", "data-old": true, hidden: true });
     this.controls = h("div", { class: "controls" });
-    this.tiles = {
-      waiting: tile("Waiting"), lobby: tile("Lobby"), inside: tile("Inside"), entering: tile("Entering"),
-      last: tile("Last in line enters"), answers: tile("Answers"),
-    };
+    this.tiles = Object.fromEntries(Object.keys(TILES).map((each) => [each, tile(each)]));
     this.staff = h("div", { class: "staff" });
     this.charts = new Charts(name);
+    const isNarrow = matchMedia("(max-width: 40rem)").matches;
+    this.past = h("details", { class: "past", open: !isNarrow, ontoggle: () => this.pool && this.charts.show(this.pool, this.isOld) }, h("summary", {}, t("chart.hour")), this.charts.element);
     this.backends = new Backends(name, look);
+    this.title = h("h2", { id: `h-${name}`, tabindex: "-1" }, name);
     this.element = h(
       "section",
       { class: "pool", id: `pool-${name}`, "aria-labelledby": `h-${name}` },
-      h("div", { class: "head" }, h("h2", { id: `h-${name}` }, name), this.badge, this.old, this.controls),
+      h("div", { class: "head" }, this.title, this.badge, this.old, this.controls),
       this.staff,
       h("dl", { class: "tiles" }, ...Object.values(this.tiles).map((each) => each.element)),
-      this.charts.element,
+      this.past,
       this.backends.element,
     );
   }
 
+  /** Brings it before the reader. */
+  lead() {
+    this.element.scrollIntoView({ block: "start" });
+    this.title.focus({ preventScroll: true });
+  }
+
   show(p, { operates, old, at }) {
     this.pool = p;
+    this.isOld = old;
     mark(this.element, "data-old", old);
     mark(this.old, "hidden", !old);
-    say(this.old, `old: as of ${at ? timeWithSeconds(at) : "?"}`);
-    say(this.badge, STATES[p.state]);
+    say(this.old, t("card.old", { time: at ? timeWithSeconds(at) : "?" }));
+    say(this.badge, state(p));
     mark(this.badge, "data-state", p.state);
     refill(this.controls, [operates, p.state === "held"], () => (operates ? this.buttons(p) : []));
-    this.showTiles(p);
-    refill(this.staff, [p.drift, p.announcements, operates], () => [...overrides(p, operates, this.look), ...announced(p, operates, this.look)]);
+    for (const [name, of] of Object.entries(TILES)) this.tiles[name].show(of(p));
+    refill(this.staff, [p.drift, p.announcements, operates], () => [...overrides(p, operates, () => this.latest(), this.look), ...announced(p, operates, this.look)]);
     this.charts.show(p, old);
-    this.backends.show(p, operates);
+    this.backends.show(p, operates, () => this.latest());
+  }
+
+  /** What is known now of the pool, for a dialog that stays open meanwhile; null: nothing fresh. */
+  latest() {
+    return this.isOld ? null : this.pool;
   }
 
   buttons(p) {
-    const button = (text, act) => h("button", { class: "second", onclick: () => act(this.pool, this.look) }, text);
-    return [button("Limit…", limit), p.state === "held" ? button("Open…", open) : button("Hold…", hold), button("Announce…", announce)];
-  }
-
-  showTiles(p) {
-    const { line, rate: r } = p;
-    const t = this.tiles;
-    t.waiting.show(count(line.waiting), lanes(line));
-    const lobby = line.lobby.reduce((sum, each) => sum + each.tickets, 0);
-    t.lobby.show(count(lobby), opens(line.lobby, p.now_ms));
-    const full = p.sessions_limit ? p.sessions / p.sessions_limit : undefined;
-    t.inside.show(count(p.sessions), p.sessions_limit === null ? "no limit is stated" : `of ${count(p.sessions_limit)}`, full);
-    t.entering.show(
-      `${fine(r.admitted_per_s)}/s`,
-      may(r),
-      r.allowed_per_s ? r.admitted_per_s / r.allowed_per_s : undefined,
-    );
-    const last = line.waiting ? line.last : line.newcomer;
-    const { large, small } = wait(last, p.now_ms);
-    t.last.show(large, line.waiting || last.unknown ? small : "who comes now goes straight in", undefined, last.unknown && line.waiting ? "mind" : null);
-    this.answers(p);
-  }
-
-  answers(p) {
-    const seen = p.backends.map((b) => b.load).filter(Boolean);
-    const p95 = seen.map((load) => load.p95_ms).filter((ms) => ms !== null);
-    const sum = (key) => seen.reduce((all, load) => all + load[key], 0);
-    const failed = sum("failed_per_s");
-    this.tiles.answers.show(
-      p95.length ? took(Math.max(...p95)) : "–",
-      `${failed ? `${fine(failed)}/s fail` : "none fails"}; ${count(sum("inflight"))} in flight, ${fine(sum("requests_per_s"))}/s`,
-      undefined,
-      failed > 0 ? "mind" : null,
-    );
+    const button = (what, act) =>
+      h("button", { class: "second", "aria-label": `${t(`do.${what}`)} ${p.pool}`, onclick: () => act(() => this.latest(), this.look) }, t(`do.${what}`));
+    return [button("limit", limit), p.state === "held" ? button("open", open) : button("hold", hold), button("announce", announce)];
   }
 
   close() {
     this.charts.close();
   }
-}
-
-function lanes(line) {
-  const parts = [];
-  if (line.lanes.return) parts.push(`${count(line.lanes.return)} return`);
-  if (line.lanes.priority) parts.push(`${count(line.lanes.priority)} priority`);
-  if (parts.length) parts.push(`${count(line.lanes.standard)} standard`);
-  if (line.absent) parts.push(`${count(line.absent)} absent`);
-  return parts.join(", ") || (line.waiting ? "all standard" : "nobody");
-}
-
-function may(r) {
-  if (r.allowed_per_s === null) return "no ceiling";
-  if (r.allowed_per_s === r.ceiling_per_s) return `ceiling ${rate(r.ceiling_per_s)}`;
-  return `${rate(r.allowed_per_s)} allowed now, ceiling ${r.ceiling_per_s === null ? "none" : rate(r.ceiling_per_s)}`;
-}
-
-function opens(lobby, now) {
-  if (!lobby.length) return "no exam about to open";
-  const next = [...lobby].sort((a, b) => (a.opens_ms ?? Infinity) - (b.opens_ms ?? Infinity))[0];
-  const others = lobby.length > 1 ? `, and ${plural(lobby.length - 1, "exam")} more` : "";
-  return next.opens_ms ? `${next.exam} opens ${time(next.opens_ms, now)}${others}` : `for ${next.exam}${others}`;
 }

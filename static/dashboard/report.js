@@ -1,17 +1,24 @@
-// After the exam: what it was like, to print, to keep and to answer for.
+// After the exam: what it was like, to print, to keep and to answer for. Law: it is made of what the store keeps, so that
+// a restart of the service changes nothing in it.
 
 import { ask, askText, query, segment } from "./api.js";
+import { DayChart } from "./daychart.js";
 import { choice, field, h, mark, say } from "./dom.js";
-import { ofAudit, outages } from "./incidents.js";
+import { ofAudit, ofOutages } from "./incidents.js";
+import { t } from "./tongue.js";
 import { parse, summary } from "./waits.js";
-import { count, plural, span, time, timeWithSeconds } from "./words.js";
+import { count, fine, span, time, timeWithSeconds, took } from "./words.js";
 
 export function reportView(state) {
-  const options = state.pools.flatMap((p) => [[`pool ${p.pool}`, `Pool ${p.pool}`], ...p.exams.map((exam) => [`exam ${p.pool} ${exam}`, `${exam}, in ${p.pool}`])]);
+  const options = state.pools.flatMap((p) => [
+    [`pool ${p.pool}`, t("report.pool", { pool: p.pool })],
+    ...p.exams.map((exam) => [`exam ${p.pool} ${exam}`, t("report.exam", { exam, pool: p.pool })]),
+  ]);
   const which = choice("which", options, options[0]?.[0]);
   const sheet = h("div", { class: "sheet" });
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
-  const button = h("button", {}, "Make the report");
+  const button = h("button", {}, t("report.make"));
+  let chart = null;
 
   async function make(event) {
     event.preventDefault();
@@ -19,7 +26,11 @@ export function reportView(state) {
     button.disabled = true;
     try {
       const [kind, pool, exam = ""] = which.value.split(" ");
-      sheet.replaceChildren(...page(await gather(state, kind, pool, exam)));
+      const found = await gather(state, kind, pool, exam);
+      chart?.close();
+      chart = new DayChart(found.report.day);
+      sheet.replaceChildren(...page(found, chart));
+      chart.show();
     } catch (failure) {
       say(problem, failure.message);
       mark(problem, "hidden", false);
@@ -28,19 +39,21 @@ export function reportView(state) {
     }
   }
 
-  const form = h("form", { class: "look-up", onsubmit: make }, field("Of", which), button);
-  return { element: h("div", { class: "wide view report" }, h("h1", {}, "Report"), form, problem, sheet) };
+  const form = h("form", { class: "look-up", onsubmit: make }, field(t("report.of"), which), button);
+  return { element: h("div", { class: "wide view report" }, h("h1", {}, t("report.title")), form, problem, sheet), close: () => chart?.close() };
 }
 
 async function gather(state, kind, pool, exam) {
   const path = kind === "exam" ? `exams/${segment(exam)}/waits.csv${query({ pool })}` : `pools/${segment(pool)}/waits.csv`;
-  const [csv, audit, history, now] = await Promise.all([
+  const of = `pools/${segment(pool)}`;
+  const [csv, audit, day, outages, now] = await Promise.all([
     askText(path),
     ask("GET", `audit${query({ pool, limit: 1000 })}`),
-    ask("GET", `pools/${segment(pool)}/history`),
-    ask("GET", `pools/${segment(pool)}`),
+    ask("GET", `${of}/history${query({ span: "day" })}`),
+    ask("GET", `${of}/outages`),
+    ask("GET", of),
   ]);
-  const incidents = [...ofAudit(audit.entries), ...outages(history)].sort((a, b) => a.from_ms - b.from_ms);
+  const incidents = [...ofAudit(audit.entries), ...ofOutages(outages.outages)].sort((a, b) => a.from_ms - b.from_ms);
   const report = {
     of: exam || pool,
     pool,
@@ -49,68 +62,87 @@ async function gather(state, kind, pool, exam) {
     by: state.who,
     waits: summary(parse(csv)),
     pool_totals: now.totals,
-    last_hour: { from_ms: history.at_ms[0] ?? null, most_inside: most(history.columns.sessions), longest_p95_ms: most(history.columns.p95_ms) },
+    peaks: peaks(day),
     incidents,
     audit: audit.entries,
+    day,
   };
   return { report, csv };
 }
 
-const most = (values) => values.reduce((high, each) => (each === null ? high : Math.max(high ?? 0, each)), null);
+/** The highest of each column, and when; null of none. */
+function peaks({ at_ms: at, columns }) {
+  const highest = (name) => {
+    const found = columns[name].reduce((high, value, n) => (value !== null && value > (columns[name][high] ?? -1) ? n : high), -1);
+    return found < 0 ? null : { value: columns[name][found], at_ms: at[found] };
+  };
+  return Object.fromEntries(["waiting", "sessions", "admitted", "p95_ms", "failed_per_s"].map((name) => [name, highest(name)]));
+}
 
-function page({ report, csv }) {
-  const { waits: w, pool_totals: totals } = report;
+function page({ report, csv }, chart) {
+  const { waits: w, pool_totals: totals, peaks: most, pool } = report;
   const rows = (pairs) => h("dl", { class: "facts" }, ...pairs.map(([name, value, more]) => h("div", {}, h("dt", {}, name), h("dd", {}, value, more ? h("small", {}, more) : ""))));
-  const WAYS = { direct: "straight in", line: "from the line", return: "came back" };
-  const listed = (found, words = {}) => Object.entries(found).map(([name, n]) => [words[name] ?? name, count(n)]);
+  const listed = (found) => Object.entries(found).map(([name, n]) => [t(`report.${name === "left" ? "gone" : name}`), count(n)]);
+  const peak = (found, says, hint = "report.at") => (found?.value ? [says(found.value), t(hint, { time: time(found.at_ms) })] : [found ? says(found.value) : "–"]);
   return [
-    h("h2", {}, report.exam ? `${report.exam}, in ${report.pool}` : `Pool ${report.pool}`),
+    h("h2", {}, report.exam ? t("report.exam", { exam: report.exam, pool }) : t("report.pool", { pool })),
     h("p", { class: "lead" }, sentence(w)),
     h("p", { class: "buttons" },
-      h("button", { onclick: () => print() }, "Print"),
-      save("Save as JSON", `report-${report.of}.json`, "application/json", JSON.stringify(report, null, 2)),
-      save("Save all waits as CSV", `waits-${report.of}.csv`, "text/csv", csv)),
-    h("h3", {}, "Waits"),
+      h("button", { onclick: () => print() }, t("report.print")),
+      save(t("report.json"), `report-${report.of}.json`, "application/json", JSON.stringify(report, null, 2)),
+      save(t("report.csv"), `waits-${report.of}.csv`, "text/csv", csv)),
+    h("h3", {}, t("report.waits")),
     rows([
-      ["Longest line", count(w.peak.waiting), w.peak.at ? `at ${timeWithSeconds(w.peak.at)}; the lobby included` : ""],
-      ["Half entered within", span(w.median_s)],
-      ["19 of 20 entered within", span(w.p95_s)],
-      ["Longest wait of those who entered", span(w.longest_s)],
-      ["Straight in", count(w.straight_in), "no wait of a second"],
-      ["Waited, then entered", count(w.waited)],
-      ["Left before their turn", count(w.left)],
-      ["Still waiting", count(w.still_waiting)],
+      [t("report.peak"), count(w.peak.waiting), w.peak.at ? t("report.peak.at", { time: timeWithSeconds(w.peak.at) }) : ""],
+      [t("report.half"), span(w.median_s)],
+      [t("report.most"), span(w.p95_s)],
+      [t("report.longest"), span(w.longest_s)],
+      [t("report.straight"), count(w.straight_in), t("report.straight.hint")],
+      [t("report.waited"), count(w.waited)],
+      [t("report.left"), count(w.left)],
+      [t("report.still"), count(w.still_waiting)],
     ]),
-    h("h3", {}, `Admissions of ${report.pool}, by way`),
-    rows(listed(totals.admissions, WAYS)),
-    h("h3", {}, `Departures of ${report.pool}`),
+    h("h3", {}, t("report.day", { pool })),
+    chart.element,
+    rows([
+      [t("report.inside"), ...peak(most.sessions, count)],
+      [t("report.rate"), ...peak(most.admitted, count)],
+      [t("report.slowest"), ...peak(most.p95_ms, took, "report.slowest.hint")],
+      [t("report.failed"), ...peak(most.failed_per_s, fine)],
+    ]),
+    h("h3", {}, t("report.ways", { pool })),
+    rows(listed(totals.admissions)),
+    h("h3", {}, t("report.departures", { pool })),
     rows(listed(totals.departures)),
-    h("h3", {}, "Incidents"),
+    h("h3", {}, t("report.incidents")),
     incidents(report),
-    h("p", { class: "small" }, `Made ${timeWithSeconds(report.made_at_ms)} for ${report.by}. Totals are since the store knows the pool; outages are of the hour before.`),
+    h("p", { class: "small" }, t("report.small", { time: timeWithSeconds(report.made_at_ms), who: report.by })),
   ];
 }
 
 function sentence(w) {
-  if (!w.came) return "Nobody has come yet.";
-  const least = `${plural(w.came, "student")} came between ${time(w.first_at)} and ${time(w.last_at)}; ${count(w.admitted)} entered`;
-  return w.median_s === null ? `${least}.` : `${least}, half of them within ${span(w.median_s)}.`;
+  if (!w.came) return t("report.none");
+  const said = { n: w.came, from: time(w.first_at), to: time(w.last_at), admitted: w.admitted, span: span(w.median_s) };
+  return t(w.median_s === null ? "report.came" : "report.came.half", said);
 }
 
+const COLUMNS = { from: "report.from", to: "report.to", what: "report.what", who: "audit.who", why: "audit.why" };
+
 function incidents({ incidents: found }) {
-  if (!found.length) return h("p", {}, "No hold, no limit, no outage.");
+  if (!found.length) return h("p", {}, t("report.incidents.none"));
+  const cell = (column, text) => h("td", { "data-title": t(COLUMNS[column]) }, text);
   const line = (each) =>
     h(
       "tr",
       {},
-      h("td", { "data-title": "From" }, timeWithSeconds(each.from_ms)),
-      h("td", { "data-title": "To" }, each.to_ms === null ? "still so" : timeWithSeconds(each.to_ms)),
-      h("td", { "data-title": "What" }, `${each.kind}: ${each.what}`),
-      h("td", { "data-title": "Who" }, each.who || "–"),
-      h("td", { "data-title": "Why" }, each.why || "–"),
+      cell("from", timeWithSeconds(each.from_ms)),
+      cell("to", each.to_ms === null ? t("report.going") : timeWithSeconds(each.to_ms)),
+      cell("what", each.kind === "outage" ? t("report.outage", { what: each.what }) : each.what),
+      cell("who", each.who || "–"),
+      cell("why", each.why || "–"),
     );
-  const head = h("tr", {}, ...["From", "To", "What", "Who", "Why"].map((name) => h("th", { scope: "col" }, name)));
-  return h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Incidents" }, h("table", { class: "stack" }, h("thead", {}, head), h("tbody", {}, ...found.map(line))));
+  const head = h("tr", {}, ...Object.values(COLUMNS).map((key) => h("th", { scope: "col" }, t(key))));
+  return h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": t("report.incidents") }, h("table", { class: "stack" }, h("thead", {}, head), h("tbody", {}, ...found.map(line))));
 }
 
 /** A button that hands over a file made here: the API wants its token in a header, so a link cannot ask. */

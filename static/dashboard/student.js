@@ -1,19 +1,28 @@
-// For the help line: a student reads out the code on their page, and this says where they stand. Law: the code is sent
-// and shown, never kept in the address.
+// For the help line: a student reads out the code on their page, and this says where they stand; and whoever shows the
+// record of a wait has it checked. Law: what is typed is sent and shown, never kept in the address.
 
 import { ask, segment } from "./api.js";
 import { change, whyField } from "./dialogs.js";
 import { field, h, mark, refill, say } from "./dom.js";
-import { capital, count, plural, span, time, timeWithSeconds, wait } from "./words.js";
+import { recordForm } from "./record.js";
+import { t } from "./tongue.js";
+import { span, time, timeWithSeconds, wait } from "./words.js";
 
 const AGAIN_MS = 2_000;
+/** As it may be heard on the telephone: in any case, with or without the stroke. */
+const CODE = /^[0-9A-Z]{4}[- ]?[0-9A-Z]{4}$/;
 
 export function studentView(state) {
   const input = h("input", { id: "code", required: true, maxlength: "20", autocomplete: "off", autocapitalize: "characters", spellcheck: "false", placeholder: "K7QF-2M9D" });
   const problem = h("p", { class: "problem", role: "alert", hidden: true });
-  const found = h("section", { class: "student", hidden: true, "aria-label": "The student" });
+  const found = h("section", { class: "student", hidden: true, "aria-label": t("student.label") });
   let code = "";
   let timer = 0;
+
+  const complain = (text) => {
+    say(problem, text);
+    mark(problem, "hidden", !text);
+  };
 
   async function look() {
     clearTimeout(timer);
@@ -21,91 +30,104 @@ export function studentView(state) {
     if (!mine) return;
     let said = "";
     try {
-      const t = await ask("GET", `tickets/${segment(mine)}`);
+      const told = await ask("GET", `tickets/${segment(mine)}`);
       if (mine !== code) return;
       mark(found, "hidden", false);
-      refill(found, [t, state.operates], () => person(t, state.operates, look));
+      refill(found, [told, state.operates], () => person(told, state.operates, look));
     } catch (failure) {
       if (mine !== code) return;
-      said = failure.message;
+      said = { 404: t("student.none", { code: mine }), 409: t("student.twice", { code: mine }) }[failure.status] ?? failure.message;
       mark(found, "hidden", true);
     }
-    say(problem, said);
-    mark(problem, "hidden", !said);
+    complain(said);
     timer = setTimeout(look, AGAIN_MS);
   }
 
-  const form = h(
-    "form",
-    {
-      class: "look-up",
-      onsubmit: (event) => {
-        event.preventDefault();
-        code = input.value.trim().toUpperCase();
-        look();
-      },
-    },
-    field("Code", input, "The student finds it at the foot of the waiting page."),
-    h("button", {}, "Find"),
-  );
-  const element = h("div", { class: "wide view" }, h("h1", {}, "Find a student"), form, problem, found);
+  function find(event) {
+    event.preventDefault();
+    code = input.value.trim().toUpperCase();
+    if (CODE.test(code)) {
+      look();
+      return;
+    }
+    code = "";
+    mark(found, "hidden", true);
+    complain(t("student.code.wrong"));
+  }
+
+  const form = h("form", { class: "look-up", onsubmit: find, novalidate: true }, field(t("student.code"), input, t("student.code.hint")), h("button", {}, t("student.find")));
+  const element = h("div", { class: "wide view" }, h("h1", {}, t("student.title")), form, problem, found, recordForm());
   return { element, close: () => { code = ""; clearTimeout(timer); } };
 }
 
-function person(t, operates, look) {
-  const { title, text } = told(t);
+function person(p, operates, look) {
+  const { title, text } = told(p);
   const facts = [
-    ["Pool", t.pool],
-    ["Exam", t.exam || "none"],
-    ["Lane", t.lane],
-    ["In line since", timeWithSeconds(t.arrived_at_ms)],
-    t.waited_s !== null && ["Waited", span(t.waited_s)],
-    t.backend && ["Backend", t.backend],
-    t.admitted_at_ms && ["Entered", timeWithSeconds(t.admitted_at_ms)],
-    t.ended_at_ms && ["Ended", timeWithSeconds(t.ended_at_ms)],
+    ["pool", p.pool],
+    ["exam", p.exam || t("none")],
+    p.lane && ["lane", t(`lane.${p.lane}`)],
+    p.arrived_at_ms && ["since", timeWithSeconds(p.arrived_at_ms)],
+    p.waited_s !== null && ["waited", span(p.waited_s)],
+    p.backend && ["backend", p.backend],
+    p.admitted_at_ms && ["entered", timeWithSeconds(p.admitted_at_ms)],
+    p.ended_at_ms && ["ended", timeWithSeconds(p.ended_at_ms)],
   ].filter(Boolean);
   return [
-    h("h2", {}, h("code", {}, t.code), ` ${title}`),
+    h("h2", {}, h("code", {}, p.code), ` ${title}`),
     h("p", { class: "lead" }, text),
-    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
-    operates && h("p", { class: "buttons" }, ...buttons(t, look)),
+    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, t(`student.${name}`)), h("dd", {}, value)))),
+    operates && h("p", { class: "buttons" }, ...buttons(p, look)),
   ];
 }
 
-function told(t) {
-  switch (t.state) {
-    case "waiting": {
-      const { large, small } = t.wait ? wait(t.wait) : { large: "not known", small: "" };
-      const when = t.wait && !t.wait.unknown ? `Enters at about ${large}, ${small}.` : `When is not known: ${small}.`;
-      const here = t.present ? "The page is open." : `The page has not been heard since ${time(t.absent_since_ms ?? t.arrived_at_ms)}: the place is kept; the student should open the page again.`;
-      return { title: t.position ? `waits, ${count(t.position)} of ${count(t.among)}` : "waits", text: `${when} ${capital(plural(t.ahead ?? 0, "student"))} ahead. ${here}` };
-    }
+function told(p) {
+  switch (p.state) {
+    case "waiting":
+      return { title: p.position ? t("student.waits.at", { position: p.position, among: p.among }) : t("student.waits"), text: waits(p) };
     case "lobby":
-      return { title: "is in the lobby", text: `${t.exam} has not opened yet. The place in it is safe; reloading changes nothing.` };
+      return { title: t("student.lobby"), text: t("student.lobby.lead", { exam: p.exam }) };
     case "admitted":
-      return { title: "is inside", text: `Entered at ${time(t.admitted_at_ms)}, on ${t.backend}. If the exam does not show, the student should load the page again.` };
+      return { title: t("student.inside"), text: t("student.inside.lead", { time: time(p.admitted_at_ms), backend: p.backend }) };
     case "returning":
-      return { title: "comes back", text: `Was inside, and comes back ahead of newcomers as soon as ${t.backend || "the backend"} can take them.` };
+      return { title: t("student.returning"), text: t("student.returning.lead", { backend: p.backend || t("student.returning.any") }) };
     default:
-      return { title: "has ended", text: t.ended === "released" ? "The session was ended: logged out, finished, or released by staff." : "The session lapsed. The student should open the page again." };
+      return { title: t("student.over"), text: t(p.ended === "released" ? "student.released" : "student.lapsed") };
   }
 }
 
-function buttons(t, look) {
-  const path = `tickets/${segment(t.code)}`;
-  const other = t.lane === "priority" ? "standard" : "priority";
+function waits(p) {
+  const ahead = t("student.ahead", { n: p.ahead ?? 0 });
+  const here = p.present ? t("student.open") : t("student.absent", { time: time(p.absent_since_ms ?? p.arrived_at_ms) });
+  return `${enters(p)} ${ahead} ${here}`;
+}
+
+function enters(p) {
+  const { large, small } = p.wait ? wait(p.wait) : { large: "", small: t("wait.no_data") };
+  if (!p.wait || p.wait.unknown) return t("student.unknown", { small });
+  return p.wait.high_s <= 0 ? t("student.enters.now") : t("student.enters", { time: large, small });
+}
+
+function buttons(p, look) {
+  const path = `tickets/${segment(p.code)}`;
+  const { code } = p;
+  const lane = t(`lane.${p.lane === "priority" ? "standard" : "priority"}`);
+  const isWaiting = ["waiting", "lobby"].includes(p.state);
   const made = [];
-  if (["waiting", "lobby"].includes(t.state) && t.lane !== "return") {
-    made.push(h("button", { onclick: () => sure(`Move ${t.code} to the ${other} lane`, `${t.code} stands in the ${other} lane.`, "Move", (why) => ask("POST", `${path}/lane`, { lane: other, why }), look) }, `Move to ${other}…`));
+  if (isWaiting && p.lane !== "return") {
+    const move = (why) => ask("POST", `${path}/lane`, { lane: p.lane === "priority" ? "standard" : "priority", why });
+    const sure = () => confirm(t("student.move.title", { code, lane }), t("student.move.line", { code, lane }), t("student.move.go"), move, look);
+    made.push(h("button", { onclick: sure }, t("student.move", { lane })));
   }
-  if (t.state !== "ended") {
-    const what = ["waiting", "lobby"].includes(t.state) ? "loses the place in line" : "loses the session, and the place it held is free";
-    made.push(h("button", { class: "quiet", onclick: () => sure(`Release ${t.code}`, `${t.code} ${what}. This cannot be undone.`, "Release", (why) => ask("POST", `${path}/release`, { why }), look) }, "Release…"));
+  if (p.state !== "ended") {
+    const line = t(isWaiting ? "student.release.place" : "student.release.session", { code });
+    const release = (why) => ask("POST", `${path}/release`, { why });
+    const sure = () => confirm(t("student.release.title", { code }), line, t("student.release.go"), release, look);
+    made.push(h("button", { class: "quiet", onclick: sure }, t("student.release")));
   }
   return made;
 }
 
-function sure(title, line, go, act, done) {
+function confirm(title, line, go, act, done) {
   const why = whyField();
   change({ title, fields: [why.element], read: () => ({ lines: [line] }), act: () => act(why.input.value), go, done });
 }

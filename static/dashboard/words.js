@@ -1,82 +1,93 @@
-// How numbers, spans and instants are said. Law: pure; one way for each.
+// How numbers, spans and instants are said. Law: pure but for the language; one way for each.
 
-const PLAIN = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
-const FINE = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
-const MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const SECOND = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+import { instant, number, t } from "./tongue.js";
+
 const DAY_MS = 86_400_000;
+const MINUTE = { hour: "2-digit", minute: "2-digit" };
+const SECOND = { ...MINUTE, second: "2-digit" };
+const DAY = { day: "numeric", month: "short" };
 
-export const count = (n) => (n === null || n === undefined ? "–" : PLAIN.format(n));
-export const fine = (n) => (n === null || n === undefined ? "–" : FINE.format(n));
+const known = (n) => n !== null && n !== undefined;
+export const count = (n) => (known(n) ? number(n) : "–");
+export const fine = (n) => (known(n) ? number(n, 1) : "–");
 
 /** Time of day; with the day where it is not today's. */
-export function time(ms, now = Date.now()) {
-  return Math.abs(now - ms) > DAY_MS / 2 ? `${DAY.format(ms)} ${MINUTE.format(ms)}` : MINUTE.format(ms);
+export const time = (ms, now = Date.now()) => clock(ms, now, MINUTE);
+export const timeWithSeconds = (ms, now = Date.now()) => clock(ms, now, SECOND);
+
+function clock(ms, now, parts) {
+  return isSameDay(ms, now) || Math.abs(now - ms) < DAY_MS / 4 ? instant(ms, parts) : `${instant(ms, DAY)} ${instant(ms, parts)}`;
 }
-export const timeWithSeconds = (ms, now = Date.now()) =>
-  Math.abs(now - ms) > DAY_MS / 2 ? `${DAY.format(ms)} ${SECOND.format(ms)}` : SECOND.format(ms);
+const isSameDay = (ms, now) => new Date(ms).toDateString() === new Date(now).toDateString();
 
 /** A span of seconds. */
 export function span(s) {
-  if (s === null || s === undefined) return "–";
-  if (s < 90) return `${Math.round(s)} s`;
+  if (!known(s)) return "–";
+  if (s < 90) return `${number(s)} s`;
   const minutes = Math.round(s / 60);
-  if (minutes < 90) return `${minutes} min`;
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+  if (minutes < 90) return `${number(minutes)} min`;
+  return `${number(Math.floor(minutes / 60))} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
 /** A range of spans. */
 export function spans(low, high) {
-  if (high <= 0) return "no wait";
+  if (high <= 0) return t("span.none");
   const [a, b] = [span(low), span(high)];
-  if (a === b) return `about ${b}`;
+  if (a === b) return t("span.about", { span: b });
   const unit = (text) => text.split(" ").slice(1).join(" ");
-  return unit(a) === unit(b) && !a.includes("h") ? `${a.split(" ")[0]} to ${b}` : `${a} to ${b}`;
+  return t("span.range", { low: unit(a) === unit(b) && !a.includes("h") ? a.split(" ")[0] : a, high: b });
 }
 
 /** A rate, as the settings spell it; null: unlimited. */
 export function rate(perS) {
-  if (perS === null || perS === undefined) return "unlimited";
-  return perS >= 1 || perS === 0 ? `${FINE.format(perS)}/s` : `${FINE.format(perS * 60)}/min`;
+  if (!known(perS)) return t("rate.unlimited");
+  return perS >= 1 || perS === 0 ? `${number(perS, 1)}/s` : `${number(perS * 60, 1)}/min`;
 }
 
 /** An answer time. */
-export const took = (ms) => (ms === null || ms === undefined ? "–" : ms < 1000 ? `${PLAIN.format(ms)} ms` : `${FINE.format(ms / 1000)} s`);
+export const took = (ms) => (!known(ms) ? "–" : ms < 1000 ? `${number(ms)} ms` : `${number(ms / 1000, 1)} s`);
 
 /** When somebody enters: what to say large, and what to say small. */
 export function wait(w, now) {
-  if (w.unknown) return { large: "not known", small: UNKNOWN[w.unknown] };
-  if (w.high_s <= 0) return { large: "at once", small: "nobody need wait" };
-  return { large: time((w.low_at_ms + w.high_at_ms) / 2, now), small: `in ${spans(w.low_s, w.high_s)}` };
+  if (w.unknown) return { large: t("wait.unknown"), small: t(`wait.${w.unknown}`) };
+  if (w.high_s <= 0) return { large: t("wait.now"), small: t("wait.nobody") };
+  return { large: time((w.low_at_ms + w.high_at_ms) / 2, now), small: t("wait.in", { spans: spans(w.low_s, w.high_s) }) };
 }
-const UNKNOWN = {
-  held: "not before the hold ends",
-  no_flow: "all places are taken, and nobody has left lately",
-  no_data: "nobody has entered yet",
-};
-
-export const plural = (n, one, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
 /** Until when something that staff set holds. */
-export const until = (ms, now) => (ms ? `until ${time(ms, now)}` : "until it is undone");
+export const until = (ms, now) => (ms ? t("until.time", { time: time(ms, now) }) : t("until.undone"));
 
-export const PHASES = { up: "up", down: "down", recovering: "coming back", easing: "up, returns eased" };
-export const STATES = { open: "open", held: "held", down: "no backend answers", closed: "all backends held" };
+/** Why something was set, behind what is said of it. */
+export const because = (set) => (set?.why ? ` (${set.why})` : "");
 
-export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
-const enters = (w) => {
-  if (w.unknown) return w.unknown === "held" ? "not before the hold ends" : "at a time that nobody can tell";
+/** In times of day; null where nobody knows. */
+function enters(w) {
+  if (w.unknown) return w.unknown === "held" ? t("preview.held") : null;
   const [low, middle, high] = [w.low_at_ms, (w.low_at_ms + w.high_at_ms) / 2, w.high_at_ms].map((ms) => time(ms, ms));
-  return low === high ? `at ${middle}` : `at about ${middle} (${low} to ${high})`;
-};
+  return low === high ? t("preview.at", { time: middle }) : t("preview.about", { low, middle, high });
+}
 
-/** What a preview of the API says, with times of day of this browser's zone in place of the server's. */
-export function effect({ waiting, now, then, text }) {
-  const rest = text.split(". ").slice(1).join(". ");
-  if (!waiting) return text;
-  const who = waiting > 1 ? `The last of ${waiting}` : "Who waits";
-  const [before, after] = [enters(now.last), enters(then.last)];
-  return `${who} would enter ${after}${before === after ? ", as without it" : ` instead of ${before}`}. ${rest}`.trim();
+const lasts = (w) => (w.unknown ? t("preview.held") : w.high_s <= 0 ? t("wait.now") : t("wait.in", { spans: spans(w.low_s, w.high_s) }));
+
+/** Where times of day are the same and the waits are not, in spans. */
+function compared(n, now, then) {
+  let [before, when] = [enters(now), enters(then)];
+  if (before === null && when === null) return t("preview.neither", { n });
+  if (when === null) return t("preview.lost", { n, before });
+  if (before === null) return t("preview.found", { n, when });
+  const same = t("preview.same", { n, when });
+  if (before === when) [before, when] = [lasts(now), lasts(then)];
+  return before === when ? same : t("preview.last", { n, when, before });
+}
+
+/** What a preview of the API comes to, in words. */
+export function effect({ waiting, now, then, crowded }) {
+  const said = [];
+  if (waiting) said.push(compared(waiting, now.last, then.last));
+  else if (then.free > 0) said.push(t("preview.nobody"));
+  else said.push(enters(then.last) === null ? t("preview.next.unknown") : t("preview.next", { when: enters(then.last) }));
+  const found = Math.min(waiting, then.free);
+  if (found > Math.max(0, now.free) && then.last.unknown !== "held") said.push(t("preview.room", { n: found }));
+  for (const each of crowded) said.push(t("preview.crowded", { backend: each.backend, live: each.live, n: each.to_end }));
+  return said.join(" ");
 }

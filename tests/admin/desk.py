@@ -74,21 +74,28 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    """A listener on a free port, a store of its own, rules as workers would have written them."""
-    server, house = await asyncio.to_thread(Server), House()
-    house.settings = settings_of(house)
+async def stored(house: House) -> AsyncIterator[OperatorStore]:
+    """A store of its own, rules as workers would have written them."""
+    server = await asyncio.to_thread(Server)
     keys = {name: PoolKeys(tuple(pool.backends)) for name, pool in house.settings.pools.items()}
     store = OperatorStore(f"unix://{server.path}", keys)
     try:
         assert await store.start(10)
         for name, pool in house.settings.pools.items():
             await store.write_rules(name, _rules(pool))
-        async with listener(house, store) as client:
-            yield Desk(client, store, house)
+        yield store
     finally:
         await store.close()
         await asyncio.to_thread(server.stop)
+
+
+@contextlib.asynccontextmanager
+async def desk() -> AsyncIterator[Desk]:
+    """The same with a listener on a free port."""
+    house = House()
+    house.settings = settings_of(house)
+    async with stored(house) as store, listener(house, store) as client:
+        yield Desk(client, store, house)
 
 
 def _rules(pool: Any) -> Rules:

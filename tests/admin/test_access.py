@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from tests.admin.test_announcements import DEAN, HELPDESK, ask
 from tests.support.aio import run
 from waitroom.admin.attempts import ADDRESSES, EACH_MS, FAILURES, Attempts
 
+AS_JSON = {"Content-Type": "application/json"}
+FORM = "application/x-www-form-urlencoded"
 GUESS = {"Authorization": "Bearer guess"}
 LOCAL = {"Authorization": f"Bearer {SECRETS.local_token}"}
 POOLS = "/api/v1/pools"
@@ -81,6 +84,27 @@ def test_who_guesses_waits() -> None:
                 assert (status, problem["status"]) == (429, 429)
                 assert 0 < int(fields["Retry-After"]) <= EACH_MS // 1000
             assert (await ask(client, "GET", POOLS, headers=LOCAL))[0] == 200
+
+    run(check())
+
+
+def test_behind_a_proxy() -> None:
+    """Where a trusted proxy names the client, one guesser locks nobody else out, and cannot borrow another's address;
+    what nobody trusted says of addresses counts for nothing.
+    """
+
+    async def check() -> None:
+        house, store = House(), Store()
+        async with listener(house, store) as client:
+            for trusts, other in ((True, 200), (False, 429)):
+                networks = (ip_network("127.0.0.1/32"),) if trusts else ()
+                house.settings = SETTINGS.model_copy(update={"trusted_proxies": networks})
+                for number in range(FAILURES + 1):
+                    says = {"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.7"}
+                    status = (await ask(client, "GET", POOLS, headers=GUESS | says))[0]
+                assert status == 429
+                assert (await ask(client, "GET", POOLS, headers=DEAN | {"X-Forwarded-For": "203.0.113.7"}))[0] == 429
+                assert (await ask(client, "GET", POOLS, headers=DEAN | {"X-Forwarded-For": "203.0.113.8"}))[0] == other
 
     run(check())
 
@@ -182,6 +206,12 @@ def test_who_may_do_what() -> None:
         ("PATCH", "/api/v1/pools/main", {"data": b"{}", "headers": {"Content-Type": "text/plain"}}, 415),
         ("PATCH", "/api/v1/pools/main", {"data": b"{", "headers": {"Content-Type": "application/json"}}, 400),
         ("PATCH", "/api/v1/pools/main", {"json": []}, 422),
+        ("PATCH", "/api/v1/pools/main", {"data": b'{"rate": "1/s", "rate": "2/s"}', "headers": AS_JSON}, 422),
+        ("PATCH", "/api/v1/pools/main", {"data": b"junk", "headers": AS_JSON | {"Content-Encoding": "gzip"}}, 415),
+        ("PATCH", "/api/v1/pools/main", {"data": b"junk", "headers": AS_JSON | {"Content-Encoding": "br"}}, 415),
+        ("PATCH", "/api/v1/pools/main", {"json": {"rate": "1/s", "why": "\u202egnihton"}}, 422),
+        ("POST", "/receipts", {"data": b"--x", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, 415),
+        ("POST", "/receipts", {"data": b"receipt=%ff", "headers": {"Content-Type": FORM + "; charset=x"}}, 400),
         ("GET", "/api/v1/audit?limit=x", {}, 422),
     ],
 )
@@ -196,6 +226,7 @@ def test_every_refusal_is_a_problem(method: str, path: str, more: dict[str, Any]
                 status, status, "application/problem+json",
             )  # fmt: skip
             assert ("Allow" in fields) == (status == 405)
+            assert "junk" not in json.dumps(problem)
 
     run(check())
 

@@ -99,6 +99,10 @@ class Store:
         """Nobody has told, so the pulse of the listener asks for nothing more."""
         raise StoreAwayError("away")
 
+    async def kept(self, _pool: str, _record: str, _from_ms: int, _lines: int) -> list[tuple[int, str]]:
+        """Nothing yet."""
+        return []
+
     async def snapshot(self, pool: str, _ends: tuple[int, ...] = ()) -> Snapshot:
         """As set."""
         self.asked.append(pool)

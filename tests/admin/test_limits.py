@@ -45,6 +45,27 @@ def test_a_limit_is_in_force_and_shown_as_drift() -> None:
     run(check())
 
 
+@pytest.mark.parametrize(
+    ("body", "undo"),
+    [
+        ({"rate": "10/s"}, "waitroom limit main --rate file"),
+        ({"max_sessions": 3}, "waitroom limit main --max-sessions file"),
+        ({"max_sessions": 3, "backend": "b1"}, "waitroom limit main --backend b1 --max-sessions file"),
+        ({"max_sessions": 3, "backend": "b1", "rate": "9/s"},
+         "waitroom limit main --backend b1 --max-sessions file --rate file"),
+        ({"max_sessions": 3, "rate": "9/s"}, "waitroom limit main --undo"),
+    ],
+)  # fmt: skip
+def test_its_undo_undoes_nothing_else(body: Any, undo: str) -> None:
+    """What a colleague has set stays, unless this was set over it."""
+
+    async def check() -> None:
+        async with desk() as it:
+            assert (await it.done("PATCH", "pools/main", body))["undo"] == undo
+
+    run(check())
+
+
 async def undo_all(it: Desk) -> Any:
     return await it.done("DELETE", "pools/main/limits?why=over")
 

@@ -8,7 +8,7 @@ import pytest
 from tests.admin.desk import settings_of
 from tests.admin.test_admin import House
 from waitroom.admin.overview import Overview
-from waitroom.admin.pulse import COLUMNS, POINTS, PoolPulse
+from waitroom.admin.pulse import PoolPulse
 from waitroom.admin.shapes import PoolShown
 from waitroom.admission.audit import write_entry
 from waitroom.admission.line import Flow, Lane, Notice, Snapshot
@@ -145,16 +145,3 @@ def test_who_has_not_told_anew_is_still_there() -> None:
     assert (load.inflight, load.requests_per_s) == (9, 20)
     pulse.hear([])
     assert shown(loads=pulse.loads()).backends[0].load is None
-
-
-def test_an_hour_is_remembered() -> None:
-    """Columns of equal length, the oldest point gone; admissions are those of each step."""
-    pulse = PoolPulse()
-    for number in range(POINTS + 5):
-        pulse.note(replace(AT, now_ms=number * 5_000, flow=(), admissions_total={"direct": 3 * number}))
-    history = pulse.history("main")
-    assert (len(history.at_ms), history.at_ms[0]) == (POINTS, 25_000)
-    assert set(history.columns) == set(COLUMNS)
-    assert {len(column) for column in history.columns.values()} == {POINTS}
-    assert set(history.columns["admitted"]) == {3}
-    assert history.columns["waiting"][-1] == 840

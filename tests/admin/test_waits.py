@@ -92,6 +92,20 @@ def test_what_cannot_be_told_whole_is_cut_off() -> None:
     run(check())
 
 
+def test_a_head_has_no_body() -> None:
+    """The fields of the answer, and not one wait."""
+
+    async def check() -> None:
+        store = Waiting(line=[wait(1, Outcome.WAITING)])
+        async with (
+            listener(House(settings=SETTINGS), store) as client,
+            client.head(EXAM, headers=READ) as answer,
+        ):
+            assert (answer.status, answer.content_type, await answer.read()) == (200, "text/csv", b"")
+
+    run(check())
+
+
 def test_who_may_ask_for_what() -> None:
     """`read` is enough; nobody without a token; an exam that there is not needs its pool."""
 

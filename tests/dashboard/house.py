@@ -20,7 +20,7 @@ from tests.support.student import Student
 T = TypeVar("T")
 
 SEATS, WAITING = 4, 6
-OPERATOR, READER = "operate-me", "read-me"
+OPERATOR, READER, GUEST = "operate-me", "read-me", "for-today"
 CONFIG = """
 pools:
   main:
@@ -35,10 +35,12 @@ admin:
   tokens:
     - {name: dean, sha256: "DEAN", scopes: [read, operate]}
     - {name: helpline, sha256: "HELPLINE", scopes: [read]}
+    - {name: guest, sha256: "GUEST", scopes: [read, operate]}
 """
 
 
-def _digest(token: str) -> str:
+def digest(token: str) -> str:
+    """As the file has a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -110,9 +112,8 @@ async def _students(product: Product, names: Sequence[str]) -> AsyncIterator[lis
 @contextlib.asynccontextmanager
 async def _house(folder: Path) -> AsyncIterator[House]:
     async with counting_backend() as backend:
-        config = (
-            CONFIG.replace("URL", backend.url).replace("DEAN", _digest(OPERATOR)).replace("HELPLINE", _digest(READER))
-        )
+        config = CONFIG.replace("URL", backend.url).replace("DEAN", digest(OPERATOR))
+        config = config.replace("HELPLINE", digest(READER)).replace("GUEST", digest(GUEST))
         async with (
             serving(folder, "--workers", "1", config=config) as product,
             _students(product, [f"inside-{n}" for n in range(SEATS)]) as inside,

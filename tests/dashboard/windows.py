@@ -4,7 +4,7 @@ from importlib.resources import files
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.dashboard.house import OPERATOR, House
+from tests.dashboard.house import GUEST, OPERATOR, House
 from tests.web.browser import Tab
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
@@ -16,13 +16,15 @@ DONE_MS = 5_000
 """A change is sent, takes effect on all workers (2 s) and is seen at the next look."""
 
 
-def sign_in(tab: Tab, desk: House, token: str = OPERATOR, view: str = "") -> Page:
+def sign_in(
+    tab: Tab, desk: House, token: str = OPERATOR, view: str = "", words: tuple[str, str] = ("Token", "Sign in")
+) -> Page:
     """The page as the holder of a token sees it."""
     page = tab.page
     page.goto(desk.url + view)
-    page.get_by_label("Token").fill(token)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.locator("#who")).to_contain_text("dean" if token == OPERATOR else "helpline")
+    page.get_by_label(words[0]).fill(token)
+    page.get_by_role("button", name=words[1]).click()
+    expect(page.locator("#who")).to_contain_text({OPERATOR: "dean", GUEST: "guest"}.get(token, "helpline"))
     return page
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from waitroom.admission.line import Lane, Snapshot
+from waitroom.admission.past import OUTAGES
 from waitroom.admission.recovery import Course, Phase
 from waitroom.admission.traffic import BUCKETS, Traffic, bucket_of
 from waitroom.server.checks import Checks, Patient, Pulse
@@ -136,6 +137,14 @@ class Shelf:
     rate_milli: int = 0
     returning: int = 30
     live: dict[str, str] = field(default_factory=dict)
+    outages: list[tuple[int, str]] = field(default_factory=list)
+
+    async def keep(self, _pool: str, record: str, at_ms: int, text: str, *, lines: int, ttl_ms: int) -> bool:
+        assert (record, lines > 0, ttl_ms > 0) == (OUTAGES, True, True)
+        if self.outages and self.outages[-1][0] >= at_ms:
+            return False
+        self.outages.append((at_ms, text))
+        return True
 
     async def snapshot(self, _pool: str) -> Snapshot:
         line, rates = {Lane.STANDARD: 5}, (self.rate_milli, 0)
@@ -198,6 +207,8 @@ def test_the_conductor_hears_of_it() -> None:
         checks.pulses["p/a"] = Pulse(good=2)
         await regulator.turn("p", POOL)
         assert _phase(shelf).phase is Phase.RECOVERING
+        now_ms = shelf.now_ms  # of all three
+        assert shelf.outages == [(now_ms, "a down"), (now_ms + 10, "a up")]
 
     asyncio.run(main())
 

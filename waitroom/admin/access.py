@@ -17,9 +17,10 @@ import structlog
 from aiohttp import web
 
 from waitroom import clock
+from waitroom.admin.asker import address_of
 from waitroom.admin.attempts import Attempts
 from waitroom.admin.refusals import RefusedError
-from waitroom.settings.model import Admin
+from waitroom.settings.model import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -55,11 +56,11 @@ class Access:
 
     def __init__(
         self,
-        admin: Callable[[], Admin],
+        settings: Callable[[], Settings],
         local_token: Callable[[], str],
         now_ms: Callable[[], int] = clock.monotonic_ms,
     ) -> None:
-        self._admin = admin
+        self._settings = settings
         self._local_token = local_token
         self._now_ms = now_ms
         self._attempts = Attempts()
@@ -68,7 +69,7 @@ class Access:
         """Who asks, if they may do what needs `scope`; RefusedError if not."""
         header = request.headers.get("Authorization", "")
         if not header:
-            if self._admin().open_on_loopback and _from_this_machine(request):
+            if self._settings().admin.open_on_loopback and _from_this_machine(request):
                 return Caller(LOOPBACK, SCOPES)
             raise RefusedError(401, "A bearer token of admin.tokens is needed.", _CHALLENGE)
         kind, _, token = header.partition(" ")
@@ -81,7 +82,7 @@ class Access:
     def _holder(self, request: web.Request, token: str, scope: Scope) -> Caller:
         found = self._find(request, token) if token else None
         if found is None:
-            self._attempts.failed(request.remote or "", self._now_ms())
+            self._attempts.failed(self._address(request), self._now_ms())
             log.warning("admin_token_refused", path=request.path)
             raise RefusedError(401, "This is no bearer token of admin.tokens.", _CHALLENGE)
         if scope not in found.scopes:
@@ -90,16 +91,19 @@ class Access:
             raise RefusedError(403, "A page of another site may not use this API.")
         return found
 
+    def _address(self, request: web.Request) -> str:
+        return address_of(request, self._settings().trusted_proxies)
+
     def _find(self, request: web.Request, token: str) -> Caller | None:
         """All tokens are looked at, so that the time says nothing about which one was near."""
         digest = hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()  # any bytes of a header
         if hmac.compare_digest(hashlib.sha256(self._local_token().encode()).hexdigest(), digest):
             return Caller(CLI.format("loopback" if _is_loopback(request) else request.remote), SCOPES)
-        if wait_s := self._attempts.wait_s(request.remote or "", self._now_ms()):
+        if wait_s := self._attempts.wait_s(self._address(request), self._now_ms()):
             detail = f"Too many tokens from your address were none; ask again in {wait_s} s."
             raise RefusedError(429, detail, {"Retry-After": str(wait_s)})
         found: Caller | None = None
-        for each in self._admin().tokens:
+        for each in self._settings().admin.tokens:
             if hmac.compare_digest(each.sha256, digest):
                 found = Caller(each.name, each.scopes)
         return found

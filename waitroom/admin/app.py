@@ -100,12 +100,12 @@ class AdminListener:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._readiness)
-        access = Access(lambda: house.settings.admin, lambda: house.secrets.local_token)
+        access = Access(lambda: house.settings, lambda: house.secrets.local_token)
         sight, ours = Sight(lambda: house.settings, store), version("waitroom")
         self._pulse = Pulse(sight, store)
         receipts = Receipts(lambda: house.secrets, access)
         parts: list[Part] = [
-            PoolsApi(sight, self._pulse, ours),
+            PoolsApi(sight, self._pulse, store, ours),
             Limits(sight, store),
             Holds(sight, store),
             Announcements(sight, store),
@@ -119,7 +119,9 @@ class AdminListener:
         self._document = json.dumps(document(endpoints, ours))
         application.router.add_get(OPENAPI, self._openapi)
         application.router.add_routes([*routes(endpoints, access), *receipts.routes(), *Dashboard().routes()])
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=_HTTP)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=_HTTP, auto_decompress=False
+        )
 
     async def start(self, door: socket.socket) -> None:
         """Answer on this listening socket."""

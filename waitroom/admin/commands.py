@@ -1,7 +1,10 @@
 """The commands by which an operator undoes what staff have set; every answer of a change says one.
 
-Law: a name that goes into a command is one that the settings allow, so it needs no quotes.
+Law: it undoes what it stands beside and nothing else that staff have set. A name that goes into a command is one that
+the settings allow, so it needs no quotes.
 """
+
+from collections.abc import Iterable
 
 
 def undo(pool: str, field: str) -> str:
@@ -16,6 +19,18 @@ def undo(pool: str, field: str) -> str:
             return f"waitroom limit {pool} --rate file"
         case _:
             raise AssertionError(field)
+
+
+def undo_of(pool: str, fields: Iterable[str], backend: str) -> str:
+    """The command that undoes limits that were set together. `backend`: the one whose sessions are among them; else
+    those of all backends are.
+    """
+    abouts = {field.partition(":")[0] for field in fields}
+    rate, sessions = "ceiling" in abouts, "sessions" in abouts
+    if rate and sessions and not backend:
+        return undo_limits(pool)
+    words = [" --max-sessions file"] * sessions + [" --rate file"] * rate
+    return f"waitroom limit {pool}{_of(backend)}{''.join(words)}"
 
 
 def undo_limits(pool: str, backend: str = "") -> str:

@@ -73,7 +73,7 @@ class Part(Protocol):
 def routes(endpoints: list[Endpoint], access: Access) -> list[web.RouteDef]:
     """What the listener's router is told."""
     return [
-        web.get(each.path, _handler(each, access), allow_head=each.media == JSON)
+        web.get(each.path, _handler(each, access))
         if each.method == "GET"
         else web.route(each.method, each.path, _handler(each, access))
         for each in endpoints
@@ -114,14 +114,31 @@ async def _body(request: web.Request, model: type[Asked], *, optional: bool) -> 
         return model()
     if request.content_type != JSON:
         raise RefusedError(415, "The body is JSON: Content-Type: application/json.")
+    refuse_packed(request)
     try:
-        found = json.loads(body)
+        found = json.loads(body, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, a number or a nesting beyond all use
         raise RefusedError(400, "The body is not JSON.") from error
     try:
         return model.model_validate(found)
     except ValidationError as error:
         raise RefusedError(422, complaint(error, model)) from error
+
+
+def refuse_packed(request: web.Request) -> None:
+    """What is asked is short: nobody need pack it, and nothing is unpacked here."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise RefusedError(415, "The body is not packed: no Content-Encoding.", {"Accept-Encoding": "identity"})
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; two values of one key are two readings of one request (RFC 8259 section 4)."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name[:MAX_WHERE] for name in names if names.count(name) > 1})
+        raise RefusedError(422, f"{', '.join(twice)}: given twice.")
+    return found
 
 
 def complaint(error: ValidationError, model: type[BaseModel]) -> str:

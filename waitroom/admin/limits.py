@@ -14,7 +14,7 @@ import structlog
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from waitroom.admin.commands import undo_limits
+from waitroom.admin.commands import undo_of
 from waitroom.admin.endpoints import Call, Endpoint
 from waitroom.admin.forecast import Preview, preview
 from waitroom.admin.overview import filed
@@ -190,7 +190,7 @@ class Limits:
             changes=changes,
             until_ms=found.now_ms + 1000 * for_s if for_s and kept else 0,
             why=why,
-            undo=undo_limits(pool, backend) if kept else None,
+            undo=undo_of(pool, fields, backend) if kept else None,
         )
 
 

@@ -1,7 +1,7 @@
-"""What the last seconds and the last hour of each pool were like, remembered for the dashboard's numbers and charts.
+"""What the last seconds, the last hour and the last day of each pool were like, for the dashboard's numbers and charts.
 
-Law: bounded, and in memory: an hour of points a pool, of which a restart of this process loses those of before. What
-the store does not answer leaves a gap, never a guess.
+Law: bounded. The store keeps the hour and the day, so that a restart loses nothing and all machines tell the same; the
+last seconds are in memory. What the store does not answer leaves a gap, never a guess.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from typing import Protocol
 
 import structlog
 
+from waitroom import clock
 from waitroom.admin.refusals import RefusedError
 from waitroom.admin.shapes import History
 from waitroom.admin.sight import Sight
-from waitroom.admission.estimate import Unknown, regime
-from waitroom.admission.line import Snapshot
-from waitroom.admission.recovery import Phase, course_of
+from waitroom.admission import past
+from waitroom.admission.past import DAY, HOUR, Point, Record
 from waitroom.admission.traffic import Traffic, beside, in_a_row, read
 from waitroom.errors import StoreError
 from waitroom.store.operators import Told
@@ -31,24 +31,21 @@ LOOK_S = 1.0
 LATELY_S = 10
 """Answer times are those of so many seconds."""
 
-STEP_S = 5
-POINTS = 3_600 // STEP_S
-
 ASK_S = 2.0
 """What a look gives the store."""
 
-COLUMNS = (
-    "waiting", "absent", "lobby", "sessions", "sessions_limit", "allowed_per_s", "admitted", "inflight",
-    "requests_per_s", "failed_per_s", "p95_ms", "last_low_s", "last_high_s", "held", "down",
-)  # fmt: skip
-"""Of each point; `admitted` counts those of the last `STEP_S` seconds, `down` backends."""
-
 
 class Store(Protocol):
-    """What is looked at."""
+    """What is looked at, and where the past is kept."""
 
     async def traffic(self, pool: str) -> list[Told]:
         """What every worker saw in its last second. Raises StoreError."""
+
+    async def keep(self, pool: str, record: str, at_ms: int, text: str, *, lines: int, ttl_ms: int) -> bool:
+        """Add to a record; whether this was the first to say something of that instant. Raises StoreError."""
+
+    async def kept(self, pool: str, record: str, from_ms: int, lines: int) -> list[tuple[int, str]]:
+        """Lines of a record, the oldest first. Raises StoreError."""
 
 
 class PoolPulse:
@@ -58,10 +55,20 @@ class PoolPulse:
         self._seconds: deque[dict[str, Traffic]] = deque(maxlen=LATELY_S)
         self._heard: dict[str, int] = {}
         self._levels: dict[str, Traffic] = {}
-        self._points: deque[tuple[int, tuple[float | None, ...]]] = deque(maxlen=POINTS)
-        self._admitted = 0
-        self.looks = 0
-        """Until the next point."""
+        self.points: deque[Point] = deque(maxlen=HOUR.lines)
+        """Of the last hour, as the store has them."""
+        self.ahead_ms = 0
+        """How far the store's clock is ahead of ours."""
+
+    @property
+    def last_ms(self) -> int:
+        """When the latest point was."""
+        return self.points[-1].at_ms if self.points else 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next point's time has come."""
+        return HOUR.instant(clock.now_ms() + self.ahead_ms) > self.last_ms
 
     def hear(self, told: list[Told]) -> None:
         """Take in what workers told; each second of each once."""
@@ -85,33 +92,11 @@ class PoolPulse:
             waiting=now.waiting,
         )
 
-    def note(self, at: Snapshot) -> None:
-        """A point for the charts."""
-        now, loads = regime(at), self.loads()
-        waiting = sum(at.waiting.values())
-        last = now.eta(max(0, waiting - 1))
-        seen = [traffic for traffic, _ in loads.values()]
-        seconds = max((seconds for _, seconds in loads.values()), default=1.0)
-        p95 = [found for each in seen if (found := each.quantile_ms(0.95)) is not None]
-        admitted = sum(at.admissions_total.values())
-        came, self._admitted = admitted - self._admitted, admitted
-        limits = sum(at.limits.values())
-        values = (
-            waiting, at.absent, sum(at.lobby.values()), sum(at.sessions.values()), limits,
-            at.rate_milli / 1000 if at.rate_milli else None,
-            came if self._points and came >= 0 else None,
-            sum(each.inflight for each in seen), round(sum(each.requests for each in seen) / seconds, 2),
-            round(sum(each.failed for each in seen) / seconds, 2), max(p95, default=None),
-            *((None, None) if isinstance(last, Unknown) else last if waiting else (0, 0)), int(at.held),
-            sum(course_of(at.live, backend).phase is Phase.DOWN for backend in at.limits),
-        )  # fmt: skip
-        self._points.append((at.now_ms, values))
-
-    def history(self, pool: str) -> History:
-        """The last hour."""
-        points = list(self._points)
-        columns = {name: [values[at] for _, values in points] for at, name in enumerate(COLUMNS)}
-        return History(pool=pool, step_ms=STEP_S * 1000, at_ms=[at_ms for at_ms, _ in points], columns=columns)
+    def minute(self, of_ms: int) -> Point | None:
+        """What is known of the minute that an instant is in."""
+        begin_ms = DAY.instant(of_ms)
+        of_it = [each for each in self.points if DAY.instant(each.at_ms) == begin_ms]
+        return past.together(of_it, begin_ms) if of_it else None
 
 
 def _together(told: Iterable[Told]) -> dict[str, Traffic]:
@@ -155,16 +140,42 @@ class Pulse:
             await asyncio.gather(*(self._look(pool) for pool in self._sight.settings.pools))
             await asyncio.sleep(LOOK_S)
 
+    async def history(self, pool: str, record: Record) -> History:
+        """The last hour, or the last day with the minute that is not over. Raises StoreError."""
+        pulse = self.of(pool)
+        points = list(pulse.points)
+        if record is DAY or not points:
+            points = [past.read(*line) for line in await self._store.kept(pool, record.name, 0, record.lines)]
+        unfinished = pulse.minute(pulse.last_ms) if record is DAY else None
+        if unfinished is not None and (not points or points[-1].at_ms < unfinished.at_ms):
+            points.append(unfinished)
+        columns = past.shown(points, record.step_ms)
+        return History(pool=pool, step_ms=record.step_ms, at_ms=[each.at_ms for each in points], columns=columns)
+
     async def _look(self, pool: str) -> None:
         pulse = self.of(pool)
         try:
             async with asyncio.timeout(ASK_S):
                 pulse.hear(await self._store.traffic(pool))
-                pulse.looks -= 1
-                if pulse.looks < 0:
-                    pulse.note(await self._sight.snapshot(pool))
-                    pulse.looks = STEP_S - 1
+                if pulse.is_due:
+                    await self._note(pool, pulse)
         except (StoreError, TimeoutError, RefusedError):  # refused: a reload has taken the pool away meanwhile
             return
         except Exception:  # a defect of ours in one look must not stop all that follow
             log.exception("pulse_broke", pool=pool)
+
+    async def _note(self, pool: str, pulse: PoolPulse) -> None:
+        """A point of this instant, unless another machine was first; then all that are new are read."""
+        at = await self._sight.snapshot(pool)
+        pulse.ahead_ms = at.now_ms - clock.now_ms()
+        await self._keep(pool, HOUR, past.point(at, pulse.loads()))
+        for line in await self._store.kept(pool, HOUR.name, pulse.last_ms + 1, HOUR.lines):
+            before_ms, now = pulse.last_ms, past.read(*line)
+            if before_ms and DAY.instant(now.at_ms) != DAY.instant(before_ms):
+                minute = pulse.minute(before_ms)
+                assert minute is not None
+                await self._keep(pool, DAY, minute)
+            pulse.points.append(now)
+
+    async def _keep(self, pool: str, record: Record, point: Point) -> None:
+        await self._store.keep(pool, record.name, point.at_ms, point.text, lines=record.lines, ttl_ms=record.ttl_ms)

@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import ConfigDict
 
 from waitroom.admin.access import Access, Scope
-from waitroom.admin.endpoints import Call, Endpoint
+from waitroom.admin.endpoints import Call, Endpoint, refuse_packed
 from waitroom.admin.refusals import RefusedError
 from waitroom.admin.shapes import Asked, Shown
 from waitroom.admission.receipts import Doubt, Notary, Receipt
@@ -20,24 +20,35 @@ from waitroom.settings.secrets import Secrets
 VERIFY_SCOPE: Scope = "read"
 """What it takes to have a record checked."""
 
+FORM = "application/x-www-form-urlencoded"
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>waitroom: check a record of a wait</title>
-<main>
+<link rel="stylesheet" href="/dashboard/dashboard.css">
+<link rel="stylesheet" href="/dashboard/panels.css">
+<main class="wide view">
 <h1>Check a record of a wait</h1>
 {verdict}
-<form method="post" action="/receipts">
-<p><label for="receipt">The signed line, or the file or mail that has it:</label><br>
+<form class="record" method="post" action="/receipts">
+<p class="field"><label for="receipt">The signed line, or the file or mail that has it:</label>
 <textarea id="receipt" name="receipt" rows="8" cols="72" required></textarea>
-<p><label for="token">Token of the admin API, if this listener asks for one:</label><br>
+<p class="field"><label for="token">Token of the admin API, if this listener asks for one:</label>
 <input id="token" name="token" type="password" autocomplete="off">
 <p><button>Check it</button>
 </form>
 <p><a href="/">Back to the admin listener</a></p>
 </main>
 """
+
+
+_POLICY = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'"
+}
 
 
 class ReceiptAsked(Asked):
@@ -82,6 +93,9 @@ class Receipts:
         return _page("")
 
     async def _check(self, request: web.Request) -> web.Response:
+        if request.content_type != FORM:
+            raise RefusedError(415, f"A form is sent as {FORM}.")
+        refuse_packed(request)
         try:
             asked = await request.post()
         except (UnicodeDecodeError, LookupError) as error:
@@ -107,5 +121,6 @@ def _told(found: Receipt | Doubt) -> str:
 
 
 def _page(said: str, error: RefusedError | None = None) -> web.Response:
-    status, headers = (error.status, error.headers) if error else (200, None)
-    return web.Response(text=_PAGE.format(verdict=said), content_type="text/html", status=status, headers=headers)
+    status, headers = (error.status, error.headers) if error else (200, {})
+    text = _PAGE.format(verdict=said)
+    return web.Response(text=text, content_type="text/html", status=status, headers={**_POLICY, **headers})

@@ -19,7 +19,9 @@ ExamName = Annotated[str, Field(pattern=f"^(?:{EXAM_NAME})?$", description="Of a
 Why = Annotated[
     str,
     Field(
-        max_length=MAX_WHY, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", description="Stands in the audit: one line of text."
+        max_length=MAX_WHY,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$",
+        description="Stands in the audit: one line of text, which nothing turns around.",
     ),
 ]
 
@@ -237,9 +239,24 @@ class Pools(Shown):
 
 
 class History(Shown):
-    """A pool in the last hour, as columns of equal length; null: not known."""
+    """A pool in the last hour or day, as columns of equal length; null: not known. Of a step the worst is told."""
 
     pool: str
     step_ms: int
-    at_ms: list[int]
+    at_ms: list[int] = Field(description="The beginning of each step; one in which the store was away is not there.")
     columns: dict[str, list[float | None]]
+
+
+class OutageShown(Shown):
+    """When a backend did not answer."""
+
+    backend: str
+    from_ms: int
+    to_ms: int | None = Field(description="Null: it still does not.")
+
+
+class OutagesShown(Shown):
+    """All outages of the last days, the oldest first."""
+
+    pool: str
+    outages: list[OutageShown]

@@ -79,6 +79,8 @@ class WaitsApi:
         page = await anext(pages, None)
         response = web.StreamResponse(headers=_headers(exam or pool))
         await response.prepare(request)
+        if request.method == "HEAD":
+            return response
         await response.write(head())
         try:
             while page is not None:

@@ -18,6 +18,7 @@ import structlog
 from waitroom.admission import tempo
 from waitroom.admission.line import Snapshot
 from waitroom.admission.overrides import ceiling_milli
+from waitroom.admission.past import OUTAGES, OUTAGES_MOST, OUTAGES_TTL_MS, turns
 from waitroom.admission.recovery import Course, Phase, Signs, ease, step
 from waitroom.admission.traffic import Traffic
 from waitroom.server.checks import Checks
@@ -48,6 +49,9 @@ TROUBLE_FEWEST, TROUBLE_SHARE = 2, 0.05
 TROUBLE_P95_MS = 2_000
 """An answer time (95th percentile) that slows a ramp down, where the pool has no `target_p95`."""
 
+NOT_AT_ONCE_MS = (0, 10, 100, 1_000)
+"""A record has one line of an instant: what comes second is written so much later."""
+
 ANSWERS_FEWEST = 5
 """Answers that a percentile is read from."""
 
@@ -60,6 +64,9 @@ class Store(Protocol):
 
     async def set_live(self, pool: str, fields: Mapping[str, str]) -> dict[str, str]:
         """Set what lies over the rules; gives what was there before."""
+
+    async def keep(self, pool: str, record: str, at_ms: int, text: str, *, lines: int, ttl_ms: int) -> bool:
+        """Add to a record."""
 
 
 class Regulator:
@@ -84,6 +91,8 @@ class Regulator:
         for backend, course in changed.items():
             if course.phase is not before[backend].phase:
                 self._tell(name, backend, course)
+        phases = {backend: (before[backend].phase, course.phase) for backend, course in changed.items()}
+        await self._write_down(name, snapshot.now_ms, phases)
 
     async def deserted(self, name: str, pool: Pool, backend: str) -> None:
         """Nobody listens at this backend, as this worker has met: it is down. Raises StoreError."""
@@ -95,6 +104,15 @@ class Regulator:
         before = await self._store.set_live(name, {field: after.text})
         if Course.read(before[field]).phase is not Phase.DOWN:  # another worker was as quick
             self._tell(name, backend, after)
+            await self._write_down(name, snapshot.now_ms, {backend: (course.phase, after.phase)})
+
+    async def _write_down(self, name: str, now_ms: int, phases: Mapping[str, tuple[Phase, Phase]]) -> None:
+        """For the report of outages: who went down or came up. Two workers may have found one each at once."""
+        turned = turns(phases)
+        for later_ms in NOT_AT_ONCE_MS if turned else ():
+            at_ms = now_ms + later_ms
+            if await self._store.keep(name, OUTAGES, at_ms, turned, lines=OUTAGES_MOST, ttl_ms=OUTAGES_TTL_MS):
+                return
 
     def _step(self, name: str, backend: str, pool: Pool, snapshot: Snapshot, course: Course) -> Course:
         target, initial = f"{name}/{backend}", pool.recovery.initial_rate_milli

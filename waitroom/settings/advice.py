@@ -23,6 +23,9 @@ PAGE_SAVES_MS = MINUTE_MS
 LAST_IN_MS = 15 * MINUTE_MS
 """Everybody expected should be in so soon after the opening."""
 
+NEXT_POLL_S = 2
+"""Who is next asks again after this at the soonest (POLL_MIN_MS in store/library.lua): tokens must last as long."""
+
 NOTICED_MS = MINUTE_MS
 """A dead backend should be noticed within this; students reload for longer."""
 
@@ -44,6 +47,7 @@ def advice(settings: Settings, now_ms: int) -> Iterator[Finding]:
     for name, each in settings.pools.items():
         exams = {exam: found for exam, found in settings.exams.items() if found.pool == name}
         path: Path = ("pools", name)
+        yield from _burst(path, each)
         yield from _capacity(path, each, exams)
         yield from _sessions(path, each, exams)
         yield from _care(path, each)
@@ -102,6 +106,16 @@ def _unserved(settings: Settings) -> Iterator[Finding]:
             yield _warn((*path, "host"), wrong, ", ".join(settings.hosts[:10]), at_key=False)
         if match.path is not None and match.path.startswith(settings.prefix):
             yield _warn((*path, "path"), f"{settings.prefix} is ours", "a path of the exam server", at_key=False)
+
+
+def _burst(path: Path, pool: Pool) -> Iterator[Finding]:
+    """Whether the rate can be reached: tokens that nobody asks for in time are lost."""
+    rate, burst = pool.admission.rate_milli, pool.admission.burst
+    least = NEXT_POLL_S * rate // 1_000
+    if burst < least:
+        wrong = f"{burst} is earned in less than the {NEXT_POLL_S} s after which who is next asks: fewer enter"
+        better = f"{least} or more, or none: it is {NEXT_POLL_S} s of the rate"
+        yield _warn((*path, "admission", "burst"), wrong, better)
 
 
 def _capacity(path: Path, pool: Pool, exams: dict[str, Exam]) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from waitroom.admission.pacing import PaceRules, Step
 from waitroom.admission.recovery import Return
 from waitroom.errors import LibraryError, StoreAwayError
 from waitroom.store import codec
-from waitroom.store.keys import Argument, PoolKeys, call, lease_key
+from waitroom.store.keys import Argument, PoolKeys, call, keep_call, lease_key
 from waitroom.store.pace import PaceDone, PaceQueues
 from waitroom.store.places import Places
 from waitroom.store.proof import rules_command
@@ -220,6 +220,14 @@ class LineStore:
     async def report(self, pool: str, worker: str, text: str) -> dict[str, str]:
         """Tell what a worker saw of the backends; gives what all that live have told."""
         return reports(await self._pool_job(pool, "wr_report", (worker, text)))
+
+    async def keep(self, pool: str, record: str, at_ms: int, text: str, *, lines: int, ttl_ms: int) -> bool:
+        """Add to a record of numbers, bounded by `lines`, that goes if nothing is added for `ttl_ms`; whether this was
+        the first to say something of that instant.
+        """
+        own = (at_ms, lines, ttl_ms, text)
+        reply = await self._ask(self._pools[pool], lambda scope: keep_call(scope.pool, record, own))
+        return bool(reply[2])
 
     async def draw(self, pool: str, proposed: Mapping[str, Lot]) -> dict[str, Lot]:
         """Propose seeds for the openings of exams; gives those that count."""

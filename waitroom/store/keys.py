@@ -32,14 +32,28 @@ class PoolKeys:
 
 
 def pool_key(pool: str, part: str) -> str:
-    """A key of `pool`: one of `FIXED`, `LAST` and `ADDED`, `sess:`, `back:` or `backdue:<backend>`, `lobby:` or
-    `lobbydue:<exam>`."""
+    """A key of `pool`: one of `FIXED`, `LAST`, `ADDED` and `RECORDS`, `sess:`, `back:` or `backdue:<backend>`,
+    `lobby:` or `lobbydue:<exam>`."""
     return f"wr:{{{pool}}}:{part}"
 
 
 def lease_key(name: str) -> str:
     """The key of a lease."""
     return f"wr:{{{name}}}:lease"
+
+
+RECORDS = ("hour", "day", "outages")
+"""The records of a pool, each a key of its own call."""
+
+
+def keep_call(pool: str, record: str, own: Iterable[Argument]) -> list[Argument]:
+    """The command that adds to one of `RECORDS`."""
+    return ["FCALL", "wr_keep", 1, pool_key(pool, record), *own]
+
+
+def kept_call(pool: str, record: str, from_ms: int, lines: int) -> list[Argument]:
+    """The command that reads one of `RECORDS` from an instant on."""
+    return ["FCALL", "wr_kept", 1, pool_key(pool, record), from_ms, lines]
 
 
 PACE = ("pace", "pace:line", "pace:awake", "pace:due", "pace:sent", "pace:underway")

@@ -1,7 +1,7 @@
 #!lua name=waitroom
 --[[ The line: order, counting and admission of one pool, decided here and nowhere else (DESIGN.md section 5).
 
-Every function but wr_version, wr_lease and wr_pace works on one pool and begins with the same KEYS and ARGV:
+Every function but wr_version, wr_lease, wr_pace, wr_keep and wr_kept works on one pool and begins with the same KEYS and ARGV:
 
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
         lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who traffic, then
@@ -49,6 +49,7 @@ What the keys hold:
   traffic  hash: worker -> "at_ms text": what it saw of the backends in its last second
   audit    list: what staff changed, oldest first: "at_ms until_ms [entry, field, before, value, ...]"; until -1: its time
            was over; `entry` is text of the caller's (who, what, why)
+  hour, day, outages  stream: instant (ms) -> text of the caller's: records of numbers, nobody in them, see wr_keep
   back:    zset: holder of a session of before who is present and waits for this backend -> order key
   backdue: zset: the same -> deadline ms of its next heartbeat
 
@@ -58,7 +59,7 @@ An order key is lane * 3e15 + us: of the arrival, or of the place that was drawn
 9.007e15, which lane 2 reaches in the year 2065 (us of 3.0e15). Redis hands numbers of Lua on with 17 digits, so none is
 lost on the way. ]]
 
-local VERSION = 7
+local VERSION = 8
 
 local LANE_WIDTH = 3e15
 local ONE_TOKEN = 1e6            -- dt_ms * rate_milli counts millionths of an admission
@@ -2476,6 +2477,41 @@ local function wr_pace(keys, args)
   return reply
 end
 redis.register_function('wr_pace', wr_pace)
+end
+
+do
+--[[ wr_keep: a record gets a line of an instant, unless it has one of that instant or a later one: who comes first, of
+whatever machine, counts. The last lines stay, as long as new ones come within ttl_ms.
+KEYS   record
+ARGV   instant (ms), most lines, ttl_ms, text
+Reply  0, now_ms, 1 if it was kept, else 0 ]]
+local function wr_keep(keys, args)
+  local record, at, most, ttl_ms, text = keys[1], args[1], args[2], args[3], args[4]
+  local last, kept = redis.call('XREVRANGE', record, '+', '-', 'COUNT', 1)[1], 0
+  if not last or tonumber(string.match(last[1], '^%d+')) < tonumber(at) then
+    redis.call('XADD', record, 'MAXLEN', most, at .. '-0', 't', text)
+    redis.call('PEXPIRE', record, ttl_ms)
+    kept = 1
+  end
+  return {0, math.floor(server_us() / 1000), kept}
+end
+redis.register_function('wr_keep', wr_keep)
+end
+
+do
+--[[ wr_kept: lines of a record from an instant on, the oldest first, changing nothing.
+KEYS   record
+ARGV   instant (ms), most lines
+Reply  0, now_ms, then of each line: instant (ms), text ]]
+local function wr_kept(keys, args)
+  local reply = {0, math.floor(server_us() / 1000)}
+  for _, line in ipairs(redis.call('XRANGE', keys[1], args[1], '+', 'COUNT', args[2])) do
+    local n = #reply
+    reply[n + 1], reply[n + 2] = tonumber(string.match(line[1], '^%d+')), line[2][2]
+  end
+  return reply
+end
+redis.register_function{function_name = 'wr_kept', callback = wr_kept, flags = {'no-writes'}}
 end
 
 do

@@ -13,7 +13,7 @@ from waitroom.admission.line import Announced, Found, Lane, Moved, Overridden, S
 from waitroom.admission.waits import Wait
 from waitroom.store import codec
 from waitroom.store.client import LineStore
-from waitroom.store.keys import Argument, call
+from waitroom.store.keys import Argument, call, kept_call
 
 VISITORS_IN_PAGE = 1_000
 """Visitors in one call: less than 1 ms of the store's time. A million take a few seconds."""
@@ -103,3 +103,9 @@ class OperatorStore(LineStore):
         return [
             Told(worker.decode(), at_ms, text.decode()) for worker, at_ms, text in zip(parts, parts, parts, strict=True)
         ]
+
+    async def kept(self, pool: str, record: str, from_ms: int, lines: int) -> list[tuple[int, str]]:
+        """Lines of a record from an instant on, the oldest first."""
+        reply = await self._ask(self._pools[pool], lambda scope: kept_call(scope.pool, record, from_ms, lines))
+        parts = iter(reply[2:])
+        return [(at_ms, text.decode()) for at_ms, text in zip(parts, parts, strict=True)]
