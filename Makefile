@@ -9,9 +9,10 @@ VENV ?= .venv
 STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 ARGS ?=
-# Most tests wait for something most of the time, so a few files run beside each other; those that measure run alone.
+# Most tests wait for something most of the time, so a few files run beside each other; those that measure, or take
+# all that there is, run alone.
 JOBS ?= 3
-ALONE := tests/streams tests/bench tests/server/test_amplification.py
+ALONE := tests/streams tests/bench tests/server/test_amplification.py tests/dashboard tests/simulation
 export PYTHON
 export PATH := $(abspath $(BIN)):$(PATH)
 

@@ -19,6 +19,7 @@ from waitroom.store import library
 SEEDS = 50
 
 
+@pytest.mark.timeout(600)  # a minute and a half of all cores
 def test_every_law_holds_in_fifty_mornings() -> None:
     """Workers die, replies are lost, the store goes away, empty, older; clocks jump; operators do what they do."""
     bad = [verdict for verdict in run_many(range(1, 1 + SEEDS), os.cpu_count() or 1) if not verdict.good]

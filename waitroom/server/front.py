@@ -17,6 +17,7 @@ import structlog
 from waitroom import clock
 from waitroom.admission.line import Touched
 from waitroom.errors import BackendError, SettingsError, StoreError
+from waitroom.gate.entrance import Entrance
 from waitroom.gate.holds import Holds
 from waitroom.logs import request_ids
 from waitroom.metrics.catalogue import REASONS
@@ -89,6 +90,8 @@ class ExamFront:
         self._watcher = Watcher(
             counters, _backends(settings), self._reports, access=settings.logging.access, on_deserted=self._deserted
         )
+        self._telling = set[str]()
+        """Backends whose end is being told to the store."""
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
         self._listener: Listener | None = None
         self._servers: list[asyncio.Server] = []
@@ -196,20 +199,24 @@ class ExamFront:
             await self._regulator.turn(pool, self._brain.settings.pools[pool])
 
     def _deserted(self, target: str) -> None:
-        """Nobody listens at a backend any more."""
+        """Nobody listens at a backend any more. Until that is told, others may meet it too."""
         pool, _, backend = target.partition("/")
-        spawn(self._tell_deserted(pool, backend), name=f"deserted {target}")
-
-    async def _tell_deserted(self, pool: str, backend: str) -> None:
-        """All workers are to know it, and this one does at once, also where the store cannot say so."""
         entrance = self._brain.entrances.get(pool)
-        if entrance is None or backend not in entrance.pool.backends:  # a reload took it away
-            return
+        if entrance is None or backend not in entrance.pool.backends or target in self._telling:
+            return  # a reload took it away, or it is being told
+        self._telling.add(target)
+        spawn(self._tell_deserted(entrance, backend), name=f"deserted {target}")
+
+    async def _tell_deserted(self, entrance: Entrance, backend: str) -> None:
+        """All workers are to know it, and this one does at once, also where the store cannot say so."""
+        pool = entrance.name
         try:
             await self._regulator.deserted(pool, entrance.pool, backend)
             entrance.learn(await self._store.snapshot(pool, entrance.ends_ms(self._brain.line.now_ms())))
         except StoreError:
             entrance.bar(backend, clock.now_ms())
+        finally:
+            self._telling.discard(entrance.target(backend))
 
     async def _learn(self) -> None:
         brain = self._brain
