@@ -20,7 +20,7 @@ from tests.simulation.virtual import T0_MS, VirtualLoop, current_name
 
 LATENCY_S = 0.0003
 
-_OWN_CLOCK = (b"wr_lease", b"wr_version")
+_OWN_CLOCK = (b"wr_lease", b"wr_version", b"wr_keep", b"wr_kept")
 """Functions without a `now_ms`."""
 
 

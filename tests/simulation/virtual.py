@@ -75,6 +75,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.connect: Callable[[Callable[[], asyncio.Protocol]], Any] | None = None
         self.over = False
         """Everybody may end what they began, also the dead: nobody watches any more."""
+        self.broken: list[BaseException] = []
+        """What nobody expected, in the product or in this world."""
 
     def time(self) -> float:
         """Seconds since the run began."""
@@ -142,14 +144,18 @@ def reigning(seed: str, hear: Callable[[str, EventDict], None]) -> Iterator[Virt
         structlog.configure(processors=[structlog.processors.add_log_level, heard])
         try:
             yield loop
+            if loop.broken:
+                raise loop.broken[0]
         finally:
             _bury(loop)
 
 
-def _tell_of_living(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+def _tell_of_living(loop: VirtualLoop, context: dict[str, Any]) -> None:
     process = _process.get()
     if process is None or not process.dead:
         loop.default_exception_handler(context)
+        if "exception" in context and not loop.over:
+            loop.broken.append(context["exception"])
 
 
 def _bury(loop: VirtualLoop) -> None:
