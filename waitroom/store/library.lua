@@ -1,7 +1,8 @@
 #!lua name=waitroom
 --[[ The line: order, counting and admission of one pool, decided here and nowhere else (DESIGN.md section 5).
 
-Every function but wr_version, wr_lease, wr_pace, wr_keep and wr_kept works on one pool and begins with the same KEYS and ARGV:
+Every function but wr_version, wr_lease, wr_pace, wr_keep and wr_kept works on one pool and begins with the same KEYS and
+ARGV:
 
   KEYS  rules state bucket flow line awake due left passes, then sess:<backend> of each backend named in ARGV, then
         lobby:<exam> and lobbydue:<exam> of each exam named in ARGV, then notices waits live who traffic, then
