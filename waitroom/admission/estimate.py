@@ -41,7 +41,7 @@ ENOUGH = 30
 """Flow is measured over as much time as it takes to see so many departures (their own error is then about 18 %), and
 over more where it was no other before."""
 
-ALIKE = 2.2
+ALIKE = 2.4
 """Standard deviations that two measured flows may lie apart and pass for one."""
 
 FIRST = 10
