@@ -85,7 +85,7 @@ class NobodyOvertaken(_Memoryless):
             if place.key < fact.key and visitor != fact.visitor
         ]
         free = case.ledger.free(case.now_ms)
-        if len(before) >= free:
+        if before and len(before) >= free:
             yield f"{fact.visitor} overtakes {before[0]} and {len(before) - 1} others, with {free} slots free"
 
 
