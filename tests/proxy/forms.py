@@ -82,6 +82,13 @@ FORMS: dict[str, Row] = {
     "coding in another spelling": fields(CL3 + b"Transfer_Encoding: chunked\r\n", CL3, b"abc"),
     "connection in another spelling": fields(b"Proxy_Connection: close\r\n", b"Proxy_Connection: close\r\n"),
     "vouching in another spelling": fields(b"X_Forwarded_For: 6\r\nX-Forwarded_User: 6\r\nx_real-ip: 6\r\n", b""),
+    "vouching with points": fields(b"X.Forwarded.For: 6\r\nX.Real.IP: 6\r\nX-Forwarded.Proto: https\r\n", b""),
+    "vouching with any sign": fields(b"".join(b"X%cReal%cIP: 6\r\n" % (c, c) for c in b"!#$%&'*+.^_`|~"), b""),
+    "framing with any sign": fields(
+        CL3 + b"".join(b"Content%cLength: 9\r\nTransfer%cEncoding: chunked\r\n" % (c, c) for c in b"!#$%&'*+.^_`|~"),
+        CL3,
+        b"abc",
+    ),
     "names alike": fields(b"Content-Lengths: 3\r\nHosts: x\r\n", b"Content-Lengths: 3\r\nHosts: x\r\n"),
     "empty value": fields(b"X:\r\nY: \t\r\n", b"X:\r\nY: \t\r\n"),
     "colons": fields(b"X::\r\nY:a:b\r\n", b"X::\r\nY:a:b\r\n"),

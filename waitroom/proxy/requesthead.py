@@ -30,8 +30,11 @@ _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(/[^?]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
 _IMITATED = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection"})
-"""Fields that a backend must not meet in a second spelling, no more than those by which proxies speak for a client: CGI
-and WSGI read `X_Forwarded_For` as `X-Forwarded-For`."""
+"""Fields that a backend must not meet in a second spelling, no more than those by which proxies speak for a client."""
+
+_SPELT_ALIKE = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
+"""CGI and WSGI read `X_Forwarded_For` as `X-Forwarded-For`, PHP `X.Forwarded.For` too, and behind lighttpd's CGI and
+FastCGI any character of a name that is no letter and no digit is the same."""
 
 
 HOSTS_REMEMBERED = 64
@@ -82,7 +85,7 @@ class RequestReader:
 
     def __init__(self, own_cookies: re.Pattern[bytes], signed_on: frozenset[bytes] = frozenset()) -> None:
         self._own_cookies = own_cookies
-        self._signed_on = signed_on
+        self._signed_on = frozenset(name.translate(_SPELT_ALIKE) for name in signed_on)
         self._lines = Lines(self._passing)
         self._known: tuple[dict[bytes, Block], dict[bytes, Block]] = {}, {}
         """Blocks read before, of HTTP/1.1 and of HTTP/1.0: the two versions read the same block differently."""
@@ -142,7 +145,7 @@ class RequestReader:
         """
         if key == b"cookie":
             return self._without_ours(line)
-        plain = key.replace(b"_", b"-")
+        plain = key.translate(_SPELT_ALIKE)
         if key in HOP_BY_HOP or key == b"proxy" or (plain != key and plain in _IMITATED):
             return None
         if is_forwarding(plain) or plain in self._signed_on:
