@@ -137,6 +137,15 @@ class Lines(dict[bytes, Line]):
         return False
 
 
+def in_one_reading(key: bytes, line: bytes) -> bytes:
+    """The line as it goes on: a length without the zeros that make it octal to some (C's `strtoll` with base 0)."""
+    if key != b"content-length":
+        return line
+    name, _, value = line.partition(b":")
+    digits = value.strip(b" \t")
+    return name + b": " + (digits.lstrip(b"0") or b"0") if digits.startswith(b"0") and digits != b"0" else line
+
+
 def headers(block: bytes) -> tuple[Header, ...]:
     """The fields of a block that has been read, as they came."""
     lines = (line.partition(b":") for line in block[:-4].split(CRLF) if line)

@@ -20,6 +20,7 @@ from waitroom.proxy.fields import (
     connection_options,
     framing,
     headers,
+    in_one_reading,
 )
 from waitroom.proxy.origin import Origin, Spoken, is_forwarding
 
@@ -150,7 +151,7 @@ class RequestReader:
             return None
         if is_forwarding(plain) or plain in self._signed_on:
             return None
-        return line
+        return in_one_reading(key, line)
 
     def _without_ours(self, line: bytes) -> bytes | None:
         """A Cookie line without our cookies; untouched if none is ours."""

@@ -17,7 +17,14 @@ from waitroom.proxy.fields import (
     connection_options,
     framing,
     headers,
+    in_one_reading,
 )
+
+_BLANK_BEFORE_COLON = re.compile(
+    rb"^(?!content-length[ \t]|transfer-encoding[ \t])([!#$%&'*+\-.^_`|~0-9A-Za-z]++)[ \t]+:",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A proxy removes these blanks from a response (RFC 9112 section 5.1). Those behind a name that frames it: refused."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])((?: [\t -~\x80-\xff]*+)?)\r\n")  # RFC 9112 section 4
 
@@ -50,7 +57,7 @@ class ResponseReader:
     """Reads response heads. One a worker."""
 
     def __init__(self) -> None:
-        self._lines = Lines(lambda key, line: None if key in HOP_BY_HOP else line)
+        self._lines = Lines(lambda key, line: None if key in HOP_BY_HOP else in_one_reading(key, line))
 
     def read(self, raw: bytes) -> ResponseHead:
         """The head (with its empty line), or BackendError."""
@@ -59,6 +66,8 @@ class ResponseReader:
             raise BackendError("no HTTP/1 status line", kind="protocol")
         try:
             block = raw[start.end() :]
+            if b" :" in block or b"\t:" in block:
+                block = _BLANK_BEFORE_COLON.sub(rb"\1:", block)
             read = self._lines.read(block)
             values = read.by_name
             length, chunked = framing(values)

@@ -22,8 +22,8 @@ from waitroom.proxy.transports import SecondLook
 log = structlog.get_logger(__name__)
 
 
-PROVISIONALS = 32
-"""1xx responses to one request."""
+PROVISIONALS = 100
+"""1xx responses to one request: a 102 every ten seconds (RFC 2518) for a quarter of an hour."""
 
 
 class Asker(Protocol):
@@ -136,7 +136,7 @@ class BackendConnection(asyncio.Protocol):
             if self._head is not None and self._body is None and exc is None:
                 asker.payload(b"", last=True)
                 asker.answered()
-            elif self._head is None and not self._buffer:
+            elif self._head is None and not self._buffer and not self._provisionals:
                 asker.lost(BackendError(str(exc or "closed before it answered"), kind="reset"), silent=True)
             else:
                 asker.lost(BackendError(str(exc or "closed within its answer"), kind="truncated"), silent=False)
