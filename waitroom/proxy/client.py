@@ -124,6 +124,7 @@ class ClientConnection(asyncio.Protocol):
         self._leaving = True
         self._buffer = b""
         exchange, self._exchange = self._exchange, None
+        self._home.pools.leave(self)
         if exchange is not None:
             try:
                 exchange.client_gone()

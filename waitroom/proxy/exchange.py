@@ -198,7 +198,7 @@ class Exchange(Staying):
     def _enter(self, pool: BackendPool) -> None:
         """There is a place for it."""
         self._pool, self._wait = pool, None
-        connection = pool.take(repeatable=self.repeatable)
+        connection = pool.take(self._side, repeatable=self.repeatable)
         if connection is None:
             pool.connect(self)
         else:
@@ -224,7 +224,7 @@ class Exchange(Staying):
         self._upstream = connection
         if self._side.congested:
             connection.read(on=False)
-        connection.ask(self, opening + block.forward + self._spoken.lines)
+        connection.ask(self, self._side, opening + block.forward + self._spoken.lines)
         if pool.guard.limiter is not None:
             self._asked_s = self._around.time()
         if self._collected:

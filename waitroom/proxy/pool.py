@@ -2,7 +2,8 @@
 
 Laws. The connection used last is used next, so that the others grow old together and go. A request that may not be sent
 twice gets a connection used within the last `FRESH_S` or a new one: servers close idle ones (Apache after 5 s), and
-what is sent into a closing connection may or may not have been processed. A name keeps its connections over a reload
+what is sent into a closing connection may or may not have been processed. A connection with an owner (upstream.py) is
+for nobody else, and goes with it. A name keeps its connections over a reload
 if its URL stays; otherwise the old ones end with the request they carry, and who waits for a place goes to the new one.
 """
 
@@ -53,6 +54,8 @@ class BackendPool:
         self._reader = reader
         self._ticker = ticker
         self._idle: list[BackendConnection] = []
+        self._owned: dict[object, BackendConnection] = {}
+        """Idle too, each for its owner; latest last."""
         self._retired = False
         self._dialler = Dialler(url, ticker)
 
@@ -64,11 +67,16 @@ class BackendPool:
     @property
     def idle(self) -> int:
         """Connections that wait for a request."""
-        return len(self._idle)
+        return len(self._idle) + len(self._owned)
 
-    def take(self, *, repeatable: bool) -> BackendConnection | None:
-        """An idle connection for a request, or None."""
+    def take(self, client: object, *, repeatable: bool) -> BackendConnection | None:
+        """An idle connection for a client's request, or None."""
         idle = self._idle
+        if self._owned and (own := self._owned.pop(client, None)) is not None:
+            if self._is_fresh(own):
+                own.reused = True
+                return own
+            own.discard()
         while idle:
             connection = idle.pop()
             if connection.transport.is_closing():
@@ -79,28 +87,52 @@ class BackendPool:
             if self._ticker.now_s - connection.heard_s > FRESH_S:
                 idle.append(connection)
                 return None
-            if not has_news(connection.transport):
+            if self._is_fresh(connection):
                 connection.reused = True
                 return connection
-            connection.discard()  # its end is here already and waits to be read
+            connection.discard()
         return None
 
+    def _is_fresh(self, connection: BackendConnection) -> bool:
+        """Whether it has just been used, and no end and no stray byte of it waits to be read."""
+        transport = connection.transport
+        return (
+            not transport.is_closing()
+            and self._ticker.now_s - connection.heard_s <= FRESH_S
+            and not has_news(transport)
+        )
+
     def give_back(self, connection: BackendConnection) -> None:
-        """Keep a connection for the next request."""
-        if self._retired or len(self._idle) >= self.rules.backend_idle:
+        """Keep a connection for the next request. Where there is no room, one that is for a single client goes."""
+        room = not self._retired and self.idle < self.rules.backend_idle
+        owner = connection.owner
+        if not room and self._owned and owner is None and not self._retired:
+            next(iter(self._owned.values())).discard()
+            room = True
+        if not room:
             connection.discard()
-        else:
+        elif owner is None:
             self._idle.append(connection)
+        else:
+            self._owned[owner] = connection
 
     def forget(self, connection: BackendConnection) -> None:
         """The connection is gone."""
-        if connection in self._idle:
+        if connection.owner is not None:
+            if self._owned.get(connection.owner) is connection:
+                del self._owned[connection.owner]
+        elif connection in self._idle:
             self._idle.remove(connection)
+
+    def leave(self, client: object) -> None:
+        """A client is gone: nobody else may use its connection."""
+        if self._owned and (own := self._owned.pop(client, None)) is not None:
+            own.discard()
 
     def retire(self) -> None:
         """Keep no connection any more, and nobody waiting."""
         self._retired = True
-        for connection in self._idle.copy():
+        for connection in (*self._idle, *self._owned.values()):
             connection.discard()
         self.guard.dissolve()
 
@@ -109,6 +141,8 @@ class BackendPool:
         oldest_s = now_s - self.rules.backend_idle_ms / 1000
         for connection in [each for each in self._idle if each.heard_s < oldest_s]:
             connection.discard()
+        for own in [each for each in self._owned.values() if not self._is_fresh(each)]:
+            own.discard()
         guard = self.guard
         guard.tick()
         if guard.limiter is not None:
@@ -207,6 +241,11 @@ class BackendPools:
         for pool in self._pools.values():
             pool.rules = rules
         self.replace(targets)
+
+    def leave(self, client: object) -> None:
+        """A client is gone."""
+        for pool in self._pools.values():
+            pool.leave(client)
 
     def levels(self) -> dict[str, Level]:
         """How each backend stands in this worker."""

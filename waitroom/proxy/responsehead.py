@@ -48,6 +48,8 @@ class ResponseHead:
     """Goes to any client as it is: there is a length, or there cannot be a body."""
     events: bool = False
     """Server-sent events."""
+    withholds: bool = False
+    """Tells of a body that its status leaves out."""
 
 
 NO_HEAD = ResponseHead(b"", 0, None, chunked=False, persistent=False, lines=b"", ready=b"", framed=False)
@@ -96,4 +98,5 @@ class ResponseReader:
             head + CRLF,
             bodiless or length is not None,
             any(value.lower().startswith(b"text/event-stream") for value in values.get(b"content-type", ())),
+            bodiless and bool(length or chunked),
         )

@@ -1,8 +1,10 @@
 """A connection to a backend and the responses that come over it.
 
 Laws. A connection has at most one asker; without one, any byte ends it. It is used again only after a response that was
-complete, announced nothing else, left no byte over, and answered a request that was sent whole. A response that stops
-early is told as `truncated`, never as an end.
+complete, announced nothing else, left no byte over, and answered a request that was sent whole; and only for the same
+client if a body may still be on the way: a server that has not read a request's takes it for the next request, and one
+that sends what HEAD or 304 leave out sends it as the next answer. A response that stops early is told as `truncated`,
+never as an end.
 """
 
 import asyncio
@@ -30,6 +32,10 @@ class Asker(Protocol):
     """The exchange as its backend connection sees it."""
 
     head_only: bool
+
+    @property
+    def has_body(self) -> bool:
+        """Whether the request has one."""
 
     @property
     def sent_whole(self) -> bool:
@@ -74,8 +80,8 @@ class BackendConnection(asyncio.Protocol):
     """One connection to a backend."""
 
     __slots__ = (
-        "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_provisionals", "_reader",
-        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "reused", "transport",
+        "_asker", "_body", "_buffer", "_client", "_head", "_header_bytes", "_home", "_known", "_provisionals",
+        "_reader", "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "owner", "reused", "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home, reader: ResponseReader, ticker: Ticker, header_bytes: int) -> None:
@@ -84,6 +90,10 @@ class BackendConnection(asyncio.Protocol):
         self._ticker = ticker
         self._header_bytes = header_bytes
         self._asker: Asker | None = None
+        self._client: object = None
+        """Whose exchange the asker is."""
+        self.owner: object = None
+        """Who alone may use it again."""
         self._buffer = b""
         self._known = NO_HEAD
         """The last head read: servers repeat themselves."""
@@ -157,9 +167,10 @@ class BackendConnection(asyncio.Protocol):
 
     # the exchange's side
 
-    def ask(self, asker: Asker, request: bytes) -> None:
+    def ask(self, asker: Asker, client: object, request: bytes) -> None:
         """Send a request's head; the asker is told what comes back."""
         self._asker = asker
+        self._client = client
         self._provisionals = 0
         self.heard_s = self._ticker.now_s
         if not self.transport.is_closing():  # else `connection_lost` is on its way, and uvloop raises
@@ -197,7 +208,7 @@ class BackendConnection(asyncio.Protocol):
 
     def discard(self) -> None:
         """End the connection; whoever asked is told nothing."""
-        self._asker = None
+        self._asker = self._client = None
         self._look_no_more()
         self._home.forget(self)
         self.transport.abort()
@@ -297,6 +308,9 @@ class BackendConnection(asyncio.Protocol):
         self._look_no_more()
         if head.persistent and not rest and asker.sent_whole and not self.transport.is_closing():
             self.read(on=True)
+            if asker.has_body or head.withholds or (asker.head_only and head.length != 0):
+                self.owner = self._client
+            self._client = None
             self._home.give_back(self)
         else:
             self.discard()
