@@ -108,6 +108,40 @@ def test_what_a_server_takes_for_a_request_reaches_nobody_else() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("asked", "challenge"),
+    [
+        (b"Authorization: NTLM x\r\n", b""),
+        (b"authorization: negotiate x\r\n", b""),
+        (b"Authorization: other\r\n", b"WWW-Authenticate: NTLM x\r\n"),
+        (b"Authorization: other\r\n", b'WWW-Authenticate: Basic realm="x", Negotiate\r\n'),
+    ],
+)
+def test_who_signs_on_to_a_connection_does_so_for_nobody_else(asked: bytes, challenge: bytes) -> None:
+    """NTLM and Negotiate: the server takes what comes over a connection for that user's, whoever has sent it."""
+
+    async def main() -> None:
+        async def script(call: Call) -> None:
+            user = b"nobody"
+            while head := await call.head():
+                if b"uthorization" in head:
+                    user = b"ann"
+                await call.say(b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n%b" % (challenge, len(user), user))
+
+        async with stage(script) as s:
+            ann, bob = await s.connect(), await s.connect()
+            await ann.send(GET.replace(b"\r\n\r\n", b"\r\n" + asked + b"\r\n"))
+            assert (await ann.answer()).endswith(b"ann")
+            await bob.send(GET)
+            assert (await bob.answer()).endswith(b"nobody")
+            await ann.send(GET)
+            assert (await ann.answer()).endswith(b"ann")
+            ann.close()
+            bob.close()
+
+    run(main())
+
+
 def test_where_there_is_no_room_a_connection_for_one_client_goes_first() -> None:
     """Those for all are worth more."""
 

@@ -164,6 +164,17 @@ _NONE: frozenset[bytes] = frozenset()
 _USUAL = {option: frozenset({option}) for option in (b"keep-alive", b"close")}
 
 
+_BY_CONNECTION = re.compile(rb"(?:^|,)[ \t]*(?:ntlm|negotiate|nego2)(?![^ \t,])", re.IGNORECASE)
+
+
+def signs_on_connections(values: list[bytes] | tuple[()]) -> bool:
+    """Whether WWW-Authenticate or Authorization fields are of a kind that signs on a connection, not a request.
+
+    Whatever comes over it then comes from who has signed on (RFC 4559 section 6). HAProxy keeps such ones apart as well.
+    """
+    return any(_BY_CONNECTION.search(value) for value in values)
+
+
 def tokens(values: list[bytes]) -> frozenset[bytes]:
     """The members of a comma-separated list field, in lower case."""
     return frozenset(token for value in values for part in value.split(b",") if (token := part.strip(b" \t").lower()))

@@ -63,6 +63,11 @@ class Incoming:
         return self._block.chunked or self._block.length > 0
 
     @property
+    def marks(self) -> bool:
+        """Whether a connection over which it went is for its client alone (upstream.py)."""
+        return self._block.marks
+
+    @property
     def upgrade(self) -> bytes | None:
         """The protocol a `Connection: upgrade` request asks for, or None."""
         return self._block.upgrade

@@ -1,10 +1,10 @@
 """A connection to a backend and the responses that come over it.
 
 Laws. A connection has at most one asker; without one, any byte ends it. It is used again only after a response that was
-complete, announced nothing else, left no byte over, and answered a request that was sent whole; and only for the same
-client if a body may still be on the way: a server that has not read a request's takes it for the next request, and one
-that sends what HEAD or 304 leave out sends it as the next answer. A response that stops early is told as `truncated`,
-never as an end.
+complete, announced nothing else, left no byte over, and answered a request that was sent whole. It is for the same
+client alone if more may be left on it: a server that has not read a request's body takes it for the next request, one
+that sends what HEAD or 304 leave out sends it as the next answer, and one that was signed on to by NTLM takes all that
+comes for the same user's. A response that stops early is told as `truncated`, never as an end.
 """
 
 import asyncio
@@ -34,8 +34,8 @@ class Asker(Protocol):
     head_only: bool
 
     @property
-    def has_body(self) -> bool:
-        """Whether the request has one."""
+    def marks(self) -> bool:
+        """Whether the request leaves something on the connection, perhaps."""
 
     @property
     def sent_whole(self) -> bool:
@@ -308,7 +308,7 @@ class BackendConnection(asyncio.Protocol):
         self._look_no_more()
         if head.persistent and not rest and asker.sent_whole and not self.transport.is_closing():
             self.read(on=True)
-            if asker.has_body or head.withholds or (asker.head_only and head.length != 0):
+            if asker.marks or head.marks or (asker.head_only and head.length != 0):
                 self.owner = self._client
             self._client = None
             self._home.give_back(self)
