@@ -142,31 +142,27 @@ def test_who_signs_on_to_a_connection_does_so_for_nobody_else(asked: bytes, chal
     run(main())
 
 
-def test_where_there_is_no_room_a_connection_for_one_client_goes_first() -> None:
-    """Those for all are worth more."""
+def test_where_there_is_no_room_the_oldest_connection_for_one_client_goes() -> None:
+    """Those for all are worth more, and a client that was here just now is more likely to come back."""
 
     async def main() -> None:
         async with stage(_whole, rules=ProxyRules(backend_idle=2)) as s:
             pool = s.listener.pools.get(TARGET)
             assert pool is not None
-            clients = [await s.connect() for _ in range(3)]
+            clients = [await s.connect() for _ in range(4)]
+
+            async def ask(number: int, request: bytes) -> int:
+                await clients[number].send(request)
+                assert await clients[number].answer() == OK
+                assert pool.idle <= 2
+                return s.backend.connections
+
+            assert [await ask(number, POST) for number in (0, 1, 2)] == [1, 2, 3]
+            assert [await ask(number, GET) for number in (1, 2)] == [3, 3]
+            assert [await ask(number, GET) for number in (3, 3, 0)] == [4, 4, 4]
+            assert await ask(2, GET) == 4
+            assert await ask(1, POST) == 4
             for client in clients:
-                await client.send(POST)
-                assert await client.answer() == OK
-            assert pool.idle == 2
-            for client in clients[:2]:
-                await client.send(GET)
-                assert await client.answer() == OK
-            assert s.backend.connections == 3
-            free = await s.connect()
-            await free.send(GET)
-            assert await free.answer() == OK
-            assert pool.idle == 2
-            assert s.backend.connections == 4
-            await free.send(GET)
-            assert await free.answer() == OK
-            assert s.backend.connections == 4
-            for client in (*clients, free):
                 client.close()
 
     run(main())

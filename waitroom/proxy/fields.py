@@ -170,7 +170,7 @@ _BY_CONNECTION = re.compile(rb"(?:^|,)[ \t]*(?:ntlm|negotiate|nego2)(?![^ \t,])"
 def signs_on_connections(values: list[bytes] | tuple[()]) -> bool:
     """Whether WWW-Authenticate or Authorization fields are of a kind that signs on a connection, not a request.
 
-    Whatever comes over it then comes from who has signed on (RFC 4559 section 6). HAProxy keeps such ones apart as well.
+    Whatever comes over it then is that user's (RFC 4559 section 6). HAProxy keeps such connections apart as well.
     """
     return any(_BY_CONNECTION.search(value) for value in values)
 

@@ -73,7 +73,7 @@ class BackendPool:
         """An idle connection for a client's request, or None."""
         idle = self._idle
         if self._owned and (own := self._owned.pop(client, None)) is not None:
-            if self._is_fresh(own):
+            if self._is_sound(own, repeatable=repeatable):
                 own.reused = True
                 return own
             own.discard()
@@ -87,34 +87,29 @@ class BackendPool:
             if self._ticker.now_s - connection.heard_s > FRESH_S:
                 idle.append(connection)
                 return None
-            if self._is_fresh(connection):
+            if self._is_sound(connection, repeatable=False):
                 connection.reused = True
                 return connection
             connection.discard()
         return None
 
-    def _is_fresh(self, connection: BackendConnection) -> bool:
-        """Whether it has just been used, and no end and no stray byte of it waits to be read."""
+    def _is_sound(self, connection: BackendConnection, *, repeatable: bool) -> bool:
+        """Whether it has just been used, where that matters, and no end and no stray byte of it waits to be read."""
         transport = connection.transport
-        return (
-            not transport.is_closing()
-            and self._ticker.now_s - connection.heard_s <= FRESH_S
-            and not has_news(transport)
-        )
+        fresh = repeatable or self._ticker.now_s - connection.heard_s <= FRESH_S
+        return fresh and not transport.is_closing() and not has_news(transport)
 
     def give_back(self, connection: BackendConnection) -> None:
-        """Keep a connection for the next request. Where there is no room, one that is for a single client goes."""
-        room = not self._retired and self.idle < self.rules.backend_idle
-        owner = connection.owner
-        if not room and self._owned and owner is None and not self._retired:
-            next(iter(self._owned.values())).discard()
-            room = True
-        if not room:
+        """Keep a connection for the next request. Where there is no room, the oldest goes that is for one client."""
+        owned, most = self._owned, self.rules.backend_idle
+        if owned and len(self._idle) + len(owned) >= most:
+            next(iter(owned.values())).discard()
+        if self._retired or len(self._idle) + len(owned) >= most:
             connection.discard()
-        elif owner is None:
+        elif connection.owner is None:
             self._idle.append(connection)
         else:
-            self._owned[owner] = connection
+            owned[connection.owner] = connection
 
     def forget(self, connection: BackendConnection) -> None:
         """The connection is gone."""
@@ -139,10 +134,8 @@ class BackendPool:
     def tick(self, now_s: float) -> None:
         """Let go of what has been idle for too long, and turn away who has waited for too long."""
         oldest_s = now_s - self.rules.backend_idle_ms / 1000
-        for connection in [each for each in self._idle if each.heard_s < oldest_s]:
+        for connection in [each for each in (*self._idle, *self._owned.values()) if each.heard_s < oldest_s]:
             connection.discard()
-        for own in [each for each in self._owned.values() if not self._is_fresh(each)]:
-            own.discard()
         guard = self.guard
         guard.tick()
         if guard.limiter is not None:
