@@ -1,8 +1,9 @@
 """The client of the line: one per worker, with one connection a server, each owned by one task.
 
 Law: no task, future or call of its own for a request. What arrives within 2 ms, or while the call before is under
-way, shares one call a pool; who find that they are many already do not wait those 2 ms out. Everything is bounded: queues, batches, the time until an answer. While the store is away
-presences and checks fail at once; touches, releases and leaves wait for it.
+way, shares one call a pool; once they are many, they do not wait those 2 ms out. Everything is bounded: queues,
+batches, the time until an answer. While the store is away presences and checks fail at once; touches, releases and
+leaves wait for it.
 """
 
 import asyncio
