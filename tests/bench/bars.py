@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench.contestants import OURS, YARDSTICK
+from tests.bench.load import CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Bar:
 
 
 HELD = "idle connections held"
+POLL_OF_FEW, PAGE_OF_FEW = (f"CPU per {what}, {CONNECTIONS} connections" for what in ("status poll", "first page"))
 COST = "CPU"
 """How the names of lines begin that tell what a request costs."""
 
@@ -37,6 +39,8 @@ BARS: Mapping[str, Bar] = {
     "CPU per admitted request": Bar(1.5),
     "CPU per status poll": Bar(2.0),
     "CPU per newcomer's first page": Bar(3.0),
+    POLL_OF_FEW: Bar(2.0),
+    PAGE_OF_FEW: Bar(3.0),
     "latency p99 at half load": Bar(2.0),
     "memory per idle connection": Bar(12.0, ratio=False),
     HELD: Bar(20_000, at_least=True, ratio=False),

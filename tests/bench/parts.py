@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import median
 
 from tests.bench import requests, sockets
-from tests.bench.bars import HELD, Row
+from tests.bench.bars import HELD, PAGE_OF_FEW, POLL_OF_FEW, Row
 from tests.bench.contestants import BIG_BYTES, OTHERS, OURS, YARDSTICK, Backend, Nginx, Waitroom
-from tests.bench.load import CONNECTIONS, CROWD, Load, Round
+from tests.bench.load import CROWD, Load, Round
 from tests.bench.procs import grown_kib, rss_kib, start_peaks
 from tests.bench.served import Contestant, running
 
@@ -105,9 +105,9 @@ def admitted(bench: Bench) -> list[Row]:
 def waiting(bench: Bench) -> list[Row]:
     """Status polls of many waiting tickets, and newcomers who find the pool full, beside nginx's relayed page.
 
-    Each load has a house of its own: the newcomers never come back, and what it costs to forget them is theirs. Bars
-    are held against a crowd's connections. The same over as few as students at their exam have in this bench stands
-    beside: our worker then waits for its batches half of the time, and each finds colder caches.
+    Each load has a house of its own: the newcomers never come back, and what it costs to forget them is theirs. A crowd
+    has many connections, each its own; the same is held to the same bars over as few as students at their exam have in
+    this bench: batches are smaller then, and our worker waits for them at times, and finds colder caches.
     """
     yardstick = Nginx(YARDSTICK, bench.folder / "waiting" / YARDSTICK, bench.backend.port)
     polled, entered = (
@@ -137,9 +137,8 @@ def waiting(bench: Bench) -> list[Row]:
         Row("CPU per newcomer's first page", "us", _of(newcomers, _cost),
             f"{_store(newcomers[OURS])}; {made:,} new tickets, {CROWD} connections"),
         Row("throughput, newcomers", "req/s", _of(newcomers, lambda each: each.per_s)),
-        Row(f"CPU per poll, {CONNECTIONS} connections", "us", _of(_beside(few, POLLS), _cost), _store(few[POLLS])),
-        Row(f"CPU per page, {CONNECTIONS} connections", "us", _of(_beside(few, NEWCOMERS), _cost),
-            _store(few[NEWCOMERS])),
+        Row(POLL_OF_FEW, "us", _of(_beside(few, POLLS), _cost), _store(few[POLLS])),
+        Row(PAGE_OF_FEW, "us", _of(_beside(few, NEWCOMERS), _cost), _store(few[NEWCOMERS])),
     ]  # fmt: skip
 
 

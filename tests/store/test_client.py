@@ -54,6 +54,27 @@ def test_what_arrives_together_shares_a_call(server: Server) -> None:
     run(main())
 
 
+def test_many_do_not_wait_for_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer than enough wait their time out; the one that makes them enough sends all, and later ones are gathered."""
+
+    async def main() -> None:
+        async with desk(server, 3) as it:
+            monkeypatch.setattr(limits, "GATHER_S", 3_600)
+            before = len(it.calls)
+            few = [it.ask("p", f"v{n}") for n in range(limits.ENOUGH - 1)]
+            for _ in range(10):
+                await asyncio.sleep(0)
+            assert not any(one.done() for one in few)
+            many = [*few, it.ask("p", "last"), it.ask("p", "of the same turn")]
+            assert len(await asyncio.gather(*many)) == limits.ENOUGH + 1
+            assert len(it.calls) == before + 1
+            rest = [it.ask("p", f"w{n}") for n in range(limits.ENOUGH)]
+            assert len(await asyncio.gather(*rest)) == limits.ENOUGH
+            assert len(it.calls) == before + 2
+
+    run(main())
+
+
 def test_uses_are_told_within_a_second_and_the_latest_wins(server: Server) -> None:
     """Ten uses of a pass are one touch."""
 
