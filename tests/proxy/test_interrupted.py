@@ -112,23 +112,6 @@ def test_a_body_that_is_refused_is_read_only_if_it_was_asked_for(asks: bool) -> 
     run(main())
 
 
-def test_an_early_final_answer_reaches_a_client_that_reads_only_at_its_end() -> None:
-    """Most programs send all of a body before they look for an answer: it is passed over, and the answer is there."""
-
-    async def main() -> None:
-        async def script(call: Call) -> None:
-            await call.head()
-            await call.say(b"HTTP/1.1 413 Large\r\nContent-Length: 3\r\n\r\nbig")
-
-        async with stage(script) as s:
-            client = await s.connect()
-            await client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n" + b"x" * 20_000_000)
-            assert await client.rest() == b"HTTP/1.1 413 Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig"
-            client.close()
-
-    run(main())
-
-
 @pytest.mark.parametrize(
     ("waited_s", "drained_bytes", "stays"),
     [
