@@ -1,5 +1,7 @@
 """Several requests on one connection: answered in order, each by itself."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from tests.proxy.wire import OK, TARGET, Call, answers, stage, until
@@ -138,6 +140,29 @@ def test_who_signs_on_to_a_connection_does_so_for_nobody_else(asked: bytes, chal
             assert (await ann.answer()).endswith(b"ann")
             ann.close()
             bob.close()
+
+    run(main())
+
+
+def test_a_proxy_in_front_is_not_one_client() -> None:
+    """What comes over one of its connections comes from many: they are told apart by their cookies and addresses."""
+
+    async def main() -> None:
+        async with stage(_whole, rules=ProxyRules(trusted_proxies=(ip_network("127.0.0.1/32"),))) as s:
+            front = await s.connect()
+
+            async def ask(request: bytes, about: bytes) -> int:
+                await front.send(request.replace(b"\r\n\r\n", b"\r\n" + about + b"\r\n\r\n", 1))
+                assert await front.answer() == OK
+                return s.backend.connections
+
+            ann, bob = b"Cookie: wr_main=ann", b"Cookie: wr_main=bob"
+            assert [await ask(POST, ann), await ask(GET, ann)] == [1, 1]
+            assert [await ask(GET, bob), await ask(GET, ann), await ask(GET, bob)] == [2, 2, 2]
+            assert await ask(GET, ann + b"\r\nX-Forwarded-For: 192.0.2.7") == 2
+            assert await ask(POST, bob) == 2
+            assert [await ask(GET, ann), await ask(GET, b"X: 1")] == [2, 3]
+            front.close()
 
     run(main())
 

@@ -19,7 +19,7 @@ from waitroom.proxy.responsehead import ResponseReader
 from waitroom.proxy.rules import ProxyRules
 from waitroom.proxy.ticker import Ticker
 from waitroom.proxy.transports import has_news
-from waitroom.proxy.upstream import BackendConnection
+from waitroom.proxy.upstream import Asker, BackendConnection, Owner
 from waitroom.proxy.urgency import Urgency
 from waitroom.settings.addresses import BackendUrl
 from waitroom.tasks import spawn
@@ -54,7 +54,7 @@ class BackendPool:
         self._reader = reader
         self._ticker = ticker
         self._idle: list[BackendConnection] = []
-        self._owned: dict[object, BackendConnection] = {}
+        self._owned: dict[Owner, BackendConnection] = {}
         """Idle too, each for its owner; latest last."""
         self._retired = False
         self._dialler = Dialler(url, ticker)
@@ -69,10 +69,10 @@ class BackendPool:
         """Connections that wait for a request."""
         return len(self._idle) + len(self._owned)
 
-    def take(self, client: object, *, repeatable: bool) -> BackendConnection | None:
-        """An idle connection for a client's request, or None."""
+    def take(self, asker: Asker, *, repeatable: bool) -> BackendConnection | None:
+        """An idle connection for a request, or None."""
         idle = self._idle
-        if self._owned and (own := self._owned.pop(client, None)) is not None:
+        if self._owned and (own := self._owned.pop(asker.owner, None)) is not None:
             if self._is_sound(own, repeatable=repeatable):
                 own.reused = True
                 return own
@@ -121,7 +121,7 @@ class BackendPool:
 
     def leave(self, client: object) -> None:
         """A client is gone: nobody else may use its connection."""
-        if self._owned and (own := self._owned.pop(client, None)) is not None:
+        for own in [each for owner, each in self._owned.items() if owner[0] is client]:
             own.discard()
 
     def retire(self) -> None:

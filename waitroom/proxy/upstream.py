@@ -24,6 +24,9 @@ from waitroom.proxy.transports import SecondLook
 log = structlog.get_logger(__name__)
 
 
+Owner = tuple[object, tuple[str | bytes, ...]]
+"""A client's connection, and who speaks over it where that is a proxy with many behind it."""
+
 PROVISIONALS = 100
 """1xx responses to one request: a 102 every ten seconds (RFC 2518) for a quarter of an hour."""
 
@@ -36,6 +39,10 @@ class Asker(Protocol):
     @property
     def marks(self) -> bool:
         """Whether the request leaves something on the connection, perhaps."""
+
+    @property
+    def owner(self) -> Owner:
+        """Who alone may use the connection then."""
 
     @property
     def sent_whole(self) -> bool:
@@ -80,8 +87,8 @@ class BackendConnection(asyncio.Protocol):
     """One connection to a backend."""
 
     __slots__ = (
-        "_asker", "_body", "_buffer", "_client", "_head", "_header_bytes", "_home", "_known", "_provisionals",
-        "_reader", "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "owner", "reused", "transport",
+        "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_provisionals", "_reader",
+        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "owner", "reused", "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home, reader: ResponseReader, ticker: Ticker, header_bytes: int) -> None:
@@ -90,9 +97,7 @@ class BackendConnection(asyncio.Protocol):
         self._ticker = ticker
         self._header_bytes = header_bytes
         self._asker: Asker | None = None
-        self._client: object = None
-        """Whose exchange the asker is."""
-        self.owner: object = None
+        self.owner: Owner | None = None
         """Who alone may use it again."""
         self._buffer = b""
         self._known = NO_HEAD
@@ -167,10 +172,9 @@ class BackendConnection(asyncio.Protocol):
 
     # the exchange's side
 
-    def ask(self, asker: Asker, client: object, request: bytes) -> None:
+    def ask(self, asker: Asker, request: bytes) -> None:
         """Send a request's head; the asker is told what comes back."""
         self._asker = asker
-        self._client = client
         self._provisionals = 0
         self.heard_s = self._ticker.now_s
         if not self.transport.is_closing():  # else `connection_lost` is on its way, and uvloop raises
@@ -208,7 +212,7 @@ class BackendConnection(asyncio.Protocol):
 
     def discard(self) -> None:
         """End the connection; whoever asked is told nothing."""
-        self._asker = self._client = None
+        self._asker = None
         self._look_no_more()
         self._home.forget(self)
         self.transport.abort()
@@ -309,8 +313,7 @@ class BackendConnection(asyncio.Protocol):
         if head.persistent and not rest and asker.sent_whole and not self.transport.is_closing():
             self.read(on=True)
             if asker.marks or head.marks or (asker.head_only and head.length != 0):
-                self.owner = self._client
-            self._client = None
+                self.owner = asker.owner
             self._home.give_back(self)
         else:
             self.discard()
