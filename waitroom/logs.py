@@ -183,7 +183,7 @@ def _rendering(*, human: bool) -> list[Processor]:
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
 
 
-def _for_the_journal(_logger: object, method: str, line: Any) -> str:  # noqa: ANN401 - JSONRenderer's string, which structlog's type for processors cannot say
+def _for_the_journal(_logger: object, method: str, line: Any) -> str:  # noqa: ANN401 - structlog has no type for it
     """The priority in front, which the journal takes off again (sd-daemon(3)): for `journalctl -p warning`."""
     return f"<{PRIORITIES.get(method, INFO)}>{line}"
 

@@ -23,6 +23,7 @@ SETTINGS = "/etc/waitroom/waitroom.yaml"
 SOURCE = "/usr/src/waitroom"
 TUNNEL_DRAIN_S = 5
 MAIN, RESTARTS = "systemctl show -P MainPID waitroom", "systemctl show -P NRestarts waitroom"
+WORKER, STORE = (f"pgrep -o -P $({MAIN}) -f {name}" for name in ("waitroom.server.worker", "valkey-server"))
 FILE = """\
 pools:
   main:
@@ -89,7 +90,7 @@ async def installed(scene: Scene) -> str:
     assert (await scene.inside.page()).status == 503  # nobody listens at the file's 127.0.0.1:8000
     assert re.fullmatch(r"700 [1-9]\d+", await scene.do("stat -L -c '%a %u' /var/lib/waitroom"))
     assert await scene.do("find /var/lib/private/waitroom/ -perm /077") == ""
-    for pid in (await scene.do("systemctl show -P MainPID waitroom; pgrep -f waitroom.server.worker")).split():
+    for pid in (await scene.do(f"{MAIN}; {WORKER}; {STORE}")).split():
         assert "65536                65536" in await scene.do(f"grep 'open files' /proc/{pid}/limits")
         assert "NoNewPrivs:\t1" in await scene.do(f"cat /proc/{pid}/status")
     score = re.search(r"level for waitroom.service: ([\d.]+)", await scene.do("systemd-analyze security waitroom"))
@@ -135,7 +136,7 @@ async def restarted(scene: Scene) -> str:
 
 async def killed(scene: Scene) -> str:
     """kill -9 of a worker, of the store, of the main process."""
-    for victim in ("pgrep -of waitroom.server.worker", "pgrep -o valkey-server", MAIN):
+    for victim in (WORKER, STORE, MAIN):
         before = await scene.do(victim)
         await scene.do(f"kill -9 {before}")
         await scene.until(f"{victim} || true", rf"^(?!{before}$)[1-9]\d*$")
