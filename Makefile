@@ -17,7 +17,7 @@ export PYTHON
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench real comeback screenshots docs plots fmt clean lint types floors
+.PHONY: help demo test check bench real comeback machine screenshots docs plots fmt clean lint types floors
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ real: $(STAMP) ## a real learning platform behind it, in a real browser
 
 comeback: $(STAMP) ## a server that died, and its crowd, straight back and through the waiting room: make comeback ARGS=--killed
 	$(BIN)/python -m tests.real.comeback $(ARGS)
+
+machine: $(STAMP) ## the systemd units on a Debian of their own, in QEMU: minutes, as root; not a part of test or check
+	$(BIN)/python -m tests.machine $(ARGS)
 
 screenshots: $(STAMP) ## every state of the page as a picture, in out/screenshots
 	@bash .ci/system chromium

@@ -7,6 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,21 @@ def test_event_line(lines: Any) -> None:
             "pool": "main",
         }
     ]
+
+
+@pytest.mark.usefixtures("lines")
+def test_priorities_for_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the journal reads along, a line has its priority in front; where another file does, it is plain JSON."""
+    for name, journal in (("journal", True), ("elsewhere", False)):
+        with (tmp_path / name).open("w+") as stream:
+            found = os.fstat(stream.fileno())
+            monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino + (not journal)}")
+            configure(LogStyle("worker-1"), lambda: NOW_MS, stream)
+            for level in ("info", "warning", "error"):
+                structlog.get_logger().log(logging.getLevelNamesMapping()[level.upper()], "odd")
+            stream.flush()
+            starts = [line.partition("{")[0] for line in (tmp_path / name).read_text().splitlines()]
+            assert starts == (["<6>", "<4>", "<3>"] if journal else ["", "", ""])
 
 
 @pytest.mark.parametrize("key", sorted(FORBIDDEN))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -29,6 +29,10 @@ FLUSH_S = 0.1
 
 MAX_LINES = 10_000
 """Access lines that wait for a slow reader of stderr: some seconds of a busy worker, about 2 MB."""
+
+INFO = 6
+PRIORITIES = {"debug": 7, "warning": 4, "error": 3, "exception": 3, "critical": 2}
+"""syslog's number of a level; INFO of any other, and of what has no number in front, as lines of requests."""
 
 Clock = Callable[[], int]
 
@@ -54,6 +58,7 @@ def configure(style: LogStyle, now_ms: Clock, stream: TextIO | None = None) -> N
             _stamp(style.process, now_ms),
             _anonymous,
             *_rendering(human=style.human),
+            *([_for_the_journal] if in_journal(stream or sys.stderr) else []),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
@@ -61,6 +66,15 @@ def configure(style: LogStyle, now_ms: Clock, stream: TextIO | None = None) -> N
     )
     logging.captureWarnings(capture=True)
     logging.basicConfig(handlers=[_FromLibraries()], level=max(level, logging.INFO), force=True)
+
+
+def in_journal(stream: TextIO) -> bool:
+    """Whether systemd's journal reads this stream: JOURNAL_STREAM names its device and inode (systemd.exec(5))."""
+    try:
+        there = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # not a file
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
 
 
 def request_ids() -> Callable[[], str]:
@@ -167,6 +181,11 @@ def _rendering(*, human: bool) -> list[Processor]:
     if human:
         return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+
+
+def _for_the_journal(_logger: object, method: str, line: Any) -> str:  # noqa: ANN401 - structlog has no type for it
+    """The priority in front, which the journal takes off again (sd-daemon(3)): for `journalctl -p warning`."""
+    return f"<{PRIORITIES.get(method, INFO)}>{line}"
 
 
 class _FromLibraries(logging.Handler):

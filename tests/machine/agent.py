@@ -1,0 +1,43 @@
+"""Runs inside the machine: reads commands from a port of the virtual machine, runs each in a shell, says how it ended.
+
+Law: one JSON object a line each way; commands run one after the other; nothing but the standard library, since it runs
+before anything is installed. Says `{"hello": <boot id>}` when it starts, so that who asks sees a boot.
+"""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+PORT = Path("/dev/virtio-ports/waitroom.agent")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def run(command: str, timeout_s: float) -> dict[str, object]:
+    """The exit code and all that was said. A time-out is code 124, as with timeout(1)."""
+    try:
+        done = subprocess.run(
+            ["bash", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=timeout_s, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        return {"code": 124, "said": (late.stdout or b"").decode(errors="replace")}
+    return {"code": done.returncode, "said": done.stdout.decode(errors="replace")}
+
+
+def main() -> None:
+    """Until the machine stops."""
+    os.environ |= {"HOME": "/root", "LC_ALL": "C.UTF-8"}
+    boot = BOOT_ID.read_text("ascii").strip()
+    with PORT.open("r+b", buffering=0) as port:
+        port.write(json.dumps({"hello": boot}).encode() + b"\n")
+        waiting = b""
+        while read := port.read(65536):
+            *lines, waiting = (waiting + read).split(b"\n")
+            for line in lines:
+                asked = json.loads(line)
+                port.write(json.dumps(run(asked["run"], asked["timeout_s"])).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

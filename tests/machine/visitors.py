@@ -1,0 +1,101 @@
+"""Who comes from outside: an exam server on the host, students at work in front of it, and what went wrong for them.
+
+Law: no request is tried twice. An answer that is missing, cut or not the exam server's is a failure that is told.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from aiohttp import WSMsgType, web
+
+from tests.support.product import look_again
+
+THOUGHT_S = 0.2
+ANSWER_S = 60
+PAGE = b"GET / HTTP/1.1\r\nHost: exam\r\nAccept: text/html\r\nSec-Fetch-Mode: navigate\r\nCookie: %s\r\n%s\r\n"
+
+
+@contextlib.asynccontextmanager
+async def exam_server() -> AsyncIterator[int]:
+    """On the port given: a page everywhere, an echo at /ws. The machine knows the host as 10.0.2.2."""
+    application = web.Application()
+    application.router.add_get("/ws", _echo)
+    application.router.add_route("*", "/{tail:.*}", _page)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def _page(_request: web.Request) -> web.Response:
+    return web.Response(text="exam server\n", headers={"X-Exam": "yes"})
+
+
+async def _echo(request: web.Request) -> web.WebSocketResponse:
+    tunnel = web.WebSocketResponse()
+    await tunnel.prepare(request)
+    async for message in tunnel:
+        if message.type is WSMsgType.TEXT:
+            await tunnel.send_str(message.data)
+    return tunnel
+
+
+@dataclass(slots=True)
+class Load:
+    """Students who reload a page again and again: one on a connection that stays, one on a new one each time."""
+
+    port: int
+    cookie: str
+    answers: int = 0
+    failures: list[str] = field(default_factory=list)
+    _over: bool = False
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """For as long as the block runs; each has been answered once before it begins, and once after it ended."""
+        for stays in (True, False):
+            await self._visit(None, stays=stays)
+        students = [asyncio.ensure_future(self._reload(stays=stays)) for stays in (True, True, False, False)]
+        try:
+            yield
+        finally:
+            self._over = True
+            await asyncio.gather(*students)
+
+    async def _reload(self, *, stays: bool) -> None:
+        kept: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        while not self._over:
+            kept = await self._visit(kept, stays=stays)
+            await look_again(THOUGHT_S)
+        await self._visit(None, stays=False)
+
+    async def _visit(
+        self, kept: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None, *, stays: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """One request; the connection, where it may be used again."""
+        if kept and (kept[0].at_eof() or kept[1].is_closing()):
+            kept = None  # ended between two requests, as a browser finds it
+        where = "a kept connection" if kept else "a new connection"
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                reader, writer = kept or await asyncio.open_connection("127.0.0.1", self.port)
+                writer.write(PAGE % (self.cookie.encode(), b"" if stays else b"Connection: close\r\n"))
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                await reader.readexactly(length)
+        except (OSError, EOFError, TimeoutError) as failed:
+            self.failures.append(f"{where}: {type(failed).__name__}: {failed}")
+            return None
+        self.answers += 1
+        if b" 200 " not in head[:15] or b"X-Exam: yes" not in head:
+            self.failures.append(f"{where}: {head.splitlines()[0].decode()}")
+        if stays and b"connection: close" not in head.lower():
+            return reader, writer
+        writer.close()
+        return None
