@@ -20,7 +20,9 @@ from typing import Protocol
 from tests.bench.procs import family
 from tests.support.ports import free_port
 
-START_S = 30.0
+START_S = 120.0
+"""In emulation (tests/machine) a start takes a minute."""
+
 LOOK_S = 0.05
 
 

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.machine import image
+from tests.machine.acts import FIRST, PROOFS
 from tests.machine.machine import Machine, booted
-from tests.machine.proofs import PROOFS, Scene
+from tests.machine.proofs import Scene
 from tests.machine.visitors import exam_server
 from tests.support.ports import free_port
 from tests.support.student import Student
@@ -25,9 +26,11 @@ def main() -> int:
     """Exit code 1 if a proof fails; the others are not tried then."""
     parser = argparse.ArgumentParser(prog="python -m tests.machine", description=__doc__)
     parser.add_argument("--until", choices=PROOFS, help="the last proof to do (default: all)")
+    parser.add_argument("--only", nargs="+", choices=PROOFS, help=f"after {' and '.join(FIRST)}, these alone")
     arguments = parser.parse_args()
     names = list(PROOFS)
     names = names[: names.index(arguments.until) + 1] if arguments.until else names
+    names = [name for name in names if not arguments.only or name in (*FIRST, *arguments.only)]
     image.needs()
     print("making the disks (the first time, Debian is fetched)", flush=True)
     with tempfile.TemporaryDirectory(prefix="waitroom-machine-", ignore_cleanup_errors=True) as name:

@@ -5,15 +5,19 @@ Law: no request is tried twice. An answer that is missing, cut or not the exam s
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from aiohttp import WSMsgType, web
+from aiohttp import ClientSession, WSMsgType, web
 
 from tests.support.product import look_again
 
 THOUGHT_S = 0.2
 ANSWER_S = 60
+PIECE, PIECES, PAUSE_S = b"a line of an exam\n" * 60, 24, 0.5
+"""Of an answer and an upload that take their time; 12 s."""
+
 PAGE = b"GET / HTTP/1.1\r\nHost: exam\r\nAccept: text/html\r\nSec-Fetch-Mode: navigate\r\nCookie: %s\r\n%s\r\n"
 
 
@@ -22,6 +26,8 @@ async def exam_server() -> AsyncIterator[int]:
     """On the port given: a page everywhere, an echo at /ws. The machine knows the host as 10.0.2.2."""
     application = web.Application()
     application.router.add_get("/ws", _echo)
+    application.router.add_get("/slow", _slow)
+    application.router.add_post("/paper", _paper)
     application.router.add_route("*", "/{tail:.*}", _page)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
@@ -35,6 +41,22 @@ async def exam_server() -> AsyncIterator[int]:
 
 async def _page(_request: web.Request) -> web.Response:
     return web.Response(text="exam server\n", headers={"X-Exam": "yes"})
+
+
+async def _slow(request: web.Request) -> web.StreamResponse:
+    """An answer that takes its time: a piece every half second."""
+    answer = web.StreamResponse(headers={"X-Exam": "yes"})
+    answer.content_length = len(PIECE) * PIECES
+    await answer.prepare(request)
+    for _ in range(PIECES):
+        await answer.write(PIECE)
+        await look_again(PAUSE_S)
+    return answer
+
+
+async def _paper(request: web.Request) -> web.Response:
+    """What a paper's SHA-256 is."""
+    return web.Response(text=hashlib.sha256(await request.read()).hexdigest())
 
 
 async def _echo(request: web.Request) -> web.WebSocketResponse:
@@ -99,3 +121,26 @@ class Load:
             return reader, writer
         writer.close()
         return None
+
+
+async def slow_answer(port: int, cookie: str) -> bytes:
+    """Its body, as it arrived."""
+    async with ClientSession(headers={"Cookie": cookie}) as client, client.get(f"http://127.0.0.1:{port}/slow") as got:
+        assert got.status == 200, got.status
+        return await got.read()
+
+
+async def slow_upload(port: int, cookie: str) -> str:
+    """The exam server's answer to a paper that is sent piece by piece."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(PIECES):
+            yield PIECE
+            await look_again(PAUSE_S)
+
+    async with (
+        ClientSession(headers={"Cookie": cookie}) as client,
+        client.post(f"http://127.0.0.1:{port}/paper", data=pieces()) as got,
+    ):
+        assert got.status == 200, got.status
+        return await got.text()
