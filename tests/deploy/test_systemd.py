@@ -73,6 +73,14 @@ def test_the_socket_is_a_default_address() -> None:
     assert f"ListenStream={DEFAULT_PUBLIC}" in SOCKET.read_text().splitlines()
 
 
+def test_a_credential_is_named_as_settings_can() -> None:
+    """By the path that systemd gives it (systemd.exec(5)): settings know no variables of the environment."""
+    (path,) = re.findall(r"settings (/\S+)\.", SERVICE.read_text())
+    (name, _source) = re.findall(r"LoadCredential=([^:\s]+):(/\S+)", SERVICE.read_text())[0]
+    assert path == f"/run/credentials/{SERVICE.name}/{name}"
+    assert set(re.findall(r"\$\{?(\w+)", SERVICE.read_text())) == {"MAINPID"}
+
+
 def launcher(*command: str) -> tuple[Sequence[str], Sequence[int]]:
     """A program that starts the service."""
     return command, ()
