@@ -49,6 +49,39 @@ def test_https_end_to_end(tmp_path: Path) -> None:
     run(main())
 
 
+def test_nothing_old_is_spoken(tmp_path: Path) -> None:
+    """TLS 1.3, or 1.2 with forward secrecy and no CBC, whatever a client would take."""
+
+    async def main() -> None:
+        port = free_port()
+
+        def client(last: ssl.TLSVersion, ciphers: str) -> ssl.SSLContext:
+            context = ssl.create_default_context(cafile=CERTIFICATE / "cert.pem")
+            context.maximum_version = last
+            context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+            return context
+
+        async def spoken(context: ssl.SSLContext) -> str | None:
+            try:
+                _, writer = await asyncio.open_connection("localhost", port, ssl=context)
+            except (ssl.SSLError, ConnectionError):
+                return None
+            cipher = writer.get_extra_info("cipher")
+            writer.close()
+            return str(cipher[1])
+
+        async with (
+            counting_backend() as backend,
+            serving(tmp_path, config=_config(backend.url, port, CERTIFICATE / "cert.pem"), public=None),
+        ):
+            assert await spoken(client(ssl.TLSVersion.TLSv1_3, "ALL")) == "TLSv1.3"
+            assert await spoken(client(ssl.TLSVersion.TLSv1_2, "ECDHE")) == "TLSv1.2"
+            assert await spoken(client(ssl.TLSVersion.TLSv1_2, "ALL:!ECDHE")) is None
+            assert await spoken(client(ssl.TLSVersion.TLSv1_2, "SHA1:SHA256:SHA384")) is None
+
+    run(main())
+
+
 def test_a_renewed_certificate_drops_nobody(tmp_path: Path) -> None:
     """SIGHUP with new files in the old places: open connections go on, every handshake succeeds, ALPN stays."""
 

@@ -5,6 +5,7 @@ off. `GOOD` rows say for which request the response is, what the client gets, an
 """
 
 from waitroom.proxy.fields import FIELDS
+from waitroom.proxy.upstream import PROVISIONALS
 
 ONE = b"HTTP/1.1 200 OK\r\n"
 CL3 = b"Content-Length: 3\r\n"
@@ -81,6 +82,8 @@ BAD = {
     "LF in a value": ok(b"X: a\nSet-Cookie: b\r\n" + CL3),
     "NUL in a name": ok(b"X\x00: a\r\n" + CL3),
     "space before colon": ok(b"Content-Length : 3\r\n"),
+    "space before colon, other case": ok(b"X : 1\r\ncontent-LENGTH\t: 3\r\n"),
+    "space before colon, no name": ok(b" : a\r\n" + CL3),
     "space in a name": ok(b"X Y: a\r\n" + CL3),
     "no colon": ok(b"Xa\r\n" + CL3),
     "no name": ok(b": a\r\n" + CL3),
@@ -90,7 +93,7 @@ BAD = {
     "bad head behind a 1xx": b"HTTP/1.1 100 Continue\r\n\r\n" + ok(CL3 + TE, ABC),
     "NUL behind a 1xx": b"HTTP/1.1 100 Continue\r\n\r\n\x00" + ok(CL3),
     "both lengths in a 1xx": b"HTTP/1.1 103 E\r\n" + CL3 + TE + b"\r\n" + ok(CL3),
-    "endless 1xx": b"HTTP/1.1 103 E\r\n\r\n" * 40,
+    "endless 1xx": b"HTTP/1.1 102 P\r\n\r\n" * (PROVISIONALS + 1),
 }
 
 CUT = {
@@ -122,7 +125,9 @@ def same(response: bytes, *, reused: bool = True) -> Row:
 
 GOOD: dict[str, Row] = {
     "length of zero": same(ok(b"Content-Length: 0\r\n", b"")),
-    "length with zeros": same(ok(b"Content-Length: 003\r\n")),
+    "length with zeros": (GET, ok(b"content-length:\t003\r\n"), ok(b"content-length: 3\r\n"), True),
+    "length of zeros": (GET, ok(b"Content-Length: 000\r\n", b""), ok(b"Content-Length: 0\r\n", b""), True),
+    "space before a colon": (GET, ok(b"X : a : b\r\nY \t:\r\n" + CL3), ok(b"X: a : b\r\nY:\r\n" + CL3), True),
     "length with blanks": same(ok(b"Content-Length:\t 3 \r\n")),
     "no reason": (GET, status(b"HTTP/1.1 200"), status(b"HTTP/1.1 200 "), True),
     "reason of obs-text": same(status(b"HTTP/1.1 200 \xe9\xff\t(x)")),

@@ -11,7 +11,7 @@ from tests.proxy.wire import TARGET, Brain, Call, Watch, stage
 from tests.support.aio import run
 from waitroom.proxy.decisions import Relay
 from waitroom.proxy.listener import Listener
-from waitroom.proxy.rules import ProxyRules
+from waitroom.proxy.rules import ProxyRules, lingers
 from waitroom.settings.addresses import BackendUrl
 
 TRIES = 40
@@ -110,3 +110,20 @@ def test_a_body_that_is_refused_is_read_only_if_it_was_asked_for(asks: bool) -> 
             client.close()
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "drained_bytes", "stays"),
+    [
+        (1.9, 0, True),
+        (2.1, 0, False),
+        (2.1, 1_000, False),
+        (2.1, 1_000_000, True),
+        (20.0, 1_000_000, False),
+        (29.0, 10_000_000, True),
+        (31.0, 200_000_000, False),
+    ],
+)
+def test_who_was_answered_may_go_on_while_it_gets_on(waited_s: float, drained_bytes: int, stays: bool) -> None:
+    """A trickle is shown out at once, an upload after half a minute."""
+    assert lingers(waited_s, drained_bytes) is stays

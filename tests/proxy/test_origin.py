@@ -86,11 +86,17 @@ def test_a_trusted_proxy_is_passed_on() -> None:
 @pytest.mark.parametrize("forward_as", ["x-forwarded", "forwarded"])
 def test_who_has_signed_on_is_for_a_trusted_proxy_to_say(peer: str, forward_as: ForwardAs) -> None:
     """Its word reaches the backend as it came; anybody else's does not, in no spelling that a backend may read so."""
-    names = frozenset({b"x-remote-user"})
-    origin = Origin.of_peer((peer, 1), b"http", NETWORKS, forward_as, names)
-    raw = b"Host: h\r\nX-Remote-User: ann\r\nX_Remote_User: bob\r\nX-Other: 1\r\n\r\n"
-    block = RequestReader(OWN_COOKIES, names).read(raw)
-    told = block.forward + block.spoken_by(origin).lines
-    assert told.count(b"X-Other: 1\r\n") == 1
-    assert told.count(b"X-Remote-User: ann\r\n") == (peer == "10.0.0.1")
-    assert b"bob" not in told
+    for name in (b"X-Remote-User", b"REMOTE_USER"):
+        names = frozenset({name.lower()})
+        origin = Origin.of_peer((peer, 1), b"http", NETWORKS, forward_as, names)
+        others = b"".join(
+            spelling + b": bob\r\n"
+            for sign in (b"-", b"_", b".", b"~")
+            if (spelling := name.replace(b"-", sign).replace(b"_", sign)) != name
+        )
+        raw = b"Host: h\r\n" + name + b": ann\r\n" + others + b"X-Other: 1\r\n\r\n"
+        block = RequestReader(OWN_COOKIES, names).read(raw)
+        told = block.forward + block.spoken_by(origin).lines
+        assert told.count(b"X-Other: 1\r\n") == 1
+        assert told.count(name + b": ann\r\n") == (peer == "10.0.0.1")
+        assert b"bob" not in told

@@ -206,6 +206,29 @@ def test_who_dawdles_before_the_door_holds_up_no_drain() -> None:
     run(main())
 
 
+def test_who_stands_in_the_door_keeps_out_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next client is served at once; who has stood there longest goes for it, and the others stay."""
+    monkeypatch.setattr("waitroom.proxy.doorman.RECEIVING", 4)
+
+    async def main() -> None:
+        async with behind_a_door(ProxyRules(trusted_proxies=TRUSTING.trusted_proxies, head_ms=60_000)) as (_, port):
+            standing = [await connect(port) for _ in range(4)]
+            for client in standing:
+                await client.send(b"PROXY TCP4 1")
+            honest = await connect(port)
+            await honest.send(GOOD[0][1] + GET)
+            assert await honest.answer() == OK
+            ends = [asyncio.ensure_future(client.reader.read()) for client in standing]
+            gone, _ = await asyncio.wait(ends, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            assert gone == {ends[0]}
+            for end in ends:
+                end.cancel()
+            for client in (*standing, honest):
+                client.close()
+
+    run(main())
+
+
 def test_tls_begins_behind_the_header() -> None:
     """The header is in the clear, the scheme is https, and bytes that came along are part of the handshake."""
 

@@ -45,6 +45,30 @@ def test_an_idempotent_request_is_sent_again_when_a_reused_connection_dies() -> 
     run(main())
 
 
+def test_a_request_that_was_begun_to_be_answered_is_not_sent_again() -> None:
+    """A 1xx is a word: whoever said it has read the request, and the client has heard it."""
+
+    async def main() -> None:
+        async def script(call: Call) -> None:
+            while await call.head():
+                if len(call.backend.heads) > 1:
+                    await call.say(b"HTTP/1.1 102 Processing\r\n\r\n")
+                    return
+                await call.say(OK)
+
+        async with stage(script) as s:
+            client = await s.connect()
+            await client.send(GET)
+            assert await client.answer() == OK
+            await client.send(GET)
+            assert await client.head() == b"HTTP/1.1 102 Processing\r\n\r\n"
+            assert (await client.answer()).endswith(b"\r\n\r\ntruncated")
+            assert len(s.backend.heads) == 2
+            client.close()
+
+    run(main())
+
+
 def test_a_post_of_whose_body_nothing_was_sent_is_sent_again() -> None:
     """A server does not act upon a request that it has not got whole."""
 

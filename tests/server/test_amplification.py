@@ -241,7 +241,7 @@ def test_short_things_are_remembered_within_bounds() -> None:
 
 
 def test_what_is_poured_after_a_refusal_is_bounded() -> None:
-    """A gigabyte announced, refused and sent all the same: a megabyte is passed over so that the answer can be read."""
+    """A gigabyte announced, refused and sent all the same: a quarter is passed over so that the answer can be read."""
 
     async def main() -> None:
         place = worker()

@@ -32,7 +32,7 @@ from waitroom.proxy.requesthead import (
     too_large,
     without_empty_lines,
 )
-from waitroom.proxy.rules import BUFFER_BYTES, DRAIN_IDLE_S, LINGER_BYTES, LINGER_S
+from waitroom.proxy.rules import BUFFER_BYTES, DRAIN_IDLE_S, LINGER_BYTES, lingers
 from waitroom.proxy.sides import Home
 from waitroom.proxy.transports import reset
 from waitroom.proxy.upstream import BackendConnection
@@ -124,6 +124,7 @@ class ClientConnection(asyncio.Protocol):
         self._leaving = True
         self._buffer = b""
         exchange, self._exchange = self._exchange, None
+        self._home.pools.leave(self)
         if exchange is not None:
             try:
                 exchange.client_gone()
@@ -372,7 +373,7 @@ class ClientConnection(asyncio.Protocol):
         elif unsent:
             self._since_s = now_s  # the last answer is still on its way
         elif self._leaving:
-            if waited_s > LINGER_S:
+            if not lingers(waited_s, self._drained_bytes):
                 self._transport.abort()
         elif self._heading:
             if waited_s > rules.head_ms / 1000:

@@ -1,7 +1,8 @@
 """Connections that are not HTTP from their first byte: a PROXY header to be read, a TLS handshake to be made.
 
 Law: what goes before HTTP is bounded like HTTP: so many at a time, each within the time of a request's head. A door
-stays shut to nobody for somebody else's sake: each connection is received beside the others.
+stays shut to nobody for somebody else's sake: each connection is received beside the others, and where there are too
+many, who has stood there longest goes: a handshake takes a moment, only who wants to block the door takes longer.
 """
 
 import asyncio
@@ -42,7 +43,8 @@ class Doorman:
     door: socket.socket
     tls: ssl.SSLContext | None
     proxy_protocol: bool
-    _receiving: set[asyncio.Task[None]] = field(default_factory=set)
+    _receiving: dict[asyncio.Task[None], None] = field(default_factory=dict)
+    """In the order of their coming."""
     _resting: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -72,12 +74,18 @@ class Doorman:
                     return
                 continue
             if len(self._receiving) >= RECEIVING:
-                client.close()
-                continue
+                self._send_away(next(iter(self._receiving)))
             client.setblocking(False)
             task = spawn(self._receive(client, address), name="receive")
-            self._receiving.add(task)
-            task.add_done_callback(self._receiving.discard)
+            self._receiving[task] = None
+            task.add_done_callback(self._forget)
+
+    def _send_away(self, task: asyncio.Task[None]) -> None:
+        self._forget(task)
+        task.cancel()
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._receiving.pop(task, None)
 
     def _rest(self, error: OSError) -> None:
         log.warning("accept_failed", error=str(error))

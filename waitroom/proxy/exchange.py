@@ -27,7 +27,7 @@ class Exchange(Staying):
     """One request and its answer. To the handler it is the `Request`."""
 
     __slots__ = (
-        "_around", "_chunks", "_collecting", "_continued", "_id", "_opening", "_relay", "_retried", "_side",
+        "_around", "_chunks", "_collecting", "_continued", "_id", "_opening", "_relay", "_retried",
         "_started", "_upstream", "head_only", "http11", "keep_alive", "sent_bytes", "status", "streams_events",
     )  # fmt: skip
 
@@ -198,7 +198,7 @@ class Exchange(Staying):
     def _enter(self, pool: BackendPool) -> None:
         """There is a place for it."""
         self._pool, self._wait = pool, None
-        connection = pool.take(repeatable=self.repeatable)
+        connection = pool.take(self, repeatable=self.repeatable)
         if connection is None:
             pool.connect(self)
         else:

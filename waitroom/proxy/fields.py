@@ -9,6 +9,7 @@ three times its parsing.
 
 import re
 from collections.abc import Callable
+from enum import IntEnum
 from typing import NamedTuple
 
 import httptools
@@ -137,6 +138,15 @@ class Lines(dict[bytes, Line]):
         return False
 
 
+def in_one_reading(key: bytes, line: bytes) -> bytes:
+    """The line as it goes on: a length without the zeros that make it octal to some (C's `strtoll` with base 0)."""
+    if key != b"content-length":
+        return line
+    name, _, value = line.partition(b":")
+    digits = value.strip(b" \t")
+    return name + b": " + (digits.lstrip(b"0") or b"0") if digits.startswith(b"0") and digits != b"0" else line
+
+
 def headers(block: bytes) -> tuple[Header, ...]:
     """The fields of a block that has been read, as they came."""
     lines = (line.partition(b":") for line in block[:-4].split(CRLF) if line)
@@ -153,6 +163,30 @@ def connection_options(values: dict[bytes, list[bytes]]) -> frozenset[bytes]:
 
 _NONE: frozenset[bytes] = frozenset()
 _USUAL = {option: frozenset({option}) for option in (b"keep-alive", b"close")}
+
+
+_BY_CONNECTION = re.compile(rb"(?:^|,)[ \t]*(?:ntlm|negotiate|nego2)(?![^ \t,])", re.IGNORECASE)
+
+
+class Mark(IntEnum):
+    """What a message leaves on a backend's connection, perhaps: whoever asks next over it would find it there."""
+
+    NONE = 0
+    BODY = 1
+    """A body that was not read, or is still to come."""
+    USER = 2
+    """Somebody has signed on to the connection."""
+
+    @classmethod
+    def of(cls, values: list[bytes] | tuple[()], *, body: bool) -> "Mark":
+        """From WWW-Authenticate or Authorization fields, and whether there is a body that may be passed over.
+
+        Some kinds sign on a connection, not a request: whatever comes over it then is that user's (RFC 4559 section 6).
+        HAProxy keeps such connections apart as well.
+        """
+        if any(_BY_CONNECTION.search(value) for value in values):
+            return cls.USER
+        return cls.BODY if body else cls.NONE
 
 
 def tokens(values: list[bytes]) -> frozenset[bytes]:

@@ -4,6 +4,7 @@ Law: nothing here changes; a head is read once (requesthead.py) and asked often.
 """
 
 from waitroom.proxy.decisions import Header
+from waitroom.proxy.fields import Mark
 from waitroom.proxy.origin import Spoken
 from waitroom.proxy.requesthead import Block
 
@@ -61,6 +62,11 @@ class Incoming:
     def has_body(self) -> bool:
         """Whether the framing announces a body."""
         return self._block.chunked or self._block.length > 0
+
+    @property
+    def mark(self) -> Mark:
+        """What it leaves on a backend's connection."""
+        return self._block.mark
 
     @property
     def upgrade(self) -> bytes | None:

@@ -2,8 +2,10 @@
 
 Laws. The connection used last is used next, so that the others grow old together and go. A request that may not be sent
 twice gets a connection used within the last `FRESH_S` or a new one: servers close idle ones (Apache after 5 s), and
-what is sent into a closing connection may or may not have been processed. A name keeps its connections over a reload
-if its URL stays; otherwise the old ones end with the request they carry, and who waits for a place goes to the new one.
+what is sent into a closing connection may or may not have been processed. A connection with an owner (upstream.py) is
+for nobody else; it goes with it, and after `FRESH_S` unless somebody has signed on to it, since each may keep a thread
+of the server busy. A name keeps its connections over a reload if its URL stays; otherwise the old ones end with the
+request they carry, and who waits for a place goes to the new one.
 """
 
 import asyncio
@@ -18,7 +20,7 @@ from waitroom.proxy.responsehead import ResponseReader
 from waitroom.proxy.rules import ProxyRules
 from waitroom.proxy.ticker import Ticker
 from waitroom.proxy.transports import has_news
-from waitroom.proxy.upstream import BackendConnection
+from waitroom.proxy.upstream import Asker, BackendConnection, Owner
 from waitroom.proxy.urgency import Urgency
 from waitroom.settings.addresses import BackendUrl
 from waitroom.tasks import spawn
@@ -53,6 +55,8 @@ class BackendPool:
         self._reader = reader
         self._ticker = ticker
         self._idle: list[BackendConnection] = []
+        self._owned: dict[Owner, BackendConnection] = {}
+        """Idle too, each for its owner; latest last."""
         self._retired = False
         self._dialler = Dialler(url, ticker)
 
@@ -64,11 +68,16 @@ class BackendPool:
     @property
     def idle(self) -> int:
         """Connections that wait for a request."""
-        return len(self._idle)
+        return len(self._idle) + len(self._owned)
 
-    def take(self, *, repeatable: bool) -> BackendConnection | None:
+    def take(self, asker: Asker, *, repeatable: bool) -> BackendConnection | None:
         """An idle connection for a request, or None."""
         idle = self._idle
+        if self._owned and (own := self._owned.pop(asker.owner, None)) is not None:
+            if self._is_sound(own, repeatable=repeatable):
+                own.reused = True
+                return own
+            own.discard()
         while idle:
             connection = idle.pop()
             if connection.transport.is_closing():
@@ -79,35 +88,53 @@ class BackendPool:
             if self._ticker.now_s - connection.heard_s > FRESH_S:
                 idle.append(connection)
                 return None
-            if not has_news(connection.transport):
+            if self._is_sound(connection, repeatable=False):
                 connection.reused = True
                 return connection
-            connection.discard()  # its end is here already and waits to be read
+            connection.discard()
         return None
 
+    def _is_sound(self, connection: BackendConnection, *, repeatable: bool) -> bool:
+        """Whether it has just been used, where that matters, and no end and no stray byte of it waits to be read."""
+        transport = connection.transport
+        fresh = repeatable or self._ticker.now_s - connection.heard_s <= FRESH_S
+        return fresh and not transport.is_closing() and not has_news(transport)
+
     def give_back(self, connection: BackendConnection) -> None:
-        """Keep a connection for the next request."""
-        if self._retired or len(self._idle) >= self.rules.backend_idle:
+        """Keep a connection for the next request. Where there is no room, the oldest goes that is for one client."""
+        owned, most = self._owned, self.rules.backend_idle
+        if owned and len(self._idle) + len(owned) >= most:
+            next(iter(owned.values())).discard()
+        if self._retired or len(self._idle) + len(owned) >= most:
             connection.discard()
-        else:
+        elif connection.owner is None:
             self._idle.append(connection)
+        else:
+            owned[connection.owner] = connection
 
     def forget(self, connection: BackendConnection) -> None:
         """The connection is gone."""
-        if connection in self._idle:
+        if connection.owner is not None:
+            if self._owned.get(connection.owner) is connection:
+                del self._owned[connection.owner]
+        elif connection in self._idle:
             self._idle.remove(connection)
+
+    def leave(self, client: object) -> None:
+        """A client is gone: nobody else may use its connection."""
+        for own in [each for owner, each in self._owned.items() if owner[0] is client]:
+            own.discard()
 
     def retire(self) -> None:
         """Keep no connection any more, and nobody waiting."""
         self._retired = True
-        for connection in self._idle.copy():
+        for connection in (*self._idle, *self._owned.values()):
             connection.discard()
         self.guard.dissolve()
 
     def tick(self, now_s: float) -> None:
         """Let go of what has been idle for too long, and turn away who has waited for too long."""
-        oldest_s = now_s - self.rules.backend_idle_ms / 1000
-        for connection in [each for each in self._idle if each.heard_s < oldest_s]:
+        for connection in [each for each in (*self._idle, *self._owned.values()) if self._is_old(each, now_s)]:
             connection.discard()
         guard = self.guard
         guard.tick()
@@ -116,6 +143,12 @@ class BackendPool:
             guard.resize(max(1, guard.limiter.limit))
         if guard.waiting:
             self._turn_away(now_s - self.rules.inflight_wait_ms / 1000)
+
+    def _is_old(self, connection: BackendConnection, now_s: float) -> bool:
+        idle_s = self.rules.backend_idle_ms / 1000
+        if connection.owner is not None and not connection.signed_on:
+            idle_s = min(idle_s, FRESH_S)
+        return connection.heard_s < now_s - idle_s
 
     def _turn_away(self, since_s: float) -> None:
         if self.guard.turn_away(since_s, TURNED_AWAY):
@@ -207,6 +240,11 @@ class BackendPools:
         for pool in self._pools.values():
             pool.rules = rules
         self.replace(targets)
+
+    def leave(self, client: object) -> None:
+        """A client is gone."""
+        for pool in self._pools.values():
+            pool.leave(client)
 
     def levels(self) -> dict[str, Level]:
         """How each backend stands in this worker."""

@@ -17,9 +17,11 @@ from waitroom.proxy.fields import (
     NEVER_UNNAMED,
     FieldError,
     Lines,
+    Mark,
     connection_options,
     framing,
     headers,
+    in_one_reading,
 )
 from waitroom.proxy.origin import Origin, Spoken, is_forwarding
 
@@ -30,8 +32,11 @@ _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})
 _ABSOLUTE = re.compile(rb"https?://([^/?]*)(/[^?]*)?(.*)", re.IGNORECASE | re.DOTALL)
 
 _IMITATED = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection"})
-"""Fields that a backend must not meet in a second spelling, no more than those by which proxies speak for a client: CGI
-and WSGI read `X_Forwarded_For` as `X-Forwarded-For`."""
+"""Fields that a backend must not meet in a second spelling, no more than those by which proxies speak for a client."""
+
+_SPELT_ALIKE = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
+"""CGI and WSGI read `X_Forwarded_For` as `X-Forwarded-For`, PHP `X.Forwarded.For` too, and behind lighttpd's CGI and
+FastCGI any character of a name that is no letter and no digit is the same."""
 
 
 HOSTS_REMEMBERED = 64
@@ -58,6 +63,7 @@ class Block:
     keep_alive: bool
     upgrade: bytes | None
     expects: bool
+    mark: Mark
     forward: bytes
     _spoken: tuple[Origin, Spoken] | None = None
     """What the last origin made of it: a memory, not a part of the value."""
@@ -74,7 +80,7 @@ class Block:
         return self._spoken[1]
 
 
-NO_BLOCK = Block(b"", {}, None, 0, *(False,) * 3, None, False, b"")
+NO_BLOCK = Block(b"", {}, None, 0, *(False,) * 3, None, expects=False, mark=Mark.NONE, forward=b"")
 
 
 class RequestReader:
@@ -82,7 +88,7 @@ class RequestReader:
 
     def __init__(self, own_cookies: re.Pattern[bytes], signed_on: frozenset[bytes] = frozenset()) -> None:
         self._own_cookies = own_cookies
-        self._signed_on = signed_on
+        self._signed_on = frozenset(name.translate(_SPELT_ALIKE) for name in signed_on)
         self._lines = Lines(self._passing)
         self._known: tuple[dict[bytes, Block], dict[bytes, Block]] = {}, {}
         """Blocks read before, of HTTP/1.1 and of HTTP/1.0: the two versions read the same block differently."""
@@ -132,6 +138,7 @@ class RequestReader:
             b"keep-alive" in connection,
             upgrade,
             b"expect" in values and not http10 and values[b"expect"][0].lower() == b"100-continue",
+            Mark.of(values.get(b"authorization", ()), body=bool(length) or chunked),
             CRLF.join(kept),
         )
 
@@ -142,12 +149,12 @@ class RequestReader:
         """
         if key == b"cookie":
             return self._without_ours(line)
-        plain = key.replace(b"_", b"-")
+        plain = key.translate(_SPELT_ALIKE)
         if key in HOP_BY_HOP or key == b"proxy" or (plain != key and plain in _IMITATED):
             return None
         if is_forwarding(plain) or plain in self._signed_on:
             return None
-        return line
+        return in_one_reading(key, line)
 
     def _without_ours(self, line: bytes) -> bytes | None:
         """A Cookie line without our cookies; untouched if none is ours."""

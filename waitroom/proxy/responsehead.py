@@ -14,10 +14,18 @@ from waitroom.proxy.fields import (
     NEVER_UNNAMED,
     FieldError,
     Lines,
+    Mark,
     connection_options,
     framing,
     headers,
+    in_one_reading,
 )
+
+_BLANK_BEFORE_COLON = re.compile(
+    rb"^(?!content-length[ \t]|transfer-encoding[ \t])([!#$%&'*+\-.^_`|~0-9A-Za-z]++)[ \t]+:",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A proxy removes these blanks from a response (RFC 9112 section 5.1). Those behind a name that frames it: refused."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])((?: [\t -~\x80-\xff]*+)?)\r\n")  # RFC 9112 section 4
 
@@ -41,6 +49,8 @@ class ResponseHead:
     """Goes to any client as it is: there is a length, or there cannot be a body."""
     events: bool = False
     """Server-sent events."""
+    mark: Mark = Mark.NONE
+    """The body is one that its status leaves out."""
 
 
 NO_HEAD = ResponseHead(b"", 0, None, chunked=False, persistent=False, lines=b"", ready=b"", framed=False)
@@ -50,7 +60,7 @@ class ResponseReader:
     """Reads response heads. One a worker."""
 
     def __init__(self) -> None:
-        self._lines = Lines(lambda key, line: None if key in HOP_BY_HOP else line)
+        self._lines = Lines(lambda key, line: None if key in HOP_BY_HOP else in_one_reading(key, line))
 
     def read(self, raw: bytes) -> ResponseHead:
         """The head (with its empty line), or BackendError."""
@@ -59,6 +69,8 @@ class ResponseReader:
             raise BackendError("no HTTP/1 status line", kind="protocol")
         try:
             block = raw[start.end() :]
+            if b" :" in block or b"\t:" in block:
+                block = _BLANK_BEFORE_COLON.sub(rb"\1:", block)
             read = self._lines.read(block)
             values = read.by_name
             length, chunked = framing(values)
@@ -87,4 +99,5 @@ class ResponseReader:
             head + CRLF,
             bodiless or length is not None,
             any(value.lower().startswith(b"text/event-stream") for value in values.get(b"content-type", ())),
+            Mark.of(values.get(b"www-authenticate", ()), body=bodiless and bool(length or chunked)),
         )

@@ -15,6 +15,7 @@ from waitroom.proxy.limiters import Limiter
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.rules import CLIENT_LEFT
 from waitroom.proxy.sides import ClientSide, Surroundings
+from waitroom.proxy.upstream import Owner
 
 KEPT_BYTES = 64 * 1024
 """Of a body, read while its request waits: a form or an autosave is there as a whole. One read more may come on top."""
@@ -80,8 +81,10 @@ class Staying(Incoming):
     """The part of an exchange that knows its place, and what of its request has been sent there."""
 
     __slots__ = (
-        "_asked_s", "_collected", "_failing", "_pool", "_streaming", "_streams_since_s", "_uploaded", "_wait",
+        "_asked_s", "_collected", "_failing", "_pool", "_side", "_streaming", "_streams_since_s", "_uploaded", "_wait",
     )  # fmt: skip
+
+    _side: ClientSide
 
     _pool: BackendPool | None
     """Where it has a place, or had until it began to stream."""
@@ -102,6 +105,15 @@ class Staying(Incoming):
     def _body_is_here(self) -> bool:
         """Whether there is a body and nobody has seen a byte of it: a request that was not whole was not acted upon."""
         return self.has_body and not self._uploaded
+
+    @property
+    def owner(self) -> Owner:
+        """Who alone may use a backend's connection that it has marked.
+
+        A proxy in front of us sends many over one of its own: there it is for whoever has the same address and cookies,
+        our signed one among them.
+        """
+        return self._side, (self.client, *self.every(b"cookie")) if self.trusted else ()
 
     @property
     def queued(self) -> bool:

@@ -1,8 +1,10 @@
 """A connection to a backend and the responses that come over it.
 
 Laws. A connection has at most one asker; without one, any byte ends it. It is used again only after a response that was
-complete, announced nothing else, left no byte over, and answered a request that was sent whole. A response that stops
-early is told as `truncated`, never as an end.
+complete, announced nothing else, left no byte over, and answered a request that was sent whole. It is for the same
+client alone if more may be left on it: a server that has not read a request's body takes it for the next request, one
+that sends what HEAD or 304 leave out sends it as the next answer, and one that was signed on to by NTLM takes all that
+comes for the same user's. A response that stops early is told as `truncated`, never as an end.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ import structlog
 
 from waitroom.errors import BackendError
 from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody
-from waitroom.proxy.fields import END_OF_HEAD
+from waitroom.proxy.fields import END_OF_HEAD, Mark
 from waitroom.proxy.responsehead import NO_HEAD, ResponseHead, ResponseReader
 from waitroom.proxy.rules import BUFFER_BYTES
 from waitroom.proxy.ticker import Ticker
@@ -22,14 +24,25 @@ from waitroom.proxy.transports import SecondLook
 log = structlog.get_logger(__name__)
 
 
-PROVISIONALS = 32
-"""1xx responses to one request."""
+Owner = tuple[object, tuple[str | bytes, ...]]
+"""A client's connection, and who speaks over it where that is a proxy with many behind it."""
+
+PROVISIONALS = 100
+"""1xx responses to one request: a 102 every ten seconds (RFC 2518) for a quarter of an hour."""
 
 
 class Asker(Protocol):
     """The exchange as its backend connection sees it."""
 
     head_only: bool
+
+    @property
+    def mark(self) -> Mark:
+        """What the request leaves on the connection."""
+
+    @property
+    def owner(self) -> Owner:
+        """Who alone may use the connection then."""
 
     @property
     def sent_whole(self) -> bool:
@@ -75,7 +88,8 @@ class BackendConnection(asyncio.Protocol):
 
     __slots__ = (
         "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_provisionals", "_reader",
-        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "reused", "transport",
+        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "owner", "reused", "signed_on",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home, reader: ResponseReader, ticker: Ticker, header_bytes: int) -> None:
@@ -84,6 +98,10 @@ class BackendConnection(asyncio.Protocol):
         self._ticker = ticker
         self._header_bytes = header_bytes
         self._asker: Asker | None = None
+        self.owner: Owner | None = None
+        """Who alone may use it again."""
+        self.signed_on = False
+        """Somebody has signed on to it."""
         self._buffer = b""
         self._known = NO_HEAD
         """The last head read: servers repeat themselves."""
@@ -136,7 +154,7 @@ class BackendConnection(asyncio.Protocol):
             if self._head is not None and self._body is None and exc is None:
                 asker.payload(b"", last=True)
                 asker.answered()
-            elif self._head is None and not self._buffer:
+            elif self._head is None and not self._buffer and not self._provisionals:
                 asker.lost(BackendError(str(exc or "closed before it answered"), kind="reset"), silent=True)
             else:
                 asker.lost(BackendError(str(exc or "closed within its answer"), kind="truncated"), silent=False)
@@ -297,6 +315,9 @@ class BackendConnection(asyncio.Protocol):
         self._look_no_more()
         if head.persistent and not rest and asker.sent_whole and not self.transport.is_closing():
             self.read(on=True)
+            if asker.mark or head.mark or (asker.head_only and head.length != 0):
+                self.owner = asker.owner
+                self.signed_on = self.signed_on or Mark.USER in (asker.mark, head.mark)
             self._home.give_back(self)
         else:
             self.discard()

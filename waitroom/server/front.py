@@ -328,9 +328,15 @@ def _max_inflight(settings: Settings) -> dict[str, MaxInflight]:
     }
 
 
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2: those with forward secrecy (all browsers since 2014). What Python takes unasked depends on who has built
+it: Debian's also takes keys sent under the certificate's, so that who steals it later reads what was recorded."""
+
+
 def _tls(cert: object, key: object) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(str(cert), str(key))
