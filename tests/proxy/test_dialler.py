@@ -129,15 +129,15 @@ def test_the_next_address_is_tried_and_remembered() -> None:
 
         dialler = Dialler(https("localhost", port, CA), ticker, look_up)
         async with listening(port, "127.0.0.2"), listening(port, "127.0.0.1", tls=context):
-            assert (await dialler.dial(Nothing, 0.6)).close() == "127.0.0.1"
-            async with asyncio.timeout(0.19):  # less than the share of the one that swallows
-                assert (await dialler.dial(Nothing, 0.6)).close() == "127.0.0.1"
+            assert (await dialler.dial(Nothing, 3)).close() == "127.0.0.1"
+            async with asyncio.timeout(0.95):  # less than the share of the one that swallows
+                assert (await dialler.dial(Nothing, 3)).close() == "127.0.0.1"
             ticker.tick(ticker.now_s + 6)
-            assert (await dialler.dial(Nothing, 0.6)).close() == "127.0.0.1"
+            assert (await dialler.dial(Nothing, 3)).close() == "127.0.0.1"
             addresses = addresses[:2]
             ticker.tick(ticker.now_s + 6)
             with pytest.raises(BackendError) as failed:
-                await dialler.dial(Nothing, 0.4)
+                await dialler.dial(Nothing, 1)
             assert failed.value.kind == "connect_timeout"
 
     run(main())

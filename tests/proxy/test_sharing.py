@@ -50,6 +50,7 @@ def test_backend_connections_are_used_again_latest_first() -> None:
 
 
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc"
+SIGN_ON = b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: NTLM x\r\n\r\n"
 HEAD = b"HEAD / HTTP/1.1\r\nHost: h\r\n\r\n"
 CHUNKS = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 NOT_MODIFIED = b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n"
@@ -163,6 +164,28 @@ def test_a_proxy_in_front_is_not_one_client() -> None:
             assert await ask(POST, bob) == 2
             assert [await ask(GET, ann), await ask(GET, b"X: 1")] == [2, 3]
             front.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("request_", "left_after"), [(GET, 15), (POST, 2), (SIGN_ON, 15)])
+def test_a_connection_for_one_client_is_kept_for_a_moment(request_: bytes, left_after: int) -> None:
+    """Many who send forms would hold a thread of the server each; who has signed on shall not do so at each page."""
+
+    async def main() -> None:
+        async with stage(_whole) as s:
+            pool, ticker = s.listener.pools.get(TARGET), s.listener.ticker
+            assert pool is not None
+            client = await s.connect()
+            await client.send(request_)
+            assert await client.answer() == OK
+            assert pool.idle == 1
+            began_s = ticker.now_s
+            ticker.tick(began_s + left_after)
+            assert pool.idle == 1
+            ticker.tick(began_s + left_after + 1)
+            assert pool.idle == 0
+            client.close()
 
     run(main())
 

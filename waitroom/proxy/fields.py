@@ -9,6 +9,7 @@ three times its parsing.
 
 import re
 from collections.abc import Callable
+from enum import IntEnum
 from typing import NamedTuple
 
 import httptools
@@ -167,12 +168,25 @@ _USUAL = {option: frozenset({option}) for option in (b"keep-alive", b"close")}
 _BY_CONNECTION = re.compile(rb"(?:^|,)[ \t]*(?:ntlm|negotiate|nego2)(?![^ \t,])", re.IGNORECASE)
 
 
-def signs_on_connections(values: list[bytes] | tuple[()]) -> bool:
-    """Whether WWW-Authenticate or Authorization fields are of a kind that signs on a connection, not a request.
+class Mark(IntEnum):
+    """What a message leaves on a backend's connection, perhaps: whoever asks next over it would find it there."""
 
-    Whatever comes over it then is that user's (RFC 4559 section 6). HAProxy keeps such connections apart as well.
-    """
-    return any(_BY_CONNECTION.search(value) for value in values)
+    NONE = 0
+    BODY = 1
+    """A body that was not read, or is still to come."""
+    USER = 2
+    """Somebody has signed on to the connection."""
+
+    @classmethod
+    def of(cls, values: list[bytes] | tuple[()], *, body: bool) -> "Mark":
+        """From WWW-Authenticate or Authorization fields, and whether there is a body that may be passed over.
+
+        Some kinds sign on a connection, not a request: whatever comes over it then is that user's (RFC 4559 section 6).
+        HAProxy keeps such connections apart as well.
+        """
+        if any(_BY_CONNECTION.search(value) for value in values):
+            return cls.USER
+        return cls.BODY if body else cls.NONE
 
 
 def tokens(values: list[bytes]) -> frozenset[bytes]:

@@ -4,6 +4,7 @@ Law: nothing here changes; a head is read once (requesthead.py) and asked often.
 """
 
 from waitroom.proxy.decisions import Header
+from waitroom.proxy.fields import Mark
 from waitroom.proxy.origin import Spoken
 from waitroom.proxy.requesthead import Block
 
@@ -63,9 +64,9 @@ class Incoming:
         return self._block.chunked or self._block.length > 0
 
     @property
-    def marks(self) -> bool:
-        """Whether a connection over which it went is for its client alone (upstream.py)."""
-        return self._block.marks
+    def mark(self) -> Mark:
+        """What it leaves on a backend's connection."""
+        return self._block.mark
 
     @property
     def upgrade(self) -> bytes | None:

@@ -3,8 +3,9 @@
 Laws. The connection used last is used next, so that the others grow old together and go. A request that may not be sent
 twice gets a connection used within the last `FRESH_S` or a new one: servers close idle ones (Apache after 5 s), and
 what is sent into a closing connection may or may not have been processed. A connection with an owner (upstream.py) is
-for nobody else, and goes with it. A name keeps its connections over a reload
-if its URL stays; otherwise the old ones end with the request they carry, and who waits for a place goes to the new one.
+for nobody else; it goes with it, and after `FRESH_S` unless somebody has signed on to it, since each may keep a thread
+of the server busy. A name keeps its connections over a reload if its URL stays; otherwise the old ones end with the
+request they carry, and who waits for a place goes to the new one.
 """
 
 import asyncio
@@ -133,8 +134,7 @@ class BackendPool:
 
     def tick(self, now_s: float) -> None:
         """Let go of what has been idle for too long, and turn away who has waited for too long."""
-        oldest_s = now_s - self.rules.backend_idle_ms / 1000
-        for connection in [each for each in (*self._idle, *self._owned.values()) if each.heard_s < oldest_s]:
+        for connection in [each for each in (*self._idle, *self._owned.values()) if self._is_old(each, now_s)]:
             connection.discard()
         guard = self.guard
         guard.tick()
@@ -143,6 +143,12 @@ class BackendPool:
             guard.resize(max(1, guard.limiter.limit))
         if guard.waiting:
             self._turn_away(now_s - self.rules.inflight_wait_ms / 1000)
+
+    def _is_old(self, connection: BackendConnection, now_s: float) -> bool:
+        idle_s = self.rules.backend_idle_ms / 1000
+        if connection.owner is not None and not connection.signed_on:
+            idle_s = min(idle_s, FRESH_S)
+        return connection.heard_s < now_s - idle_s
 
     def _turn_away(self, since_s: float) -> None:
         if self.guard.turn_away(since_s, TURNED_AWAY):

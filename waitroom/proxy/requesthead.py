@@ -17,11 +17,11 @@ from waitroom.proxy.fields import (
     NEVER_UNNAMED,
     FieldError,
     Lines,
+    Mark,
     connection_options,
     framing,
     headers,
     in_one_reading,
-    signs_on_connections,
 )
 from waitroom.proxy.origin import Origin, Spoken, is_forwarding
 
@@ -63,8 +63,7 @@ class Block:
     keep_alive: bool
     upgrade: bytes | None
     expects: bool
-    marks: bool
-    """May leave more on its connection than a clean one has: a body that is not read, or who has signed on."""
+    mark: Mark
     forward: bytes
     _spoken: tuple[Origin, Spoken] | None = None
     """What the last origin made of it: a memory, not a part of the value."""
@@ -81,7 +80,7 @@ class Block:
         return self._spoken[1]
 
 
-NO_BLOCK = Block(b"", {}, None, 0, *(False,) * 3, None, *(False,) * 2, b"")
+NO_BLOCK = Block(b"", {}, None, 0, *(False,) * 3, None, expects=False, mark=Mark.NONE, forward=b"")
 
 
 class RequestReader:
@@ -139,7 +138,7 @@ class RequestReader:
             b"keep-alive" in connection,
             upgrade,
             b"expect" in values and not http10 and values[b"expect"][0].lower() == b"100-continue",
-            bool(length) or chunked or signs_on_connections(values.get(b"authorization", ())),
+            Mark.of(values.get(b"authorization", ()), body=bool(length) or chunked),
             CRLF.join(kept),
         )
 

@@ -14,11 +14,11 @@ from waitroom.proxy.fields import (
     NEVER_UNNAMED,
     FieldError,
     Lines,
+    Mark,
     connection_options,
     framing,
     headers,
     in_one_reading,
-    signs_on_connections,
 )
 
 _BLANK_BEFORE_COLON = re.compile(
@@ -49,8 +49,8 @@ class ResponseHead:
     """Goes to any client as it is: there is a length, or there cannot be a body."""
     events: bool = False
     """Server-sent events."""
-    marks: bool = False
-    """May leave more on its connection than a clean one has: the body that its status leaves out, or who signs on."""
+    mark: Mark = Mark.NONE
+    """The body is one that its status leaves out."""
 
 
 NO_HEAD = ResponseHead(b"", 0, None, chunked=False, persistent=False, lines=b"", ready=b"", framed=False)
@@ -99,5 +99,5 @@ class ResponseReader:
             head + CRLF,
             bodiless or length is not None,
             any(value.lower().startswith(b"text/event-stream") for value in values.get(b"content-type", ())),
-            (bodiless and bool(length or chunked)) or signs_on_connections(values.get(b"www-authenticate", ())),
+            Mark.of(values.get(b"www-authenticate", ()), body=bodiless and bool(length or chunked)),
         )

@@ -15,7 +15,7 @@ import structlog
 
 from waitroom.errors import BackendError
 from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody
-from waitroom.proxy.fields import END_OF_HEAD
+from waitroom.proxy.fields import END_OF_HEAD, Mark
 from waitroom.proxy.responsehead import NO_HEAD, ResponseHead, ResponseReader
 from waitroom.proxy.rules import BUFFER_BYTES
 from waitroom.proxy.ticker import Ticker
@@ -37,8 +37,8 @@ class Asker(Protocol):
     head_only: bool
 
     @property
-    def marks(self) -> bool:
-        """Whether the request leaves something on the connection, perhaps."""
+    def mark(self) -> Mark:
+        """What the request leaves on the connection."""
 
     @property
     def owner(self) -> Owner:
@@ -88,7 +88,8 @@ class BackendConnection(asyncio.Protocol):
 
     __slots__ = (
         "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_provisionals", "_reader",
-        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "owner", "reused", "transport",
+        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "owner", "reused", "signed_on",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, home: Home, reader: ResponseReader, ticker: Ticker, header_bytes: int) -> None:
@@ -99,6 +100,8 @@ class BackendConnection(asyncio.Protocol):
         self._asker: Asker | None = None
         self.owner: Owner | None = None
         """Who alone may use it again."""
+        self.signed_on = False
+        """Somebody has signed on to it."""
         self._buffer = b""
         self._known = NO_HEAD
         """The last head read: servers repeat themselves."""
@@ -312,8 +315,9 @@ class BackendConnection(asyncio.Protocol):
         self._look_no_more()
         if head.persistent and not rest and asker.sent_whole and not self.transport.is_closing():
             self.read(on=True)
-            if asker.marks or head.marks or (asker.head_only and head.length != 0):
+            if asker.mark or head.mark or (asker.head_only and head.length != 0):
                 self.owner = asker.owner
+                self.signed_on = self.signed_on or Mark.USER in (asker.mark, head.mark)
             self._home.give_back(self)
         else:
             self.discard()
