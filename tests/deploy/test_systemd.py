@@ -11,12 +11,16 @@ from tests.support.aio import run
 from tests.support.backend import counting_backend
 from tests.support.load import one_request
 from tests.support.product import serving, until
+from waitroom.server.crew import START_S, START_TRIES
 from waitroom.settings.addresses import DEFAULT_PUBLIC
 
 SERVICE, SOCKET = DEPLOY / "systemd" / "waitroom.service", DEPLOY / "systemd" / "waitroom.socket"
 
 EXPOSURE = 1.5
 """What `systemd-analyze security` may say at most: what is left is that the service has a network."""
+
+STORE_S = 30
+"""What reading the embedded store's file may take: some million tickets."""
 
 NO_NEW_CODE = """
 import ctypes, os, sys
@@ -71,6 +75,12 @@ def test_exposure() -> None:
 def test_the_socket_is_a_default_address() -> None:
     """Units as they are fit a file that says nothing of `listen`."""
     assert f"ListenStream={DEFAULT_PUBLIC}" in SOCKET.read_text().splitlines()
+
+
+def test_a_start_has_time_for_all_its_attempts() -> None:
+    """Those of a worker, and the store before them: systemd does not end what would still have come up."""
+    (limit,) = lines("TimeoutStartSec")
+    assert int(limit.removesuffix("s")) >= START_TRIES * START_S + STORE_S
 
 
 def test_a_credential_is_named_as_settings_can() -> None:

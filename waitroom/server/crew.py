@@ -19,8 +19,9 @@ from waitroom.tasks import spawn, stop
 
 log = structlog.get_logger(__name__)
 
-START_S = 30.0
-"""A worker that does not accept after this is taken for stuck."""
+START_S = 60.0
+"""A worker that does not accept after this is taken for stuck. It takes half a second of a core; a busy machine twenty
+times slower needed 30 s, killed each at that, and never came up."""
 
 YOUNG_MS = 5_000
 """A worker that dies younger than this died of something that may well be there still."""
