@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from tests.machine.proofs import MAIN, SETTINGS, SOURCE, Scene, cookies
+from tests.machine.proofs import MAIN, SETTINGS, SETTLED_S, SOURCE, Scene, cookies
 from tests.machine.visitors import PIECE, PIECES, Load, slow_answer, slow_upload
 from tests.support.product import look_again
 from tests.support.student import Student
@@ -115,8 +115,8 @@ async def unplugged(scene: Scene) -> str:
 
 
 async def _positions(crowd: Sequence[Student], wanted: Sequence[int]) -> list[int]:
-    """What they are told, once all have been here again; at the latest after a minute."""
-    ends, told = time.monotonic() + 60, list[int]()
+    """What they are told, once all have been here again; in time."""
+    ends, told = time.monotonic() + SETTLED_S, list[int]()
     while told != list(wanted) and time.monotonic() < ends:
         told = [(await each.poll()).get("position", 0) for each in crowd]
         await look_again(0.5)

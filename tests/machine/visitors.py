@@ -14,7 +14,7 @@ from aiohttp import ClientSession, WSMsgType, web
 from tests.support.product import look_again
 
 THOUGHT_S = 0.2
-ANSWER_S = 60
+ANSWER_S = 240
 PIECE, PIECES, PAUSE_S = b"a line of an exam\n" * 60, 24, 0.5
 """Of an answer and an upload that take their time; 12 s."""
 
