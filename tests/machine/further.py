@@ -102,6 +102,7 @@ async def unplugged(scene: Scene) -> str:
     """The power fails two seconds after the last of some students came: all have their places, in their order."""
     async with AsyncExitStack() as stack:
         crowd = [await stack.enter_async_context(Student(scene.inside.base, f"late {at}")) for at in range(CROWD)]
+        crowd.insert(0, scene.waits)
         for each in crowd:
             await scene.settled(each, 429, "waiting")
         before = [(await each.poll())["position"] for each in crowd]
