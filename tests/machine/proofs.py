@@ -208,10 +208,12 @@ async def held(scene: Scene) -> str:
         f"cd {SOURCE} && systemd-run --unit=bench -p LimitNOFILE=1048576 -p WorkingDirectory={SOURCE} -p Type=oneshot "
         "--no-block /opt/waitroom/bin/python -m tests.bench --only idle --beside nginx --float --out /root/bench.json"
     )
-    await scene.until("systemctl is-active bench || true", "^(inactive|failed)$", within_s=1_500)
-    found = {row["name"]: row for row in json.loads(await scene.do("cat /root/bench.json"))["rows"]}
+    ended = await scene.until("systemctl is-active bench || true", "^(inactive|failed)$", within_s=3_000)
+    assert ended == "inactive", await scene.do("journalctl -u bench -o cat -n 20")
+    rows = json.loads(await scene.do("cat /root/bench.json"))["rows"]
     await scene.do("systemctl start waitroom.socket waitroom.service")
-    return json.dumps(found)
+    assert [row for row in rows if row["bar"] and row["good"] is not True] == [], rows
+    return "; ".join(f"{row['what']} {row['numbers']}" for row in rows)
 
 
 PROOFS: Mapping[str, Callable[[Scene], Awaitable[str]]] = {
