@@ -7,6 +7,7 @@ before anything is installed. Says `{"hello": <boot id>}` when it starts, so tha
 import json
 import os
 import subprocess
+from io import RawIOBase
 from pathlib import Path
 
 PORT = Path("/dev/virtio-ports/waitroom.agent")
@@ -25,18 +26,25 @@ def run(command: str, timeout_s: float) -> dict[str, object]:
     return {"code": done.returncode, "said": done.stdout.decode(errors="replace")}
 
 
+def say(port: RawIOBase, what: dict[str, object]) -> None:
+    """One line, whole: the port takes as much at a time as its ring has room for."""
+    line = json.dumps(what).encode() + b"\n"
+    while line:
+        line = line[port.write(line) or 0 :]
+
+
 def main() -> None:
     """Until the machine stops."""
     os.environ |= {"HOME": "/root", "LC_ALL": "C.UTF-8"}
     boot = BOOT_ID.read_text("ascii").strip()
     with PORT.open("r+b", buffering=0) as port:
-        port.write(json.dumps({"hello": boot}).encode() + b"\n")
+        say(port, {"hello": boot})
         waiting = b""
         while read := port.read(65536):
             *lines, waiting = (waiting + read).split(b"\n")
             for line in lines:
                 asked = json.loads(line)
-                port.write(json.dumps(run(asked["run"], asked["timeout_s"])).encode() + b"\n")
+                say(port, run(asked["run"], asked["timeout_s"]))
 
 
 if __name__ == "__main__":
