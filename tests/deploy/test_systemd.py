@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import yaml
+
 from tests.deploy.places import DEPLOY, told
+from tests.docs.blocks import blocks
 from tests.support.aio import run
 from tests.support.backend import counting_backend
 from tests.support.load import one_request
@@ -89,6 +92,19 @@ def test_a_credential_is_named_as_settings_can() -> None:
     (name, _source) = re.findall(r"LoadCredential=([^:\s]+):(/\S+)", SERVICE.read_text())[0]
     assert path == f"/run/credentials/{SERVICE.name}/{name}"
     assert set(re.findall(r"\$\{?(\w+)", SERVICE.read_text())) == {"MAINPID"}
+
+
+def test_drop_ins_fit_the_settings_beside_them() -> None:
+    """README's: a socket for each worker at each public address, and a credential for each file of a certificate."""
+    shown = {
+        each.text.split()[0]: each.text for each in blocks(DEPLOY / "README.md") if each.language in {"ini", "yaml"}
+    }
+    settings = yaml.safe_load(shown["listen:"])
+    plain, secure = settings["listen"]["public"]
+    sockets = re.findall(r"^ListenStream=(.+)$", shown["[Socket]"], re.MULTILINE)
+    assert sorted(sockets) == sorted([plain, secure["address"]] * settings["workers"])
+    loaded = re.findall(r"^LoadCredential=([^:]+):", shown["[Service]"], re.MULTILINE)
+    assert [f"/run/credentials/{SERVICE.name}/{name}" for name in loaded] == list(secure["tls"].values())
 
 
 def launcher(*command: str) -> tuple[Sequence[str], Sequence[int]]:

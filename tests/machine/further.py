@@ -9,22 +9,12 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from tests.machine.proofs import MAIN, SETTINGS, SETTLED_S, SOURCE, Scene, cookies
+from tests.docs.blocks import blocks
+from tests.machine.proofs import MAIN, README, SETTINGS, SETTLED_S, SOURCE, Scene, cookies
 from tests.machine.visitors import PIECE, PIECES, Load, slow_answer, slow_upload
 from tests.support.product import look_again
 from tests.support.student import Student
 
-CREDENTIALS = "/run/credentials/waitroom.service"
-SECURE = f"""\
-listen:
-  public:
-    - 0.0.0.0:8080
-    - {{address: "0.0.0.0:443", tls: {{cert: {CREDENTIALS}/exam.crt, key: {CREDENTIALS}/exam.key}}}}
-workers: 2
-"""
-SOCKETS = "[Socket]\nListenStream=\nReusePort=yes\n" + "ListenStream=0.0.0.0:8080\nListenStream=0.0.0.0:443\n" * 2
-LOADED = "[Service]\n" + "".join(f"LoadCredential=exam.{end}:/etc/ssl/private/exam.{end}\n" for end in ("crt", "key"))
-DROP_INS = {"waitroom.socket.d/two.conf": SOCKETS, "waitroom.service.d/tls.conf": LOADED}
 CERTIFY = (
     "/opt/waitroom/bin/python -c 'from pathlib import Path; from tests.support.certificates import certify; "
     'certify(Path("/etc/ssl/private"), "exam")\''
@@ -76,9 +66,11 @@ async def secured(scene: Scene) -> str:
     """Port 443 and a key that only root reads, by credentials; a socket for each worker; a renewed certificate."""
     plain = await scene.do(f"cat {SETTINGS}")
     await scene.do(f"cd {SOURCE} && {CERTIFY}")
-    for name, text in DROP_INS.items():
-        await scene.do(f"cd /etc/systemd/system && mkdir -p $(dirname {name}) && cat >{name} <<'END'\n{text}END")
-    await scene.do(f"cat >>{SETTINGS} <<'END'\n{SECURE}END")
+    shown = {each.text.split()[0]: each.text for each in blocks(README) if each.language in {"ini", "yaml"}}
+    for name, text in (("socket", shown["[Socket]"]), ("service", shown["[Service]"])):
+        folder = f"/etc/systemd/system/waitroom.{name}.d"
+        await scene.do(f"mkdir -p {folder} && cat >{folder}/override.conf <<'END'\n{text}END")
+    await scene.do(f"cat >>{SETTINGS} <<'END'\n{shown['listen:']}END")
     units = "waitroom.socket waitroom.service"
     anew = f"systemctl daemon-reload && systemctl stop {units} && systemctl start {units}"
     await scene.do(anew)
