@@ -1,5 +1,8 @@
 """Files that run out, do not fit or lie open: real certificates, judged as a listener would use them."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,27 @@ def test_a_key_of_another_certificate_is_a_problem(tmp_path: Path) -> None:
     (bad,) = found(tmp_path, "site.crt", "bad.key")
     assert (bad.warning, bad.path[-1]) == (False, "key")
     assert "hunter2" not in bad.wrong
+
+
+@pytest.mark.parametrize("key", ["tls", "ca"])
+def test_what_may_not_be_looked_at_is_not_judged(tmp_path: Path, key: str) -> None:
+    """By whoever checks: systemd hides a service's credentials from its ExecReload. The service itself sees them."""
+    hidden, file = tmp_path / "hidden", tmp_path / "waitroom.yaml"
+    hidden.mkdir()
+    certificates.certify(hidden, days=90)
+    tls, ca = f"tls: {{cert: {hidden}/site.crt, key: {hidden}/site.key}}", f", ca: {hidden}/site.crt"
+    file.write_text(
+        f"listen: {{public: [{{address: '0.0.0.0:8443', {tls}}}]}}\n" * (key == "tls")
+        + "pools: {main: {backends: {a: {url: 'https://10.0.0.1', max_sessions: 5"
+        + ca * (key == "ca")
+        + "}}}}\n"
+    )
+    hidden.chmod(0)
+    nobody_special = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    check = [*nobody_special, sys.executable, "-m", "waitroom", "check", str(file)]
+    said = subprocess.run(check, check=False, capture_output=True, text=True)
+    hidden.chmod(0o700)
+    assert (said.returncode, said.stderr) == (0, ""), said.stdout + said.stderr
 
 
 def test_a_certificate_names_its_hosts(tmp_path: Path) -> None:

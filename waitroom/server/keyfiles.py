@@ -96,7 +96,7 @@ def _listener(path: Path, tls: Tls, settings: Settings, now_ms: int) -> Iterator
 def _unusable(tls: Tls) -> tuple[str, str, str] | None:
     """Key, fault and remedy, if a listener cannot begin with these files; None also where they may not be read here."""
     for key, file in (("cert", tls.cert), ("key", tls.key)):
-        if not file.is_file() and _reachable(file):
+        if _missing(file):
             return key, f"{file}: no such file", "a file in PEM"
         if not os.access(file, os.R_OK):
             return None
@@ -112,9 +112,14 @@ def _unusable(tls: Tls) -> tuple[str, str, str] | None:
     return None
 
 
-def _reachable(file: FilePath) -> bool:
-    """Whether this user could see the file if it were there."""
-    return not file.parent.exists() or os.access(file.parent, os.X_OK)
+def _missing(file: FilePath) -> bool:
+    """Whether this user can tell that there is no such file; systemd shows ExecReload no credentials, for one."""
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
 
 
 def _is_certificate(file: FilePath) -> bool:
@@ -147,7 +152,7 @@ def _validity(
 
 
 def _authority(path: Path, file: FilePath) -> Iterator[Finding]:
-    if not file.is_file() and _reachable(file):
+    if _missing(file):
         yield Finding(path, f"{file}: no such file", "certificates in PEM")
     elif os.access(file, os.R_OK):
         try:
