@@ -9,9 +9,10 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from aiohttp import ClientSession, WSMsgType, web
+from aiohttp import ClientSession, web
 
 from tests.support.product import look_again
+from tests.support.traffic import echo
 
 THOUGHT_S = 0.2
 ANSWER_S = 240
@@ -25,7 +26,7 @@ PAGE = b"GET / HTTP/1.1\r\nHost: exam\r\nAccept: text/html\r\nSec-Fetch-Mode: na
 async def exam_server() -> AsyncIterator[int]:
     """On the port given: a page everywhere, an echo at /ws. The machine knows the host as 10.0.2.2."""
     application = web.Application()
-    application.router.add_get("/ws", _echo)
+    application.router.add_get("/ws", echo)
     application.router.add_get("/slow", _slow)
     application.router.add_post("/paper", _paper)
     application.router.add_route("*", "/{tail:.*}", _page)
@@ -57,15 +58,6 @@ async def _slow(request: web.Request) -> web.StreamResponse:
 async def _paper(request: web.Request) -> web.Response:
     """What a paper's SHA-256 is."""
     return web.Response(text=hashlib.sha256(await request.read()).hexdigest())
-
-
-async def _echo(request: web.Request) -> web.WebSocketResponse:
-    tunnel = web.WebSocketResponse()
-    await tunnel.prepare(request)
-    async for message in tunnel:
-        if message.type is WSMsgType.TEXT:
-            await tunnel.send_str(message.data)
-    return tunnel
 
 
 @dataclass(slots=True)

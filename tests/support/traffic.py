@@ -42,12 +42,13 @@ class ExamServer:
                 digest.update(data)
             return web.Response(text=digest.hexdigest())
         elif request.path == "/socket":
-            return await _echo(request)
+            return await echo(request)
         self.heard.append((request.raw_path, dict(request.headers)))
         return web.Response(text="ok")
 
 
-async def _echo(request: web.Request) -> web.WebSocketResponse:
+async def echo(request: web.Request) -> web.WebSocketResponse:
+    """A WebSocket that says again what it is told."""
     socket = web.WebSocketResponse()
     await socket.prepare(request)
     async for message in socket:
