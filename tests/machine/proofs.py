@@ -222,7 +222,7 @@ async def held(scene: Scene) -> str:
     assert {row["what"]: row["good"] for row in rows} == {"memory per idle connection": True, HELD: True}, said
     await scene.do("systemctl start waitroom.socket waitroom.service")
     await scene.kept()
-    return "; ".join(f"{row['what']} {row['numbers'][OURS]:,.1f} {row['unit']}".strip() for row in rows)
+    return "; ".join(f"{row['what']} {round(row['numbers'][OURS], 1):,} {row['unit']}".strip() for row in rows)
 
 
 def cookies(student: Student) -> str:
