@@ -2,7 +2,7 @@
 
 A Debian is made once (debootstrap, some minutes, kept in ~/.cache/waitroom-machine), started with QEMU, given this tree
 and told what deploy/README.md tells an operator. With KVM it takes minutes; where a kernel does not boot under it, in
-emulation, a quarter of an hour, and 20 minutes more for the last proof, the bench's 20,000 idle connections.
+emulation, a quarter of an hour, and 10 to 20 minutes more for the last proof, the bench's 20,000 idle connections.
 """
 
 import argparse

@@ -34,7 +34,7 @@ GATHER_S = 0.002
 """How long the first of a batch waits for others."""
 
 ENOUGH = 50
-"""So many wait for nobody: a call costs the store 41 us beside what is in it, which is less than 1 us for each then."""
+"""So many wait for nobody: in a batch of them a call's own cost hardly counts any more (tests/bench/store_bench.py)."""
 
 QUEUE_PRESENT = 50_000
 """Presences and checks that wait for a call: what the store does in a third of a second."""
