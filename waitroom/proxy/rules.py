@@ -92,6 +92,8 @@ class ProxyRules:
     """0: a tunnel may be silent for as long as it likes."""
     max_inflight: Mapping[str, MaxInflight] = field(default_factory=dict)
     """Most requests at a time at a backend, over all workers; without an entry: any number."""
+    bypass: int | None = None
+    """Most requests at a time of visitors without a pass at a backend, over all workers; None: see strangers.py."""
     inflight_wait_ms: int = 10_000
     """How long a request waits for a place among them."""
     workers: int = 1

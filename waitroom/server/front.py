@@ -307,6 +307,7 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
         body_rate=limits.body_rate,
         tunnel_idle_ms=timeouts.tunnel_idle_ms,
         max_inflight=_max_inflight(settings),
+        bypass=limits.bypass,
         inflight_wait_ms=timeouts.inflight_wait_ms,
         workers=worker_count(settings),
     )
