@@ -302,7 +302,7 @@ class Exchange(Staying):
     def _failed(self, error: BackendError) -> None:
         relay, self._wait = self._relay, None
         assert relay is not None
-        self._around.observer.backend_failed(relay.target, error.kind)
+        self._around.observer.backend_failed(relay.target, error.kind, relay.stranger)
         if self.status:
             self._end(error.status, complete=False)
             return
@@ -365,7 +365,7 @@ class Exchange(Staying):
             observer.own_done(status)
         else:
             self._depart(pool.guard, status, now_s, complete=complete)
-            observer.request_done(relay.target, status, seconds)
+            observer.request_done(relay.target, status, seconds, relay.stranger)
         self._forget_strangers()
         if relay is not None and relay.finished is not None:
             relay.finished(status if complete and not self._failing else 0)

@@ -247,7 +247,7 @@ class Staying(Incoming, ABC):
         if self._streaming:
             guard.streaming -= 1
             return
-        if guard.limiter is not None and self._asked_s:
+        if guard.limiter is not None and self._asked_s and not self.stranger:
             self._teach(guard, guard.limiter, status, now_s - self._asked_s, complete=complete)
         guard.leave()
 
