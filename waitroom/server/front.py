@@ -34,6 +34,7 @@ from waitroom.server.duty import Front, Grace, worker_count
 from waitroom.server.home import pool_keys
 from waitroom.server.regulator import Regulator
 from waitroom.server.reports import Reports
+from waitroom.server.tide import Tide
 from waitroom.server.watcher import Watcher
 from waitroom.settings.addresses import BackendUrl
 from waitroom.settings.model import Settings
@@ -96,6 +97,7 @@ class ExamFront:
         self._listener: Listener | None = None
         self._servers: list[asyncio.Server] = []
         self._doormen: list[Doorman] = []
+        self._tide = Tide()
         self._snapshots: asyncio.Task[None] | None = None
         self._tls: list[ssl.SSLContext | None] = []
 
@@ -186,6 +188,7 @@ class ExamFront:
         self._listener.pools.share(len(self._reports.workers), self._reports.rank)
         self._listener.pools.compare(self._reports.fellows)
         self._watcher.levels(self._listener.pools.levels())
+        self._tide.turn(self._listener.connections + sum(doorman.receiving for doorman in self._doormen))
 
     async def _keep_learning(self) -> None:
         while True:
