@@ -7,6 +7,8 @@ from tests.support.aio import run
 from waitroom.proxy.decisions import Decision, Relay, Request, Respond
 from waitroom.proxy.requesthead import EMPTY_BYTES
 
+LARGE = 8 << 20
+
 MANY = 2_000
 """Less than one read has room for."""
 
@@ -98,5 +100,26 @@ def test_empty_lines_without_end_are_no_request(after: bytes) -> None:
             answer = await s.say(after + b"\r\n" * EMPTY_BYTES + _row(0, 1))
             assert answer.count(b"HTTP/1.1 400 ") == 1
             assert len(s.brain.requests) == bool(after)
+
+    run(main())
+
+
+def test_what_nobody_wants_is_passed_over_in_turns() -> None:
+    """A body that was refused: one read of it, and then the others; its sender may go on, and reads the answer."""
+    refusal = Respond(429, (), b"no", close=True)
+
+    async def main() -> None:
+        async with stage(choose=lambda request: refusal if request.has_body else Relay(TARGET)) as s:
+            sender, other = await s.connect(), await s.connect()
+            await sender.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n")
+            assert b" 429 " in await sender.answer()
+            (leaving,) = (each for each in s.listener._connections if each._leaving)
+            sender.writer.write(b"x" * LARGE)
+            other.writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            await until(lambda: bool(s.backend.heads))
+            assert leaving._drained_bytes < LARGE // 2
+            await until(lambda: leaving._drained_bytes == LARGE)
+            for client in (sender, other):
+                client.close()
 
     run(main())
