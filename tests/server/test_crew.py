@@ -38,7 +38,7 @@ Given = Callable[[], tuple[int, Orders]]
 async def crew_of_one(
     tmp_path: Path, told: Callable[[Given], Given] = lambda orders: orders, doors: Doors | None = None
 ) -> AsyncIterator[Crew]:
-    """A crew with one slot and a store of its own, not started; ended with the block. `told` makes its orders others."""
+    """A crew with one slot and a store of its own, not started; ended with the block. `told` changes its orders."""
     store = EmbeddedStore(tmp_path)
     await store.start()
     settings = load(None, Flags(backend="http://127.0.0.1:9", max_sessions=1, store=store.url))

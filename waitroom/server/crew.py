@@ -15,7 +15,7 @@ from waitroom.metrics.totals import Totals
 from waitroom.server.duty import Grace
 from waitroom.server.member import Member, MemberError
 from waitroom.server.orders import Orders
-from waitroom.server.reload import ReloadRefusedError, commit, prepare
+from waitroom.server.reload import PREPARE_S, ReloadRefusedError, commit, prepare
 from waitroom.server.sockets import Doors
 from waitroom.tasks import spawn, stop
 
@@ -108,8 +108,9 @@ class Crew:
         """Have the workers that began with older settings, and were not there to be asked, go on with the present ones.
 
         They accept: to end them would cut whoever has come to them, and first of all those who waited in their backlog.
+        Who is about to accept is waited for, so that the old settings are nobody's any more when this returns.
         """
-        await asyncio.gather(*(self._catch_up(member) for member in self.accepting))
+        await asyncio.gather(*(self._catch_up(member) for member in list(self._members.values())))
 
     async def _first(self, slot: int) -> None:
         """The slot's first worker. Where it cannot be had, the other slots stop trying too."""
@@ -161,6 +162,7 @@ class Crew:
 
     async def _catch_up(self, member: Member) -> None:
         """Give a worker the present settings if it began with others; it is replaced if it cannot have them."""
+        await _within(member.settled, PREPARE_S)  # who takes longer does this at the end of its start
         async with self.reloading:
             generation, orders = self._orders()
             if not member.accepts or member.generation == generation:
