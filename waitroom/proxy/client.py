@@ -14,8 +14,9 @@ import httptools
 import structlog
 
 from waitroom.errors import RequestError
+from waitroom.proxy.backlog import Backlog
 from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody, passed_over
-from waitroom.proxy.credit import Backlog, Credit
+from waitroom.proxy.credit import Credit
 from waitroom.proxy.decisions import Respond
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
@@ -365,13 +366,12 @@ class ClientConnection(asyncio.Protocol):
 
     def tick(self, now_s: float) -> None:
         """End what has taken too long."""
-        rules, exchange = self._home.rules, self._exchange
-        waited_s, unsent = now_s - self._since_s, self._transport.get_write_buffer_size()
-        if self._backlog.overdue(unsent, self._home.ticker.elapsed_s, rules.reading_credit):
+        rules, exchange, waited_s = self._home.rules, self._exchange, now_s - self._since_s
+        if self._backlog.overdue(self._transport, self._home.ticker.elapsed_s, rules.reading_credit, self._leaving):
             self._give_up()
         elif exchange is not None:
             self._watch(exchange, now_s)
-        elif unsent:
+        elif self._backlog:
             self._since_s = now_s  # the last answer is still on its way
         elif self._leaving:
             if not lingers(waited_s, self._drained_bytes):
