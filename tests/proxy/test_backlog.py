@@ -79,3 +79,20 @@ def test_a_slow_reader_gets_all_at_its_least_rate(tls: bool, size: int, last: by
 def test_who_is_slower_is_let_go(tls: bool) -> None:
     """After a minute in which it took a tenth of that."""
     assert run(read_at(RATE // 10, LONG, tls=tls)) < LONG
+
+
+def test_who_has_just_gone_is_looked_at_like_others() -> None:
+    """TLS lets its socket go a turn of the loop before its client is told, and the clock may look between."""
+
+    async def main() -> None:
+        async with stage() as s, reader(s, tls=True) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            await until(lambda: bool(s.finished))
+            (connection,) = s.listener._connections
+            connection._transport.abort()
+            await asyncio.sleep(0)
+            assert connection._transport.get_extra_info("socket") is None
+            assert connection in s.listener._connections
+            connection.tick(s.listener.ticker.now_s)
+
+    run(main())

@@ -53,16 +53,18 @@ class SecondLook:
 
 def acknowledged(transport: asyncio.Transport) -> int:
     """Bytes that the other side of a TCP connection has taken so far (Linux 4.1); 0 where nobody says so."""
+    sock = transport.get_extra_info("socket")
     with contextlib.suppress(OSError):  # no TCP, or just gone
-        told = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
+        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop) if sock else b""
         return int.from_bytes(told[_BYTES_ACKED], sys.byteorder)
     return 0
 
 
 def unacknowledged(transport: asyncio.Transport) -> int:
     """Bytes that the kernel still has for the other side; 0 where nobody says so."""
+    sock = transport.get_extra_info("socket")
     with contextlib.suppress(OSError, ValueError):  # just gone
-        told = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)) if sock else b""
         return int.from_bytes(told, sys.byteorder)
     return 0
 
