@@ -12,7 +12,7 @@ from waitroom.errors import BackendError, BackendTimeoutError, RequestError
 from waitroom.proxy.bodies import chunk
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Respond
 from waitroom.proxy.origin import Spoken
-from waitroom.proxy.own import CLOSE, CONTINUE, KEEP_ALIVE, problem, serialise
+from waitroom.proxy.own import CONTINUE, about_connection, counted_out, problem, serialise
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.requesthead import Block
 from waitroom.proxy.responsehead import ResponseHead
@@ -114,15 +114,11 @@ class Exchange(Staying):
         self.status = answer.status
         if answer.close or self._around.draining or not self._side.skip_body():
             self.keep_alive = False
-        connection = b"" if self.keep_alive and self.http11 else self._about_connection
+        connection = about_connection(kept=self.keep_alive, http11=self.http11)
         data = serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection)
         self.sent_bytes += len(data)
         self._side.write(data)
         self._end(answer.status)
-
-    @property
-    def _about_connection(self) -> bytes:
-        return (b"" if self.http11 else KEEP_ALIVE) if self.keep_alive else CLOSE
 
     def _collect(self, collect: Collect) -> None:
         if self._block.length > collect.limit:
@@ -183,6 +179,9 @@ class Exchange(Staying):
     def _forward(self, relay: Relay) -> None:
         pool = self._around.pools.get(relay.target)
         self._relay = relay
+        if self._block.last_hop and self.counts_hops:
+            self._respond(counted_out(self.method))
+            return
         if pool is None:
             self._failed(BackendError(f"no backend {relay.target}", kind="unreachable"))
             return
@@ -267,7 +266,7 @@ class Exchange(Staying):
                 parts.append(b"Transfer-Encoding: chunked\r\n")
             else:
                 self.keep_alive = False
-        parts += (self._about_connection, b"\r\n")
+        parts += (about_connection(kept=self.keep_alive, http11=self.http11), b"\r\n")
         return b"".join(parts)
 
     def write(self, data: bytes) -> None:
