@@ -64,8 +64,14 @@ def _reason(status: int) -> bytes:
         return b""
 
 
+ALLOW = (b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+"""Goes with a 405 (RFC 9110 section 15.5.6): what exam servers are asked for. What else there is they may answer."""
+
+
 def problem(status: int, detail: str, *headers: tuple[bytes, bytes]) -> Respond:
     """A refusal that a program can read (RFC 9457); the connection ends with it."""
+    if status == 405:
+        headers += (ALLOW,)
     body = json.dumps({"title": _reason(status).decode(), "status": status, "detail": detail}).encode()
     fields = ((b"Content-Type", b"application/problem+json"), (b"Cache-Control", b"no-store"), *headers)
     return Respond(status, fields, body, close=True)
