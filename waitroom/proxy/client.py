@@ -199,7 +199,7 @@ class ClientConnection(asyncio.Protocol):
             if end < 4:
                 self._await_head(data)
                 return False
-            block = self._home.reader.read(data[begin:end], http10=minor == b"0")
+            block = self._home.reader.read(data[begin:end], http10=minor == b"0", target=target)
             self._block = block if minor == b"1" else NO_BLOCK
         if end > self._home.rules.header_bytes:
             raise too_large(data, self._home.rules.header_bytes)

@@ -22,6 +22,7 @@ from waitroom.proxy.fields import (
     framing,
     headers,
     in_one_reading,
+    protocols,
 )
 from waitroom.proxy.origin import Origin, Spoken, is_forwarding
 
@@ -30,6 +31,7 @@ REQUEST_LINE = re.compile(
 )
 _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)  # RFC 9110 section 7.2
 _ABSOLUTE = re.compile(rb"(https?)://([^/?]*)(/[^?]*)?(.*)", re.IGNORECASE | re.DOTALL)
+_HAS_HOST = re.compile(rb"^host[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _USUAL_PORT = {b"http": re.compile(rb":(?:80)?\Z"), b"https": re.compile(rb":(?:443)?\Z")}
 """What a host means without it (RFC 9110 section 4.2.3)."""
 
@@ -101,8 +103,10 @@ class RequestReader:
         self._known: tuple[dict[bytes, Block], dict[bytes, Block]] = {}, {}
         """Blocks read before, of HTTP/1.1 and of HTTP/1.0: the two versions read the same block differently."""
 
-    def read(self, raw: bytes, *, http10: bool = False) -> Block:
-        """The block, or RequestError for one that may not pass."""
+    def read(self, raw: bytes, *, http10: bool = False, target: bytes = b"/") -> Block:
+        """The block, or RequestError for one that may not pass. `target`: of the same request."""
+        if http10:
+            raw = _with_host(target, raw)
         known = self._known[http10]
         block = known.get(raw)
         if block is None:
@@ -124,7 +128,7 @@ class RequestReader:
             raise RequestError("Transfer-Encoding is not of HTTP/1.0")  # RFC 9112 section 6.1
         connection = connection_options(values)
         host = _host(values, http10=http10)
-        upgrade = _upgrade(values) if b"upgrade" in connection and not http10 else None
+        upgrade = protocols(values) if b"upgrade" in connection and not http10 else None
         if upgrade is not None and (length or chunked):
             raise RequestError("a request to change the protocol has no body here")
         without = connection - NEVER_UNNAMED
@@ -237,6 +241,14 @@ def too_large(data: bytes, bound: int) -> RequestError:
     return RequestError(f"a request's URL has at most {bound} bytes here", status=414)
 
 
+def _with_host(target: bytes, raw: bytes) -> bytes:
+    """A HTTP/1.0 block that names its host in the URL alone (RFC 9112 section 3.2.2), with Host; others as they are."""
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None or _HAS_HOST.search(raw):
+        return raw
+    return b"Host: %b\r\n%b" % (absolute[2], raw)
+
+
 def _host(values: dict[bytes, list[bytes]], *, http10: bool) -> bytes | None:
     hosts = values.get(b"host", [])
     if not hosts and http10:
@@ -267,9 +279,3 @@ def _one_hop_less(line: bytes) -> bytes:
 @lru_cache(maxsize=HOSTS_REMEMBERED)
 def _is_host(text: bytes) -> bool:
     return _HOST.fullmatch(text) is not None
-
-
-def _upgrade(values: dict[bytes, list[bytes]]) -> bytes | None:
-    """The protocols asked for. h2c is not passed on: behind it every request would be out of our sight."""
-    offers = [offer.strip(b" \t") for value in values.get(b"upgrade", ()) for offer in value.split(b",")]
-    return b", ".join(offer for offer in offers if offer and offer.lower() != b"h2c") or None
