@@ -14,8 +14,9 @@ import httptools
 import structlog
 
 from waitroom.errors import RequestError
-from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody
-from waitroom.proxy.credit import Backlog, Credit
+from waitroom.proxy.backlog import Backlog
+from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody, passed_over
+from waitroom.proxy.credit import Credit
 from waitroom.proxy.decisions import Respond
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
@@ -102,9 +103,7 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         if self._leaving:
-            self._drained_bytes += len(data)
-            if self._drained_bytes > LINGER_BYTES:
-                self._transport.abort()
+            self._pass_over(data)
             return
         self._buffer = self._buffer + data if self._buffer else data
         self._advance()
@@ -168,10 +167,8 @@ class ClientConnection(asyncio.Protocol):
                     self._upload(exchange, self._body)
                 else:
                     break
-        except RequestError as error:
-            self._wrong(error)
-        except httptools.HttpParserError as error:
-            self._wrong(RequestError(str(error)))
+        except (RequestError, httptools.HttpParserError) as error:
+            self._wrong(error if isinstance(error, RequestError) else RequestError(str(error)))
         except Exception:  # as above
             log.exception("client_connection_broke")
             self._give_up()
@@ -222,14 +219,12 @@ class ClientConnection(asyncio.Protocol):
             data = self._buffer = data[leading_empty_lines(data) :]
             if data in (b"", b"\r"):
                 return
-            self._heading = True
-            self._since_s = self._home.ticker.now_s
+            self._heading, self._since_s = True, self._home.ticker.now_s
         check_beginning(data, self._home.rules.header_bytes)
 
     def _expect_body(self, block: Block) -> None:
         self._check_size(block.length)
-        self._credit = self._home.rules.body_credit()
-        self._body_bytes = 0
+        self._credit, self._body_bytes = self._home.rules.body_credit(), 0
         self._body = ChunkedBody() if block.chunked else LengthBody(block.length)
 
     def _check_size(self, body_bytes: int) -> None:
@@ -274,12 +269,8 @@ class ClientConnection(asyncio.Protocol):
     def skip_body(self) -> bool:
         """Pass over a body that nobody wants, if all of it is here. Gives whether the request is at its end."""
         if self._body is not None and self._buffer:
-            try:
-                _, self._buffer = self._body.take(self._buffer)
-            except httptools.HttpParserError:
-                return False
-            if self._body.done:
-                self._body = None
+            self._buffer, over = passed_over(self._body, self._buffer)
+            self._body = None if over else self._body
         return self._body is None
 
     def write(self, data: bytes) -> None:
@@ -336,15 +327,26 @@ class ClientConnection(asyncio.Protocol):
 
     def _depart(self, *, linger: bool) -> None:
         """Close after what has been written; `linger`: the client may be sending still."""
-        self._leaving = True
-        self._buffer = b""
-        self._since_s = self._home.ticker.now_s
+        self._leaving, self._since_s = True, self._home.ticker.now_s
+        rest, self._buffer = self._buffer, b""
         self._home.send_gathered()
-        if linger and not self._eof and self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-            offered = self._block.expects and not self._body_bytes  # and refused: it is not read
+        offered = self._block.expects and not self._body_bytes  # and refused: it is not read
+        stays = linger and not self._eof and not self._transport.is_closing()
+        if stays and self._transport.can_write_eof():
             self._hold(HOLD_BUFFER if offered else self._holds, on=offered)
+            self._transport.write_eof()
+        elif stays and self._body is not None and not offered:
+            self._hold(self._holds, on=False)
+            self._pass_over(rest)
         else:
+            self._transport.close()
+
+    def _pass_over(self, data: bytes) -> None:
+        """What the client goes on sending. TLS cannot be ended by half: what is left of its body is waited for."""
+        self._drained_bytes += len(data)
+        if self._drained_bytes > LINGER_BYTES:
+            self._transport.abort()
+        elif self._body is not None and not self._transport.can_write_eof() and passed_over(self._body, data)[1]:
             self._transport.close()
 
     def _refuse(self, answer: Respond) -> None:
@@ -364,13 +366,12 @@ class ClientConnection(asyncio.Protocol):
 
     def tick(self, now_s: float) -> None:
         """End what has taken too long."""
-        rules, exchange = self._home.rules, self._exchange
-        waited_s, unsent = now_s - self._since_s, self._transport.get_write_buffer_size()
-        if self._backlog.overdue(unsent, self._home.ticker.elapsed_s, rules.reading_credit):
+        rules, exchange, waited_s = self._home.rules, self._exchange, now_s - self._since_s
+        if self._backlog.overdue(self._transport, self._home.ticker.elapsed_s, rules.reading_credit, self._leaving):
             self._give_up()
         elif exchange is not None:
             self._watch(exchange, now_s)
-        elif unsent:
+        elif self._backlog:
             self._since_s = now_s  # the last answer is still on its way
         elif self._leaving:
             if not lingers(waited_s, self._drained_bytes):
