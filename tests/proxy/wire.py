@@ -137,16 +137,20 @@ class Watch:
     own: list[int] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    strangers: int = 0
+    """Of those done."""
 
-    def request_done(self, target: str, status: int, seconds: float) -> None:
+    def request_done(self, target: str, status: int, seconds: float, stranger: bool) -> None:
         assert seconds >= 0
         self.done.append((target, status))
+        self.strangers += stranger
 
     def own_done(self, status: int) -> None:
         self.own.append(status)
 
-    def backend_failed(self, target: str, kind: str) -> None:
+    def backend_failed(self, target: str, kind: str, stranger: bool) -> None:
         assert target
+        assert stranger in (True, False)
         self.failed.append(kind)
 
     def waited(self, target: str, end: str, seconds: float) -> None:
