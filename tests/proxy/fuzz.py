@@ -86,7 +86,10 @@ class Round:
         self.honest = chance.random() < 0.5
         """Whether the backend is."""
         rules = ProxyRules(
-            header_bytes=chance.choice((400, 32_768)), body_bytes=chance.choice((None, 20)), backend_idle=3
+            header_bytes=chance.choice((400, 32_768)),
+            body_bytes=chance.choice((None, 20)),
+            backend_idle=3,
+            bypass=chance.choice((None, 1)),
         )
         self.world = World(
             rules=rules,
@@ -204,7 +207,8 @@ class Round:
                 return Collect(4, lambda _body: self._decision(method, again=True))
             case _:
                 self.relayed[method] += 1
-                return Relay(TARGET, cookie=self.chance.choice((None, b"wr_main=x")), finished=self._finished)
+                cookie, stranger = self.chance.choice((None, b"wr_main=x")), self.chance.random() < 0.3
+                return Relay(TARGET, cookie=cookie, finished=self._finished, stranger=stranger)
 
     def _finished(self, status: int) -> None:
         assert status == 0 or 100 <= status < 1000

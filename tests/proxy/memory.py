@@ -263,6 +263,7 @@ class World:
         """Assert that nothing is left of what was done."""
         self.settle()
         assert self.pool.inflight == 0
+        assert (self.pool.strangers.line.held, self.pool.strangers.line.waiting) == (0, 0)
         assert self.listener.connections == 0
         assert self.pool.idle <= self.rules.backend_idle
 

@@ -21,9 +21,10 @@ class Upload:
 
     async def send(self, count: int) -> None:
         (connection,) = self.stage.listener._connections
-        before = connection._body_bytes
+        body = connection._body
+        before = body.taken_bytes
         await self.client.send(b"a" * count)
-        await until(lambda: connection._body_bytes == before + count)
+        await until(lambda: body.taken_bytes == before + count)
 
     async def wait(self, seconds: int) -> None:
         for _ in range(seconds):

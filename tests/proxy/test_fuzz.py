@@ -20,6 +20,7 @@ from tests.proxy.wire import TARGET, Call, Client, Stage, stage
 from tests.support.aio import run
 from tests.support.product import look_again
 from waitroom.proxy.client import ClientConnection
+from waitroom.proxy.decisions import Relay, Request
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.requesthead import RequestReader
 from waitroom.proxy.rules import OWN_COOKIES, MaxInflight, ProxyRules
@@ -131,6 +132,10 @@ class Hostility:
         self.chance = random.Random(seed)
         self.left = TALKS
 
+    def choose(self, _request: Request) -> Relay:
+        """Some have no pass."""
+        return Relay(TARGET, stranger=self.chance.random() < 0.2)
+
     async def backend(self, call: Call) -> None:
         """Answers anything to anything, and may go."""
         chance = self.chance
@@ -171,7 +176,8 @@ def test_thousands_of_hostile_exchanges_over_sockets(most: dict[str, MaxInflight
     hostility = Hostility(7)
 
     async def main() -> None:
-        async with stage(hostility.backend, rules=ProxyRules(body_bytes=1_000, max_inflight=most)) as s:
+        rules = ProxyRules(body_bytes=1_000, max_inflight=most)
+        async with stage(hostility.backend, hostility.choose, rules) as s:
             ticker = s.listener.ticker
             talks = asyncio.gather(*(hostility.client(s) for _ in range(TOGETHER)))
             while not talks.done():  # a backend that does not go on is given up
@@ -184,6 +190,9 @@ def test_thousands_of_hostile_exchanges_over_sockets(most: dict[str, MaxInflight
             for _ in range(20):
                 assert (await s.say(NEXT.replace(H, H + b"Connection: close\r\n"))).startswith(b"HTTP/1.1 204 ")
             assert (s.inflight, s.listener.pools.levels()[TARGET].waiting) == (0, 0)
+            pool = s.listener.pools.get(TARGET)
+            assert pool is not None
+            assert (pool.strangers.line.held, pool.strangers.line.waiting) == (0, 0)
             assert bool(s.watch.waits) is bool(most)
         assert len(asyncio.all_tasks()) == 1
 

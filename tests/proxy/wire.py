@@ -137,16 +137,20 @@ class Watch:
     own: list[int] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     waits: list[str] = field(default_factory=list)
+    strangers: int = 0
+    """Of those done."""
 
-    def request_done(self, target: str, status: int, seconds: float) -> None:
+    def request_done(self, target: str, status: int, seconds: float, stranger: bool) -> None:
         assert seconds >= 0
         self.done.append((target, status))
+        self.strangers += stranger
 
     def own_done(self, status: int) -> None:
         self.own.append(status)
 
-    def backend_failed(self, target: str, kind: str) -> None:
+    def backend_failed(self, target: str, kind: str, stranger: bool) -> None:
         assert target
+        assert stranger in (True, False)
         self.failed.append(kind)
 
     def waited(self, target: str, end: str, seconds: float) -> None:
@@ -193,7 +197,7 @@ class Stage:
         return Client(*await asyncio.open_connection(sock=await narrow_socket(self.port), limit=NARROW_BYTES))
 
     async def say(self, data: bytes, *, pieces: int = 0) -> bytes:
-        """Send on a new connection, end the sending half, and give all that comes back. `pieces`: split there."""
+        """Send on a new connection and give all that comes back until its end. `pieces`: split there."""
         client = await self.connect()
         if pieces:
             client.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

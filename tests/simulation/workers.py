@@ -104,10 +104,10 @@ class Worker:
                     if status:
                         tell(decision, status)
                     else:
-                        watcher.backend_failed(decision.target, "refused")
+                        watcher.backend_failed(decision.target, "refused", decision.stranger)
                         failed = switch.backend_failed(request, decision, BackendError("gone", "refused"))
                         tell(failed, failed.status)
-                    watcher.request_done(decision.target, status or 502, ANSWER_S)
+                    watcher.request_done(decision.target, status or 502, ANSWER_S, decision.stranger)
 
         follow(switch.decide(request))
 

@@ -18,6 +18,7 @@ from aiohttp import WSMsgType, web
 
 from tests.support.ports import free_port
 from tests.support.product import START_S, look_again
+from tests.support.site import everywhere, listening
 
 UPLOAD_BYTES = 50_000_000
 CHUNK = b"0123456789abcdef" * 4_096
@@ -73,17 +74,10 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 @contextlib.asynccontextmanager
 async def exam_server() -> AsyncIterator[ExamServer]:
     """An exam server on a free port."""
-    server, port = ExamServer(), free_port()
-    application = web.Application(client_max_size=1 << 30)
-    application.router.add_route("*", "/{tail:.*}", server.answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    server.url = f"http://127.0.0.1:{port}"
-    try:
+    server = ExamServer()
+    async with listening(everywhere(server.answer), free_port(), patience_s=0) as port:
+        server.url = f"http://127.0.0.1:{port}"
         yield server
-    finally:
-        await runner.cleanup()
 
 
 @dataclass(slots=True)

@@ -283,7 +283,7 @@ class Gate:
         known: Known | None = None,
     ) -> Decision:
         if self._rules.bypass.fits(request):
-            return self._bypass(jar, exam)
+            return self._bypass(request, jar, exam)
         entrance = self._entrances[pool]
         if exam is None:
             exam = ticket.exam if ticket and not entrance.is_closed(ticket.exam, self._line.now_ms()) else ""
@@ -301,12 +301,21 @@ class Gate:
             case Kind.PROGRAM:
                 return self._screens.refusal(request, self._bystander(ask))
 
-    def _bypass(self, jar: Jar, exam: str | None) -> Relay:
+    def _bypass(self, request: Request, jar: Jar, exam: str | None) -> Relay | Collect:
+        """To the visitor's backend, or a quiet one, as a stranger. A form is read first: at the backend it would keep
+        a thread busy for as long as its sender likes. One that is only announced is for the backend to ask for."""
+        relay = self._way_past(jar, exam)
+        bound = self._rules.form_bytes
+        if request.has_body and content_length(request) <= bound and request.first(b"expect") is None:
+            return Collect(bound, lambda _body: relay)
+        return relay
+
+    def _way_past(self, jar: Jar, exam: str | None) -> Relay:
         latest = jar.by_pool.get(self._rules.pool_of_exam[exam]) if exam else jar.latest()
         if latest is not None and latest.relay is not None:
-            return latest.relay
+            return replace(latest.relay, stranger=True)
         entrance = self._entrances[self._pool(exam, latest)]
-        return Relay(entrance.target(entrance.quietest()))
+        return Relay(entrance.target(entrance.quietest()), stranger=True)
 
     def _bystander(self, ask: "Ask") -> View:
         """The view of a request that does not ask for a place."""

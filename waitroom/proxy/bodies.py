@@ -79,17 +79,6 @@ class ChunkedBody:
 Body = LengthBody | ChunkedBody
 
 
-def passed_over(body: Body, data: bytes) -> tuple[bytes, bool]:
-    """What is left of `data` behind a body that nobody wants, and whether the body is at its end. One that is framed
-    badly has none.
-    """
-    try:
-        _, rest = body.take(data)
-    except httptools.HttpParserError:
-        return b"", False
-    return rest, body.done
-
-
 LAST_CHUNK = b"0\r\n\r\n"
 
 

@@ -1,8 +1,9 @@
 """A client's connection: requests in, one after the other, answers out in the same order.
 
 Laws. One exchange at a time; what comes behind its request waits unread, or in `_buffer` (at most one read and a head).
-A request's body is decoded only when it has somewhere to go. Nothing a client sends makes a callback raise. A
-connection that is ended while the client may still be sending is drained a little first (RFC 9112 section 9.6), else
+One that is answered at once ends this connection's turn of the loop: a read may hold thousands of them, and all others
+would wait. A request's body is decoded only when it has somewhere to go. Nothing a client sends makes a callback raise.
+A connection that is ended while the client may still be sending is drained a little first (RFC 9112 section 9.6), else
 the reset would take the answer with it.
 """
 
@@ -15,8 +16,6 @@ import structlog
 
 from waitroom.errors import RequestError
 from waitroom.proxy.backlog import Backlog
-from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody, passed_over
-from waitroom.proxy.credit import Credit
 from waitroom.proxy.decisions import Respond
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
@@ -26,7 +25,6 @@ from waitroom.proxy.preface import Peer
 from waitroom.proxy.requesthead import (
     NO_BLOCK,
     REQUEST_LINE,
-    Block,
     aim,
     check_beginning,
     leading_empty_lines,
@@ -36,6 +34,7 @@ from waitroom.proxy.requesthead import (
 from waitroom.proxy.rules import BUFFER_BYTES, DRAIN_IDLE_S, LINGER_BYTES, lingers
 from waitroom.proxy.sides import Home
 from waitroom.proxy.transports import reset
+from waitroom.proxy.upload import Upload
 from waitroom.proxy.upstream import BackendConnection
 
 T = TypeVar("T")
@@ -50,15 +49,12 @@ class ClientConnection(asyncio.Protocol):
     """One connection of a client."""
 
     __slots__ = (
-        "_advancing", "_backlog", "_block", "_body", "_body_bytes", "_buffer", "_congested", "_credit",
-        "_drained_bytes", "_eof", "_exchange", "_heading", "_holds", "_home", "_leaving", "_origin", "_peer",
-        "_served", "_since_s", "_transport",
+        "_advancing", "_backlog", "_block", "_body", "_buffer", "_congested", "_drained_bytes", "_eof", "_exchange",
+        "_heading", "_holds", "_home", "_leaving", "_origin", "_peer", "_served", "_since_s", "_transport", "_yields",
     )  # fmt: skip
 
     _transport: asyncio.Transport
     _origin: Origin
-    _credit: Credit
-    """For the rest of the body."""
 
     def __init__(self, home: Home, peer: Peer | None = None) -> None:
         self._home = home
@@ -69,9 +65,8 @@ class ClientConnection(asyncio.Protocol):
         """The last header block read."""
         self._buffer = b""
         """Received and not yet digested."""
-        self._body: Body | None = None
+        self._body: Upload | None = None
         """What is still to come of the request's body."""
-        self._body_bytes = 0
         self._holds = 0
         self._advancing = False
         self._congested = False
@@ -82,6 +77,8 @@ class ClientConnection(asyncio.Protocol):
         self._heading = False
         """A head has begun."""
         self._served = False
+        self._yields = False
+        """The next request is here, and waits for the loop's next turn."""
         self._backlog = Backlog()
         self._since_s = 0.0
         """When the present phase began (coarse): idle, head, leaving."""
@@ -114,7 +111,8 @@ class ClientConnection(asyncio.Protocol):
         self._eof, exchange = True, self._exchange
         if exchange is not None and exchange.status and (self._body or (exchange.streams_events and not self._buffer)):
             self._give_up()  # half an answer must not look like a whole one; and nobody half-closes a stream of events
-        busy = (self._exchange is not None and not self._exchange.queued) or (self._congested and bool(self._buffer))
+        waits = (self._congested or self._yields) and bool(self._buffer)
+        busy = (self._exchange is not None and not self._exchange.queued) or waits
         return busy and self._body is None and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -149,12 +147,12 @@ class ClientConnection(asyncio.Protocol):
         """Turn to the next request, or close if there will be none."""
         if self._buffer or self._holds:
             self._advance()
-        if self._eof and self._exchange is None and not (self._leaving or self._advancing):
+        if self._eof and self._exchange is None and not (self._leaving or self._advancing or self._yields):
             self._depart(linger=False)
 
     def _advance(self) -> None:
         """Digest what has been received, as far as that is possible now."""
-        if self._advancing:
+        if self._advancing or self._yields:
             return
         self._advancing = True
         try:
@@ -162,6 +160,10 @@ class ClientConnection(asyncio.Protocol):
                 exchange = self._exchange
                 if exchange is None:
                     if self._congested or not self._next_request():
+                        break
+                    if self._exchange is None and self._buffer:
+                        self._yields = True
+                        asyncio.get_running_loop().call_soon(self._next_turn)
                         break
                 elif self._body is not None and exchange.wants_body:
                     self._upload(exchange, self._body)
@@ -175,7 +177,13 @@ class ClientConnection(asyncio.Protocol):
         finally:
             self._advancing = False
         if self._buffer or self._holds:
-            self._hold(HOLD_BUFFER, on=bool(self._buffer) and (self._exchange is not None or self._congested))
+            waits = self._exchange is not None or self._congested or self._yields
+            self._hold(HOLD_BUFFER, on=bool(self._buffer) and waits)
+
+    def _next_turn(self) -> None:
+        """The others have had theirs."""
+        self._yields = False
+        self._go_on()
 
     def _next_request(self) -> bool:
         """Start the exchange of the next request; False if its head is not here yet."""
@@ -196,7 +204,7 @@ class ClientConnection(asyncio.Protocol):
             if end < 4:
                 self._await_head(data)
                 return False
-            block = self._home.reader.read(data[begin:end], http10=minor == b"0")
+            block = self._home.reader.read(data[begin:end], http10=minor == b"0", target=target)
             self._block = block if minor == b"1" else NO_BLOCK
         if end > self._home.rules.header_bytes:
             raise too_large(data, self._home.rules.header_bytes)
@@ -209,7 +217,7 @@ class ClientConnection(asyncio.Protocol):
         spoken = block.spoken_by(self._origin)
         self._exchange = exchange = Exchange(self._home, self, method, target, opening, block, spoken, http11=http11)
         if block.length or block.chunked:
-            self._expect_body(block)
+            self._body = Upload(block.length, chunked=block.chunked, rules=self._home.rules)
         exchange.perform(self._home.handler.decide(exchange))
         return True
 
@@ -222,23 +230,10 @@ class ClientConnection(asyncio.Protocol):
             self._heading, self._since_s = True, self._home.ticker.now_s
         check_beginning(data, self._home.rules.header_bytes)
 
-    def _expect_body(self, block: Block) -> None:
-        self._check_size(block.length)
-        self._credit, self._body_bytes = self._home.rules.body_credit(), 0
-        self._body = ChunkedBody() if block.chunked else LengthBody(block.length)
-
-    def _check_size(self, body_bytes: int) -> None:
-        bound = self._home.rules.body_bytes
-        if bound is not None and body_bytes > bound:
-            raise RequestError(f"a body has at most {bound} bytes here", status=413)
-
-    def _upload(self, exchange: Exchange, body: Body) -> None:
+    def _upload(self, exchange: Exchange, body: Upload) -> None:
         """Pass on what is here of a request's body."""
         data, self._buffer = self._buffer, b""
         payload, self._buffer = body.take(data)
-        self._body_bytes += len(payload)
-        self._credit.earn(len(payload))
-        self._check_size(self._body_bytes)
         if body.done:
             self._body = None
         exchange.upload(payload, last=body.done)
@@ -269,7 +264,7 @@ class ClientConnection(asyncio.Protocol):
     def skip_body(self) -> bool:
         """Pass over a body that nobody wants, if all of it is here. Gives whether the request is at its end."""
         if self._body is not None and self._buffer:
-            self._buffer, over = passed_over(self._body, self._buffer)
+            self._buffer, over = self._body.pass_over(self._buffer)
             self._body = None if over else self._body
         return self._body is None
 
@@ -330,12 +325,12 @@ class ClientConnection(asyncio.Protocol):
         self._leaving, self._since_s = True, self._home.ticker.now_s
         rest, self._buffer = self._buffer, b""
         self._home.send_gathered()
-        offered = self._block.expects and not self._body_bytes  # and refused: it is not read
-        stays = linger and not self._eof and not self._transport.is_closing()
+        body, stays = self._body, linger and not self._eof and not self._transport.is_closing()
+        offered = self._block.expects and body is not None and not body.taken_bytes  # and refused: it is not read
         if stays and self._transport.can_write_eof():
             self._hold(HOLD_BUFFER if offered else self._holds, on=offered)
             self._transport.write_eof()
-        elif stays and self._body is not None and not offered:
+        elif stays and body is not None and not offered:
             self._hold(self._holds, on=False)
             self._pass_over(rest)
         else:
@@ -346,7 +341,7 @@ class ClientConnection(asyncio.Protocol):
         self._drained_bytes += len(data)
         if self._drained_bytes > LINGER_BYTES:
             self._transport.abort()
-        elif self._body is not None and not self._transport.can_write_eof() and passed_over(self._body, data)[1]:
+        elif self._body is not None and not self._transport.can_write_eof() and self._body.pass_over(data)[1]:
             self._transport.close()
 
     def _refuse(self, answer: Respond) -> None:
@@ -386,11 +381,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _watch(self, exchange: Exchange, now_s: float) -> None:
         """Somebody is waited for: the client for its body, or the backend."""
-        owes_body = self._body is not None and not self._holds and exchange.may_expect_body
-        if owes_body and self._credit.spend(self._home.ticker.elapsed_s):
+        body = self._body if not self._holds and exchange.may_expect_body else None
+        if body is not None and body.credit.spend(self._home.ticker.elapsed_s):
             exchange.refuse(RequestError("the body did not come in time", status=408))
         else:
-            exchange.overdue(now_s, held=owes_body or self._congested)
+            exchange.overdue(now_s, held=body is not None or self._congested)
 
     def _give_up(self) -> None:
         """Cut off a client that does not read its answer, or whose connection broke here."""

@@ -34,18 +34,21 @@ class Relay:
 
     `target` is an opaque name known to the connection pool ("pool/backend"). `cookie` is a Set-Cookie value added to
     the final response if its status is smaller than `cookie_below`. `finished` is called once with the response's
-    status (0: no complete response reached the client). After a Collect the collected body is relayed.
+    status (0: no complete response reached the client). After a Collect the collected body is relayed. `stranger`: of
+    somebody without a pass, of whom a backend has only so many at a time (strangers.py).
     """
 
     target: str
     cookie: bytes | None = None
     finished: Callable[[int], None] | None = None
     cookie_below: int = 600
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """Read the request body, at most `limit` bytes, then decide. `then` gets None where the body is larger."""
+    """Read the request body, at most `limit` bytes, then decide. `then` gets None where the body is larger; a
+    Relay sends all of it all the same."""
 
     limit: int
     then: "Callable[[bytes | None], Decision]"

@@ -47,6 +47,11 @@ class Doorman:
     """In the order of their coming."""
     _resting: asyncio.TimerHandle | None = None
 
+    @property
+    def receiving(self) -> int:
+        """Connections that are on their way to HTTP now."""
+        return len(self._receiving)
+
     def start(self) -> None:
         """Begin to accept, or go on."""
         self.door.setblocking(False)

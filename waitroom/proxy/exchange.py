@@ -12,23 +12,22 @@ from waitroom.errors import BackendError, BackendTimeoutError, RequestError
 from waitroom.proxy.bodies import chunk
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Respond
 from waitroom.proxy.origin import Spoken
-from waitroom.proxy.own import CLOSE, CONTINUE, KEEP_ALIVE, problem, serialise
+from waitroom.proxy.own import CONTINUE, about_connection, problem, serialise
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.requesthead import Block
 from waitroom.proxy.responsehead import ResponseHead
 from waitroom.proxy.rules import CLIENT_LEFT
 from waitroom.proxy.sides import ClientSide, Surroundings
-from waitroom.proxy.stay import Staying, Wait
+from waitroom.proxy.stay import Staying
 from waitroom.proxy.upstream import BackendConnection
-from waitroom.proxy.urgency import urgency_of
 
 
 class Exchange(Staying):
     """One request and its answer. To the handler it is the `Request`."""
 
     __slots__ = (
-        "_around", "_chunks", "_collecting", "_continued", "_id", "_opening", "_relay", "_retried",
-        "_started", "_upstream", "head_only", "http11", "keep_alive", "sent_bytes", "status", "streams_events",
+        "_chunks", "_collecting", "_continued", "_opening", "_retried", "_started", "_upstream", "head_only",
+        "http11", "keep_alive", "sent_bytes", "status", "streams_events",
     )  # fmt: skip
 
     status: int
@@ -74,15 +73,8 @@ class Exchange(Staying):
         self._relay: Relay | None = None
         self._upstream: BackendConnection | None = None
         self._collecting: Collect | None = None
-        self._pool = self._wait = None
+        self._pool = self._wait = self._strangers = None
         self._collected, self._id = b"", ""
-
-    @property
-    def id(self) -> str:
-        """A name for this request in logs."""
-        if not self._id:
-            self._id = self._around.next_id()
-        return self._id
 
     def perform(self, decision: Decision) -> None:
         """Do what was decided."""
@@ -114,15 +106,11 @@ class Exchange(Staying):
         self.status = answer.status
         if answer.close or self._around.draining or not self._side.skip_body():
             self.keep_alive = False
-        connection = b"" if self.keep_alive and self.http11 else self._about_connection
+        connection = about_connection(kept=self.keep_alive, http11=self.http11)
         data = serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection)
         self.sent_bytes += len(data)
         self._side.write(data)
         self._end(answer.status)
-
-    @property
-    def _about_connection(self) -> bytes:
-        return (b"" if self.http11 else KEEP_ALIVE) if self.keep_alive else CLOSE
 
     def _collect(self, collect: Collect) -> None:
         if self._block.length > collect.limit:
@@ -166,7 +154,7 @@ class Exchange(Staying):
         if collecting is not None:
             self._collected += payload
             if len(self._collected) > collecting.limit:
-                self._collecting, self._collected = None, b""
+                self._collecting = None
                 self.perform(collecting.then(None))
             elif last:
                 self._gathered()
@@ -180,23 +168,7 @@ class Exchange(Staying):
             if last:
                 self._uploaded_whole(self._around.time())
 
-    def _forward(self, relay: Relay) -> None:
-        pool = self._around.pools.get(relay.target)
-        self._relay = relay
-        if pool is None:
-            self._failed(BackendError(f"no backend {relay.target}", kind="unreachable"))
-            return
-        guard = pool.guard
-        if guard.held < guard.limit and not guard.waiting:
-            guard.held += 1
-            self._enter(pool)
-        else:
-            self._wait = Wait(relay, pool, self._around, self._side, self._enter, self._failed, self._forward)
-            pool.park(self._wait, urgency_of(self))
-            self._side.pull()
-
     def _enter(self, pool: BackendPool) -> None:
-        """There is a place for it."""
         self._pool, self._wait = pool, None
         connection = pool.take(self, repeatable=self.repeatable)
         if connection is None:
@@ -267,7 +239,7 @@ class Exchange(Staying):
                 parts.append(b"Transfer-Encoding: chunked\r\n")
             else:
                 self.keep_alive = False
-        parts += (self._about_connection, b"\r\n")
+        parts += (about_connection(kept=self.keep_alive, http11=self.http11), b"\r\n")
         return b"".join(parts)
 
     def write(self, data: bytes) -> None:
@@ -326,7 +298,7 @@ class Exchange(Staying):
     def _failed(self, error: BackendError) -> None:
         relay, self._wait = self._relay, None
         assert relay is not None
-        self._around.observer.backend_failed(relay.target, error.kind)
+        self._around.observer.backend_failed(relay.target, error.kind, relay.stranger)
         if self.status:
             self._end(error.status, complete=False)
             return
@@ -334,7 +306,7 @@ class Exchange(Staying):
         self.perform(self._around.handler.backend_failed(self, relay, error))
 
     def refuse(self, error: RequestError) -> None:
-        """The rest of the request is wrong: say so if nothing has been said yet."""
+        """The rest of the request is not wanted: say so if nothing has been said yet."""
         self._failing = True
         self._drop_backend()
         if self.status:
@@ -389,7 +361,8 @@ class Exchange(Staying):
             observer.own_done(status)
         else:
             self._depart(pool.guard, status, now_s, complete=complete)
-            observer.request_done(relay.target, status, seconds)
+            observer.request_done(relay.target, status, seconds, relay.stranger)
+        self._forget_strangers()
         if relay is not None and relay.finished is not None:
             relay.finished(status if complete and not self._failing else 0)
         if observer.access is not None:

@@ -15,9 +15,10 @@ from typing import Protocol
 from waitroom.errors import BackendError
 from waitroom.proxy.dialler import Dialler
 from waitroom.proxy.guard import NOT_KNOWN, End, Guard, Level, Waiter, share_of
-from waitroom.proxy.limiters import UNLIMITED
+from waitroom.proxy.limiters import UNLIMITED, Limiter
 from waitroom.proxy.responsehead import ResponseReader
 from waitroom.proxy.rules import ProxyRules
+from waitroom.proxy.strangers import STRANGERS, Strangers, part_of
 from waitroom.proxy.ticker import Ticker
 from waitroom.proxy.transports import has_news
 from waitroom.proxy.upstream import Asker, BackendConnection, Owner
@@ -48,6 +49,7 @@ class BackendPool:
         self.name = name
         self.url = url
         self.guard = Guard()
+        self.strangers = Strangers()
         default_port = 443 if url.scheme == "https" else 80
         host = f"[{url.host}]" if ":" in url.host else url.host or "localhost"
         self.authority = (host if url.port == default_port else f"{host}:{url.port}").encode()
@@ -103,6 +105,9 @@ class BackendPool:
     def give_back(self, connection: BackendConnection) -> None:
         """Keep a connection for the next request. Where there is no room, the oldest goes that is for one client."""
         owned, most = self._owned, self.rules.backend_idle
+        if connection.stranger and sum(own.stranger for own in owned.values()) >= self.strangers.line.limit:
+            connection.discard()
+            return
         if owned and len(self._idle) + len(owned) >= most:
             next(iter(owned.values())).discard()
         if self._retired or len(self._idle) + len(owned) >= most:
@@ -130,6 +135,7 @@ class BackendPool:
         self._retired = True
         for connection in (*self._idle, *self._owned.values()):
             connection.discard()
+        self.strangers.line.dissolve()
         self.guard.dissolve()
 
     def tick(self, now_s: float) -> None:
@@ -140,9 +146,13 @@ class BackendPool:
         guard.tick()
         if guard.limiter is not None:
             guard.limiter.adjust(int(now_s * 1000))
-            guard.resize(max(1, guard.limiter.limit))
+            self._follow(guard.limiter)
+        since_s = now_s - self.rules.inflight_wait_ms / 1000
         if guard.waiting:
-            self._turn_away(now_s - self.rules.inflight_wait_ms / 1000)
+            self._turn_away(guard, since_s)
+        if self.strangers.line.waiting:
+            self.strangers.make_room()
+            self._turn_away(self.strangers.line, since_s)
 
     def _is_old(self, connection: BackendConnection, now_s: float) -> bool:
         idle_s = self.rules.backend_idle_ms / 1000
@@ -150,24 +160,33 @@ class BackendPool:
             idle_s = min(idle_s, FRESH_S)
         return connection.heard_s < now_s - idle_s
 
-    def _turn_away(self, since_s: float) -> None:
-        if self.guard.turn_away(since_s, TURNED_AWAY):
-            asyncio.get_running_loop().call_soon(self._turn_away, since_s)
+    def _turn_away(self, guard: Guard, since_s: float) -> None:
+        if guard.turn_away(since_s, TURNED_AWAY):
+            asyncio.get_running_loop().call_soon(self._turn_away, guard, since_s)
 
     def share(self, workers: int, rank: int) -> None:
         """Take this worker's share of the requests that the backend may have at a time."""
-        guard, total = self.guard, self.rules.max_inflight.get(self.name)
+        guard, total, strangers = self.guard, self.rules.max_inflight.get(self.name), self.rules.bypass
         if total == "auto":
             guard.limiter = guard.limiter or self.rules.new_limiter()
             guard.limiter.workers = workers
-            guard.resize(max(1, guard.limiter.limit))
-            return
-        guard.limiter = None
-        guard.resize(UNLIMITED if total is None else share_of(total, workers, rank, self.name))
+            self._follow(guard.limiter)
+        else:
+            guard.limiter = None
+            guard.resize(UNLIMITED if total is None else share_of(total, workers, rank, self.name))
+            strangers = strangers or (STRANGERS if total is None else part_of(total))
+        if strangers is not None:
+            self.strangers.line.resize(share_of(strangers, workers, rank, self.name))
 
-    def park(self, waiter: Waiter, urgency: Urgency) -> None:
-        """Have a request wait for a place."""
-        loser = self.guard.park(waiter, urgency, self._ticker.now_s)
+    def _follow(self, limiter: Limiter) -> None:
+        """The limit is what has been found."""
+        self.guard.resize(max(1, limiter.limit))
+        if self.rules.bypass is None:
+            self.strangers.line.resize(part_of(self.guard.limit))
+
+    def park(self, waiter: Waiter, guard: Guard, urgency: Urgency) -> None:
+        """Have a request wait for a place, among all or among strangers."""
+        loser = guard.park(waiter, urgency, self._ticker.now_s)
         if loser is not None:
             asyncio.get_running_loop().call_soon(loser.turned_away, End.CROWDED)
 

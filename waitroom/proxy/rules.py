@@ -92,6 +92,8 @@ class ProxyRules:
     """0: a tunnel may be silent for as long as it likes."""
     max_inflight: Mapping[str, MaxInflight] = field(default_factory=dict)
     """Most requests at a time at a backend, over all workers; without an entry: any number."""
+    bypass: int | None = None
+    """Most requests at a time of visitors without a pass at a backend, over all workers; None: see strangers.py."""
     inflight_wait_ms: int = 10_000
     """How long a request waits for a place among them."""
     workers: int = 1
@@ -114,14 +116,15 @@ class Observer(Protocol):
     access: Callable[[Request, int, int, float, str | None], None] | None
     """(request, status, sent bytes, seconds, target or None for an answer of our own); None: no access log."""
 
-    def request_done(self, target: str, status: int, seconds: float) -> None:
-        """A relayed request has ended. 499: the client left; 502 and 504 also stand for an answer cut short."""
+    def request_done(self, target: str, status: int, seconds: float, stranger: bool) -> None:
+        """A relayed request has ended. 499: the client left; 502 and 504 also stand for an answer cut short.
+        `stranger`: it had no pass."""
 
     def own_done(self, status: int) -> None:
         """An answer of our own has been given."""
 
-    def backend_failed(self, target: str, kind: str) -> None:
-        """A backend did not do its part (`BackendError.kind`)."""
+    def backend_failed(self, target: str, kind: str, stranger: bool) -> None:
+        """A backend did not do its part (`BackendError.kind`), for a request without a pass if `stranger`."""
 
     def waited(self, target: str, end: str, seconds: float) -> None:
         """A request's wait for a place at a backend has ended (guard.End). Not on the hot path."""

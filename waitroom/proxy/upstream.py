@@ -45,6 +45,10 @@ class Asker(Protocol):
         """Who alone may use the connection then."""
 
     @property
+    def stranger(self) -> bool:
+        """Whether nobody knows who that is."""
+
+    @property
     def sent_whole(self) -> bool:
         """Whether the request has been sent to its end."""
 
@@ -88,7 +92,7 @@ class BackendConnection(asyncio.Protocol):
 
     __slots__ = (
         "_asker", "_body", "_buffer", "_head", "_header_bytes", "_home", "_known", "_provisionals", "_reader",
-        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "owner", "reused", "signed_on",
+        "_reading", "_second_look", "_ticker", "_unsent", "full", "heard_s", "owner", "reused", "signed_on", "stranger",
         "transport",
     )  # fmt: skip
 
@@ -102,6 +106,8 @@ class BackendConnection(asyncio.Protocol):
         """Who alone may use it again."""
         self.signed_on = False
         """Somebody has signed on to it."""
+        self.stranger = False
+        """Its owner is a stranger."""
         self._buffer = b""
         self._known = NO_HEAD
         """The last head read: servers repeat themselves."""
@@ -316,7 +322,7 @@ class BackendConnection(asyncio.Protocol):
         if head.persistent and not rest and asker.sent_whole and not self.transport.is_closing():
             self.read(on=True)
             if asker.mark or head.mark or (asker.head_only and head.length != 0):
-                self.owner = asker.owner
+                self.owner, self.stranger = asker.owner, asker.stranger
                 self.signed_on = self.signed_on or Mark.USER in (asker.mark, head.mark)
             self._home.give_back(self)
         else:

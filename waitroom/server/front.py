@@ -35,6 +35,7 @@ from waitroom.server.duty import Front, Grace, worker_count
 from waitroom.server.home import pool_keys
 from waitroom.server.regulator import Regulator
 from waitroom.server.reports import Reports
+from waitroom.server.tide import Tide
 from waitroom.server.watcher import Watcher
 from waitroom.settings.addresses import BackendUrl
 from waitroom.settings.certificates import pair_of
@@ -99,6 +100,7 @@ class ExamFront:
         self._servers: list[asyncio.Server] = []
         self._doormen: dict[int, Doorman] = {}
         """By the number of their public listener."""
+        self._tide = Tide()
         self._snapshots: asyncio.Task[None] | None = None
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
@@ -196,6 +198,7 @@ class ExamFront:
         self._listener.pools.share(len(self._reports.workers), self._reports.rank)
         self._listener.pools.compare(self._reports.fellows)
         self._watcher.levels(self._listener.pools.levels())
+        self._tide.turn(self._listener.connections + sum(doorman.receiving for doorman in self._doormen.values()))
 
     async def _keep_learning(self) -> None:
         while True:
@@ -317,6 +320,7 @@ def _proxy_rules(settings: Settings) -> ProxyRules:
         body_rate=limits.body_rate,
         tunnel_idle_ms=timeouts.tunnel_idle_ms,
         max_inflight=_max_inflight(settings),
+        bypass=limits.bypass,
         inflight_wait_ms=timeouts.inflight_wait_ms,
         workers=worker_count(settings),
     )

@@ -84,24 +84,25 @@ class Watcher:
             }
             self._waited[target] = self._counters.histogram("inflight_wait_seconds", pool, backend)
 
-    def request_done(self, target: str, status: int, seconds: float) -> None:
-        """A relayed request has ended."""
+    def request_done(self, target: str, status: int, seconds: float, stranger: bool) -> None:
+        """A relayed request has ended. What strangers are told says nothing of a backend: they may ask for errors."""
         codes = self._codes.get(target)
         if codes is not None:
             codes[_CLASS_OF.get(status, "5xx")].inc()
             self._durations[target].observe(seconds)
-            self._tallies[target].ended(status, seconds)
+            if not stranger:
+                self._tallies[target].ended(status, seconds)
 
     def own_done(self, status: int) -> None:
         """An answer of our own has been given."""
         self._own[_CLASS_OF.get(status, "5xx")].inc()
 
-    def backend_failed(self, target: str, kind: str) -> None:
-        """A backend did not do its part."""
+    def backend_failed(self, target: str, kind: str, stranger: bool) -> None:
+        """A backend did not do its part. As above: a request may be made so that it cannot."""
         counts = self._failed.get(target)
         if counts is not None:
             counts[kind].inc()
-            if kind != BUSY and self._tallies[target].failed(kind):  # busy: it was not asked
+            if not (stranger or kind == BUSY) and self._tallies[target].failed(kind):  # busy: it was not asked
                 self._on_deserted(target)
         self._failures[target, kind] = self._failures.get((target, kind), 0) + 1
         self.flush_failures()

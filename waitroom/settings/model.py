@@ -215,6 +215,11 @@ class Limits(Part):
     backend_idle: Annotated[int, whole(0, 10_000)] = Field(
         default=64, description="Idle connections that a worker keeps to each backend."
     )
+    bypass: Annotated[int, whole(1, 100_000)] | None = Field(
+        default=None,
+        description="Requests of visitors without a pass that a backend has at a time, over all workers. "
+        "Default: a quarter of its max_inflight, or 32 where it has none.",
+    )
     body_bytes: Annotated[int, size("1KiB", "1TiB")] | None = Field(
         default=None, alias="body", description="A request's body. Default: no limit, since it is streamed."
     )
