@@ -163,7 +163,7 @@ class ClientConnection(asyncio.Protocol):
                         break
                     if self._exchange is None and self._buffer:
                         self._yields = True
-                        asyncio.get_running_loop().call_soon(self._next_turn)
+                        self._home.soon(self._next_turn)
                         break
                 elif self._body is not None and exchange.wants_body:
                     self._upload(exchange, self._body)
