@@ -16,6 +16,7 @@ from aiohttp import WSMsgType, web
 
 from tests.conformance.open_proxy import open_proxy, output_of
 from tests.support.aio import run
+from tests.support.site import listening
 from waitroom.settings.addresses import BackendUrl
 
 KOSOKU = Path(sys.executable).with_name("kosoku")
@@ -83,14 +84,8 @@ async def echo_server() -> AsyncIterator[int]:
     """A WebSocket server that sends everything back; gives its port."""
     application = web.Application()
     application.router.add_get("/{any:.*}", echo)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with listening(application) as port:
+        yield port
 
 
 async def echo(request: web.Request) -> web.StreamResponse:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from tests.support.aio import run
 from tests.support.ports import free_port
+from tests.support.site import everywhere, listening
 from waitroom.demo.browser import NOTHING, TROUBLE, WAITING, Ask, Browser
 from waitroom.demo.crowd import Crowd, Outcome, State, Tally, Temper
 from waitroom.demo.exam_server import ExamServer
@@ -25,18 +26,6 @@ async def exam_server(capacity: Capacity | None = None) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         await server.close()
-
-
-@contextlib.asynccontextmanager
-async def serving(application: web.Application) -> AsyncIterator[str]:
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        await runner.cleanup()
 
 
 def test_a_small_crowd_submits() -> None:
@@ -115,8 +104,10 @@ def test_the_waiting_page_is_followed() -> None:
         application = web.Application()
         application.router.add_get("/_waitroom/status", status)
         application.router.add_get("/{tail:.*}", view)
-        async with serving(application) as base:
-            crowd = Crowd(base, 1, exams=(4711,), seed=1, speed=QUICK, temper=Temper(burst_s=0.001))
+        async with listening(application) as port:
+            crowd = Crowd(
+                f"http://127.0.0.1:{port}", 1, exams=(4711,), seed=1, speed=QUICK, temper=Temper(burst_s=0.001)
+            )
             student = crowd.students[0]
             await crowd.run(within_s=1.5)
             return student.outcome
@@ -141,9 +132,8 @@ def test_pages_are_told_apart() -> None:
                 return web.Response(text='<body data-page="attempt" data-attempt="17" data-questions="4">')
 
     async def main() -> None:
-        application = web.Application()
-        application.router.add_get("/{tail:.*}", answer)
-        async with serving(application) as base:
+        async with listening(everywhere(answer), free_port()) as port:
+            base = f"http://127.0.0.1:{port}"
             browser = Browser(base, patience_s=5)
             names = [(await browser.open(Ask(path))).name for path in ("/waiting", "/broken", "/x")]
             assert names == [WAITING, TROUBLE, "attempt"]

@@ -16,6 +16,7 @@ from aiohttp import web
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.support.product import Product, serving
+from tests.support.site import everywhere, listening
 from tests.web.browser import CHROMIUM, FLAGS, need_chromium
 
 pytestmark = pytest.mark.browser
@@ -56,17 +57,6 @@ class Exam:
         return web.Response(text=PAGE.format(path=request.path), content_type="text/html")
 
 
-@asynccontextmanager
-async def _listening(answer: object) -> AsyncIterator[int]:
-    app = web.Application(client_max_size=1024 * 1024)
-    app.router.add_route("*", "/{tail:.*}", answer)  # type: ignore[arg-type]  # a handler
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
-
-
 @dataclass
 class Town:
     """The product, the exam server behind it, and a browser for every student."""
@@ -88,7 +78,7 @@ class Town:
 async def _town(tmp_path: Path, *arguments: str, limit: int = 1) -> AsyncIterator[Town]:
     need_chromium()
     exam = Exam()
-    async with _listening(exam.answer) as port, async_playwright() as playwright:
+    async with listening(everywhere(exam.answer)) as port, async_playwright() as playwright:
         config = CONFIG.replace("URL", f"http://127.0.0.1:{port}").replace("LIMIT", str(limit))
         config = config.replace("OTHER", f"http://localhost:{port}")
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -229,7 +219,7 @@ def test_a_form_of_another_site_is_kept_and_takes_nobodys_place(tmp_path: Path) 
             async def elsewhere(_request: web.Request) -> web.Response:
                 return web.Response(text=launch, content_type="text/html")
 
-            async with _listening(elsewhere) as port:
+            async with listening(everywhere(elsewhere)) as port:
                 site = f"http://localhost:{port}/"
                 first = await (await town.student()).new_page()
                 await first.goto(town.at("/math/1"))

@@ -15,6 +15,7 @@ from playwright.async_api import async_playwright
 
 from tests.support.ports import free_port
 from tests.support.product import serving
+from tests.support.site import everywhere, listening
 from tests.web.browser import CHROMIUM, FLAGS, need_chromium
 
 pytestmark = pytest.mark.browser
@@ -75,17 +76,16 @@ def test_it_can_neither_change_nor_read_anything(tmp_path: Path) -> None:
 
     async def main() -> None:
         port = free_port()
-        application = web.Application()
-        application.router.add_get("/", answer)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
         config = {
             "workers": 1,
             "pools": {"main": {"backends": {"main-1": {"url": f"http://127.0.0.1:{port}", "max_sessions": 5}}}},
             "admin": {"open_on_loopback": True},
         }
-        async with serving(tmp_path, config=json.dumps(config)) as product, async_playwright() as playwright:
+        async with (
+            listening(everywhere(answer), port),
+            serving(tmp_path, config=json.dumps(config)) as product,
+            async_playwright() as playwright,
+        ):
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, FLAG])
             try:
                 for site in (f"http://evil.example:{port}", f"http://localhost:{port}"):
@@ -107,6 +107,5 @@ def test_it_can_neither_change_nor_read_anything(tmp_path: Path) -> None:
             finally:
                 await browser.close()
             assert {each["who"] for each in (await asked(product.admin, "audit"))["entries"]} == {"anyone on loopback"}
-        await runner.cleanup()
 
     asyncio.run(main())

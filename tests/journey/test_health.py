@@ -11,6 +11,7 @@ from tests.support.aio import run
 from tests.support.backend import counting_backend
 from tests.support.ports import free_port
 from tests.support.product import Product, serving, until
+from tests.support.site import everywhere, listening
 from tests.support.student import Student
 
 HUNG = """
@@ -63,15 +64,8 @@ async def _always(port: int, status: int) -> AsyncIterator[None]:
     async def says(_request: web.Request) -> web.Response:
         return web.Response(status=status, text="as ever")
 
-    application = web.Application()
-    application.router.add_route("*", "/{tail:.*}", says)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with listening(everywhere(says), port):
         yield
-    finally:
-        await runner.cleanup()
 
 
 async def _is_up(product: Product) -> bool:

@@ -16,6 +16,7 @@ from playwright.async_api import BrowserContext, Error, Page, async_playwright, 
 
 from tests.support.ports import free_port
 from tests.support.product import Product, serving
+from tests.support.site import everywhere, listening
 from tests.support.student import PAGE, Student
 from tests.web.browser import CHROMIUM, FLAGS, need_chromium
 
@@ -75,12 +76,7 @@ async def _room(tmp_path: Path, rate: str) -> AsyncIterator[Room]:
         "pace": [{"name": name, "match": match, "rate": rate, "max_wait": "1s"} for name, match in matches.items()],
     }
     async with AsyncExitStack() as stack:
-        app = web.Application()
-        app.router.add_route("*", "/{tail:.*}", exam.answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await stack.enter_async_context(listening(everywhere(exam.answer), port))
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         stack.push_async_callback(browser.close)

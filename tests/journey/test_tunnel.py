@@ -18,8 +18,8 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, 
 
 from tests.support.aio import run
 from tests.support.manager import managing
-from tests.support.ports import free_port
 from tests.support.product import Product, serving, until
+from tests.support.site import everywhere, listening
 from tests.support.student import Student
 
 OVER = (WSMsgType.CLOSED, WSMsgType.CLOSE, WSMsgType.CLOSING)
@@ -48,16 +48,8 @@ async def _echo(ended: "asyncio.Queue[str] | None" = None) -> AsyncIterator[str]
             ended.put_nowait(request.path)
         return socket
 
-    application = web.Application()
-    application.router.add_route("*", "/{tail:.*}", answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with listening(everywhere(answer), patience_s=1) as port:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        await runner.cleanup()
 
 
 def test_a_socket_lives_as_long_as_it_may(tmp_path: Path) -> None:

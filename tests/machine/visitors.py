@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from aiohttp import ClientSession, web
 
 from tests.support.product import look_again
+from tests.support.site import listening
 from tests.support.traffic import echo
 
 THOUGHT_S = 0.2
@@ -30,14 +31,8 @@ async def exam_server() -> AsyncIterator[int]:
     application.router.add_get("/slow", _slow)
     application.router.add_post("/paper", _paper)
     application.router.add_route("*", "/{tail:.*}", _page)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with listening(application, patience_s=1) as port:
+        yield port
 
 
 async def _page(_request: web.Request) -> web.Response:

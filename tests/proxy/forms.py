@@ -201,6 +201,14 @@ LAST_FORMS: dict[str, Row] = {
         V1 + H + UPGRADE + b"Upgrade: websocket\r\n\r\n",
         SEEN + H + VOUCH + b"\r\n",
     ),
+    "HTTP/1.0 with its host in the URL alone": (
+        b"GET http://h/a HTTP/1.0\r\nX: 1\r\n\r\n",
+        b"GET /a HTTP/1.1\r\n" + H + b"X: 1\r\n" + VOUCH + b"\r\n",
+    ),
+    "HTTP/1.0 with nothing but a URL": (
+        b"GET HTTP://h?a HTTP/1.0\r\n\r\n",
+        b"GET /?a HTTP/1.1\r\n" + H + VOUCH + b"\r\n",
+    ),
     "HTTP/1.0 without host": (
         V1 + b"\r\n",
         SEEN + b"Host: %AUTHORITY%\r\nX-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n\r\n",

@@ -40,10 +40,14 @@ _SILENT, _SILENT_TOO = socket.socketpair()
 
 
 class _Socket:
-    """What is asked of a socket: to be reset, and whether there is news for it."""
+    """What is asked of a socket: to be reset, what has been taken of it, and whether there is news for it."""
 
     def setsockopt(self, *_option: object) -> None:
         """Taken."""
+
+    def getsockopt(self, *_option: object) -> bytes:
+        """Nothing is known."""
+        return b""
 
     def fileno(self) -> int:
         """There is none."""

@@ -147,6 +147,18 @@ GOOD: dict[str, Row] = {
     "connection names framing": (GET, ok(b"Connection: content-length\r\n" + CL3), ok(CL3), True),
     "connection names a field": (GET, ok(b"Connection: X-Gone\r\nX-gone: 1\r\n" + CL3), ok(CL3), True),
     "hop by hop": (GET, ok(b"Keep-Alive: 5\r\nUpgrade: h2c\r\nTrailer: x\r\n" + CL3), ok(CL3), True),
+    "426": (
+        GET,
+        b"HTTP/1.1 426 U\r\nUpgrade: h2c, exam/1\r\n" + CL3 + b"\r\nabc",
+        b"HTTP/1.1 426 U\r\n" + CL3 + b"Connection: Upgrade\r\nUpgrade: exam/1\r\n\r\nabc",
+        True,
+    ),
+    "426 to what does not pass": (
+        GET,
+        b"HTTP/1.1 426 U\r\nConnection: upgrade\r\nUpgrade: h2c\r\n" + CL3 + b"\r\nabc",
+        b"HTTP/1.1 426 U\r\n" + CL3 + b"\r\nabc",
+        True,
+    ),
     "more than it said": (GET, ok(CL3, b"abcd"), ok(CL3), False),
     "a second response": (GET, ok(CL3) + ok(CL3, b"xyz"), ok(CL3), False),
     "a second response behind chunks": (GET, ok(TE, ABC) + ok(CL3), ok(TE, ABC), False),

@@ -59,6 +59,7 @@ def test_it_arrives_in_one_form_and_is_the_last(row: Row) -> None:
             assert answer.count(b"HTTP/1.1 ") == 1, answer
             assert b"\r\nConnection: close\r\n" in answer
             assert s.backend.bodies == [_wanted(row[1], s.backend)]
+            assert s.brain.requests[0].first(b"host") == (None if b"%AUTHORITY%" in row[1] else b"h")
 
     run(main())
 

@@ -3,19 +3,42 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import sys
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.proxy.wire import TARGET, Brain, Call, Watch, stage
+from tests.proxy.test_dialler import CA, TLS
+from tests.proxy.wire import TARGET, Brain, Call, Client, Stage, Watch, stage, until
 from tests.support.aio import run
+from waitroom.proxy import rules as rules_module
 from waitroom.proxy.decisions import Relay
+from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules, lingers
 from waitroom.settings.addresses import BackendUrl
 
 TRIES = 40
 """Without a second look, 19 in 20 of the large ones and half of the others are lost."""
+
+
+@contextlib.asynccontextmanager
+async def behind_tls(s: Stage) -> AsyncIterator[Client]:
+    """A client of this listener by a door of its own."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        doorman = Doorman(s.listener, door, tls, proxy_protocol=False)
+        doorman.start()
+        trust, port = ssl.create_default_context(cadata=CA), door.getsockname()[1]
+        client = Client(*await asyncio.open_connection("localhost", port, ssl=trust))
+        try:
+            yield client
+        finally:
+            client.close()
+            await doorman.close()
+
 
 HEAD = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
 
@@ -108,6 +131,38 @@ def test_a_body_that_is_refused_is_read_only_if_it_was_asked_for(asks: bool) -> 
             (connection,) = s.listener._connections
             assert connection._transport.is_reading() is asks
             client.close()
+
+    run(main())
+
+
+PIECE = b"x" * 100_000
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 10000000", b"Transfer-Encoding: chunked"])
+def test_who_is_refused_over_tls_finishes_its_upload(framing: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS cannot be ended by half: it is read on while it gets on, and the connection ends with the body."""
+    monkeypatch.setattr(rules_module, "LINGER_S", 0.5)
+    piece = PIECE if framing.startswith(b"Content") else b"%x\r\n%b\r\n" % (len(PIECE), PIECE)
+
+    async def refuse(call: Call) -> None:
+        await call.head()
+        await call.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+
+    async def main() -> None:
+        async with stage(refuse) as s, behind_tls(s) as client:
+            await client.send(b"POST / HTTP/1.1\r\nHost: h\r\n%b\r\n\r\n" % framing)
+            await client.head()
+            begun_s = s.listener.ticker.now_s
+            for number in range(100):
+                await client.send(piece)
+                if number in {10, 90}:
+                    ticked_s = s.listener.ticker.now_s
+                    await until(lambda at=ticked_s: s.listener.ticker.now_s > at + 0.5)
+            assert s.listener.ticker.now_s > begun_s + 1
+            if framing.startswith(b"Transfer"):
+                await client.send(b"0\r\n\r\n")
+            assert await client.rest() == b"big"
+            await until(lambda: not s.listener.connections)
 
     run(main())
 

@@ -152,6 +152,7 @@ def test_what_is_too_large_is_named(sent: bytes, status: bytes) -> None:
         async with stage(rules=ProxyRules(header_bytes=4096, body_bytes=1000)) as s:
             answer = await s.say(sent)
             assert answer.startswith(b"HTTP/1.1 " + status)
+            assert (b"\r\nAllow: GET, HEAD, " in answer) is (status == b"405")
             assert s.backend.bodies == []
 
     run(main())

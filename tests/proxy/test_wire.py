@@ -89,6 +89,16 @@ PASSED = [
         b"GET http://h?b HTTP/1.1\r\nHost: h\r\n\r\n",
         b"GET /?b HTTP/1.1\r\nHost: h\r\n" + VOUCH + b"\r\n",
     ),
+    (
+        "absolute form with the usual port",
+        b"GET http://h:80/ HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\n" + VOUCH + b"\r\n",
+    ),
+    (
+        "absolute form, the usual port in Host",
+        b"GET HTTPS://h/ HTTP/1.1\r\nHost: h:443\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h:443\r\n" + VOUCH.replace(b"Host: h", b"Host: h:443") + b"\r\n",
+    ),
     ("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: h\r\n" + VOUCH + b"\r\n"),
     (
         "unknown method",

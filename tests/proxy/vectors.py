@@ -175,6 +175,7 @@ HOSTS = {
     "host with a space before its name": post(b" Host: h\r\n"),
     "absolute form of another host": line(b"GET http://other/ HTTP/1.1"),
     "absolute form of another port": line(b"GET http://h:81/ HTTP/1.1"),
+    "absolute form with another scheme's port": line(b"GET http://h:443/ HTTP/1.1"),
     "absolute form of a longer host": line(b"GET http://h.other/ HTTP/1.1"),
     "absolute form with a user": line(b"GET http://u@h/ HTTP/1.1"),
     "absolute form with a host as user": line(b"GET http://h@other/ HTTP/1.1"),
@@ -184,7 +185,11 @@ HOSTS = {
     "absolute form without slashes": line(b"GET http:h/ HTTP/1.1"),
     "absolute form with a fragment": line(b"GET http://h/#a HTTP/1.1"),
     "absolute form, no host": b"GET http://h/ HTTP/1.1\r\n\r\n",
-    "absolute form, no host, HTTP/1.0": b"GET http://h/ HTTP/1.0\r\n\r\n",
+    "absolute form of no host, HTTP/1.0": b"GET http:/// HTTP/1.0\r\n\r\n",
+    "absolute form with a user, HTTP/1.0": b"GET http://u@h/ HTTP/1.0\r\n\r\n",
+    "absolute form, host folded, HTTP/1.0": b"GET http://h/ HTTP/1.0\r\n Host: other\r\n\r\n",
+    "absolute form of another host, HTTP/1.0": b"GET http://h/ HTTP/1.0\r\nX: 1\r\nhost:other\r\n\r\n",
+    "absolute form of two hosts, HTTP/1.0": b"GET http://h/ HTTP/1.0\r\n" + H + H + b"\r\n",
     "absolute form, two hosts": b"GET http://h/ HTTP/1.1\r\n" + H + H + b"\r\n",
 }
 

@@ -197,7 +197,7 @@ class Stage:
         return Client(*await asyncio.open_connection(sock=await narrow_socket(self.port), limit=NARROW_BYTES))
 
     async def say(self, data: bytes, *, pieces: int = 0) -> bytes:
-        """Send on a new connection, end the sending half, and give all that comes back. `pieces`: split there."""
+        """Send on a new connection and give all that comes back until its end. `pieces`: split there."""
         client = await self.connect()
         if pieces:
             client.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

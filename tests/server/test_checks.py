@@ -11,6 +11,7 @@ from aiohttp import web
 from tests.support.aio import run
 from tests.support.ports import free_port
 from tests.support.product import look_again, until
+from tests.support.site import listening
 from waitroom.server.checks import PROBE, Checks, Patient, Pulse, check
 from waitroom.settings.addresses import BackendUrl
 from waitroom.settings.care import Health
@@ -31,17 +32,9 @@ async def answering(status: int, unix: Path | None = None) -> AsyncIterator[tupl
 
     application = web.Application()
     application.router.add_get("/{tail:.*}", answer)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    port = free_port()
-    if unix is None:
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-    else:
-        await web.UnixSite(runner, str(unix)).start()
-    try:
-        yield BackendUrl("http", "127.0.0.1", port, unix=str(unix) if unix else None), asked
-    finally:
-        await runner.cleanup()
+    path = str(unix) if unix else None
+    async with listening(application, unix=path) as port:
+        yield BackendUrl("http", "127.0.0.1", port, unix=path), asked
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,24 +19,34 @@ from waitroom.server import crew as crew_module
 from waitroom.server import member as member_module
 from waitroom.server.crew import LONGEST_PAUSE_S, START_TRIES, Crew, StartError, _pause_s
 from waitroom.server.orders import Orders, labels_of
-from waitroom.server.sockets import open_doors
+from waitroom.server.sockets import Doors, open_doors
 from waitroom.settings.load import Flags, load
 from waitroom.settings.model import PublicListen
 from waitroom.settings.secrets import Key, Secrets
 from waitroom.store.embedded import EmbeddedStore
 
 
+def one_door() -> Doors:
+    """A slot with one socket."""
+    return open_doors([PublicListen.model_validate("127.0.0.1:0")], 1)
+
+
+Given = Callable[[], tuple[int, Orders]]
+
+
 @contextlib.asynccontextmanager
-async def crew_of_one(tmp_path: Path) -> AsyncIterator[Crew]:
-    """A crew with one slot and a store of its own, not started; ended with the block."""
+async def crew_of_one(
+    tmp_path: Path, told: Callable[[Given], Given] = lambda orders: orders, doors: Doors | None = None
+) -> AsyncIterator[Crew]:
+    """A crew with one slot and a store of its own, not started; ended with the block. `told` changes its orders."""
     store = EmbeddedStore(tmp_path)
     await store.start()
     settings = load(None, Flags(backend="http://127.0.0.1:9", max_sessions=1, store=store.url))
     layout = Layout()
     layout.extend(labels_of(settings))
     orders = Orders(settings, Secrets((Key("k1", b"k" * 32),)), layout)
-    doors = open_doors([PublicListen.model_validate("127.0.0.1:0")], 1)
-    crew = Crew(doors, Totals(layout), lambda: (1, orders))
+    doors = doors or one_door()
+    crew = Crew(doors, Totals(layout), told(lambda: (1, orders)))
     try:
         yield crew
     finally:
@@ -61,6 +72,53 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, monkeypatch: pytest.Mon
 
             await until(another, what="another worker")
             assert crew.restarts == 1
+
+    run(main())
+
+
+class Changing:
+    """Orders whose queue status is another one each time that `now` is set; 501 for the first worker."""
+
+    def __init__(self) -> None:
+        self.now = 1
+        self.asked = 0
+
+    def of(self, given: Given) -> Given:
+        def told() -> tuple[int, Orders]:
+            self.asked += 1
+            if self.asked == 2:  # the first time it was for the worker that is starting now
+                self.now = 2
+            _, orders = given()
+            settings = orders.settings.model_copy(update={"queue_status": 500 + self.now})
+            return self.now, replace(orders, settings=settings)
+
+        return told
+
+
+def test_settings_that_change_while_a_worker_starts_cost_no_connection(tmp_path: Path) -> None:
+    """It is given them, as it is when it was not there to be asked: whoever waited in its backlog goes on with it."""
+
+    async def main() -> None:
+        changing, doors = Changing(), one_door()
+        async with crew_of_one(tmp_path, changing.of, doors) as crew:
+            reader, writer = await asyncio.open_connection(*doors.slots[0][0].getsockname())
+
+            async def status() -> int:
+                writer.write(b"POST / HTTP/1.1\r\nHost: exam\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readuntil(b"}")
+                return int(head.split()[1])
+
+            first = asyncio.ensure_future(status())
+            await crew.start()
+            assert await first in {501, 502}
+            (member,) = crew.accepting
+            assert (member.generation, await status()) == (2, 502)
+            changing.now = 3
+            await crew.catch_up()
+            assert (member.generation, await status()) == (3, 503)
+            assert (crew.accepting, crew.restarts) == ([member], 0)
+            writer.close()
 
     run(main())
 

@@ -11,9 +11,10 @@ import pytest
 
 from tests.support import certificates
 from waitroom.server.keyfiles import Certificate, file_findings
+from waitroom.settings.certificates import MAX_CERTIFICATE_BYTES
 from waitroom.settings.load import from_mapping
 from waitroom.settings.model import Settings
-from waitroom.settings.problems import Finding
+from waitroom.settings.problems import BadSettingsError, Finding
 
 NOW = datetime(2026, 5, 1, 8, 30, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1_000)
@@ -61,15 +62,19 @@ def test_a_certificate_has_its_time(tmp_path: Path, days: int, since: int, said:
     assert said in finding.wrong
 
 
-def test_a_key_of_another_certificate_is_a_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["ec", "rsa"])
+def test_a_key_of_another_certificate_is_a_problem(tmp_path: Path, kind: str) -> None:
     """As are files that are not there, or nothing of the kind."""
     certify(tmp_path)
-    certify(tmp_path, "other")
+    certify(tmp_path, "other", kind=kind)
     (mismatch,) = found(tmp_path, "site.crt", "other.key")
     assert (mismatch.warning, mismatch.path[-1]) == (False, "key")
     assert mismatch.wrong == f"{tmp_path}/other.key: is not the key of {tmp_path}/site.crt"
     (missing,) = found(tmp_path, "none.crt", "site.key")
     assert (missing.warning, missing.wrong) == (False, f"{tmp_path}/none.crt: no such file")
+    (tmp_path / "large.crt").write_bytes(b"#" * (MAX_CERTIFICATE_BYTES + 1))
+    with pytest.raises(BadSettingsError, match="larger than 256 KiB"):
+        found(tmp_path, "large.crt")
     (tmp_path / "bad.key").write_text("-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n")
     (bad,) = found(tmp_path, "site.crt", "bad.key")
     assert (bad.warning, bad.path[-1]) == (False, "key")

@@ -125,6 +125,26 @@ def test_uploads_leave_threads_for_students(tmp_path: Path) -> None:
     run(main())
 
 
+def test_a_form_that_is_announced_is_for_the_backend_to_ask_for(tmp_path: Path) -> None:
+    """Its head goes on, and no 100 comes from here (RFC 9110 section 10.1.1)."""
+
+    async def main() -> None:
+        async with _exam(tmp_path) as (threads, product, _):
+            reader, writer = await connect(product)
+            writer.write(b"POST /open/x HTTP/1.1\r\nHost: exam\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+
+            async def there() -> bool:
+                return threads.strangers == 1
+
+            await until(there, what="the head at the backend")
+            writer.write(b"hi")
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
+            assert threads.bodies == [2]
+            writer.close()
+
+    run(main())
+
+
 def test_a_body_in_chunks_that_is_too_large_arrives_whole(tmp_path: Path) -> None:
     """Nobody knows its length before: what was read first goes first."""
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from tests.support.ports import free_port
+from tests.support.site import everywhere, listening
+
+PATIENCE_S = 60.0
+"""For those who wait for an answer still when it stops."""
 
 
 @dataclass(slots=True)
@@ -54,15 +58,9 @@ class CountingBackend:
 async def counting_backend(port: int = 0) -> AsyncIterator[CountingBackend]:
     """A counting exam server, on a free port unless one is named."""
     backend = CountingBackend()
-    application = web.Application(client_max_size=1 << 30)
-    application.router.add_route("*", "/{tail:.*}", backend.answer)
-    runner = web.AppRunner(application, access_log=None)
-    await runner.setup()
-    port = port or free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    backend.url = f"http://127.0.0.1:{port}"
-    try:
-        yield backend
-    finally:
-        backend.slow.set()
-        await runner.cleanup()
+    async with listening(everywhere(backend.answer), port or free_port(), patience_s=PATIENCE_S) as at:
+        backend.url = f"http://127.0.0.1:{at}"
+        try:
+            yield backend
+        finally:
+            backend.slow.set()

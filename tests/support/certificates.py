@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
@@ -17,10 +17,11 @@ def certify(
     since: int = -1,
     host: str = "exam.uni.example",
     now: datetime | None = None,
+    kind: str = "ec",
 ) -> None:
-    """`name.crt` and its `name.key` (mode 0600): vouches for itself, valid from `since` to `days` days from now."""
-    at, key = now or datetime.now(UTC), ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    """`name.crt` and its `name.key` (0600; `kind`: ec, rsa): vouches for itself, valid from `since` to `days` days."""
+    at, key = now or datetime.now(UTC), _key(kind)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -38,3 +39,7 @@ def certify(
     (folder / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / f"{name}.key").write_bytes(private)
     (folder / f"{name}.key").chmod(0o600)
+
+
+def _key(kind: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
+    return ec.generate_private_key(ec.SECP256R1()) if kind == "ec" else rsa.generate_private_key(65_537, 2_048)

@@ -7,6 +7,7 @@ and takes anything but a whole answer of the exam server for a loss.
 import asyncio
 import contextlib
 import hashlib
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,9 +18,11 @@ from aiohttp import WSMsgType, web
 
 from tests.support.ports import free_port
 from tests.support.product import START_S, look_again
+from tests.support.site import everywhere, listening
 
 UPLOAD_BYTES = 50_000_000
 CHUNK = b"0123456789abcdef" * 4_096
+DOWNLOAD_BYTES = 256 * len(CHUNK)
 
 
 @dataclass(slots=True)
@@ -32,7 +35,7 @@ class ExamServer:
     """Target and fields of each page that was asked for."""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """`/save?n=`: a saved answer; `/upload`: a file, whose hash is told; `/socket`: an echo; else a page."""
+        """`/save?n=`: a saved answer; `/upload`: a file, whose hash is told; `/download`; `/socket`: an echo."""
         if request.path == "/save":
             assert await request.read() == b"answer"
             self.saved[request.query["n"]] += 1
@@ -41,10 +44,21 @@ class ExamServer:
             async for data in request.content.iter_any():
                 digest.update(data)
             return web.Response(text=digest.hexdigest())
+        elif request.path == "/download":
+            return await _download(request)
         elif request.path == "/socket":
             return await echo(request)
         self.heard.append((request.raw_path, dict(request.headers)))
         return web.Response(text="ok")
+
+
+async def _download(request: web.Request) -> web.StreamResponse:
+    """`DOWNLOAD_BYTES`, as fast as they are taken."""
+    answer = web.StreamResponse(headers={"Content-Length": str(DOWNLOAD_BYTES)})
+    await answer.prepare(request)
+    for _ in range(DOWNLOAD_BYTES // len(CHUNK)):
+        await answer.write(CHUNK)
+    return answer
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
@@ -60,17 +74,10 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
 @contextlib.asynccontextmanager
 async def exam_server() -> AsyncIterator[ExamServer]:
     """An exam server on a free port."""
-    server, port = ExamServer(), free_port()
-    application = web.Application(client_max_size=1 << 30)
-    application.router.add_route("*", "/{tail:.*}", server.answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    server.url = f"http://127.0.0.1:{port}"
-    try:
+    server = ExamServer()
+    async with listening(everywhere(server.answer), free_port(), patience_s=0) as port:
+        server.url = f"http://127.0.0.1:{port}"
         yield server
-    finally:
-        await runner.cleanup()
 
 
 @dataclass(slots=True)
@@ -78,6 +85,10 @@ class Traffic:
     """What is going on, and what has come of it."""
 
     url: str
+    trust: ssl.SSLContext | None = None
+    """Where it is https: whom to believe."""
+    pause_s: float = 0.0
+    """Of a student between two saved answers."""
     done: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     running: bool = True
@@ -93,14 +104,14 @@ class Traffic:
         """One connection after another, each for one page."""
         request = self.head("GET", "/", cookie, "Connection: close\r\n")
         while self.running:
-            async with self._whole("new connection"), _connection(self.url) as (reader, writer):
+            async with self._whole("new connection"), self._connection() as (reader, writer):
                 writer.write(request)
                 await _answer(reader)
 
     async def saves(self, cookie: str) -> None:
         """A student who saves one answer after another on a kept connection."""
         while self.running:
-            async with self._whole("kept connection"), _connection(self.url) as (reader, writer):
+            async with self._whole("kept connection"), self._connection() as (reader, writer):
                 kept = True
                 while self.running and kept:
                     self.posts += 1
@@ -108,13 +119,18 @@ class Traffic:
                     writer.write(self.head("POST", f"/save?n={self.posts}", cookie, more) + b"answer")
                     kept, _ = await _answer(reader)
                     self.done["POST"] += 1
+                    if self.pause_s:
+                        await look_again(self.pause_s)
 
     async def tunnel(self, cookie: str, over: asyncio.Event) -> None:
         """A WebSocket that has an echo for each word, until `over`; then it ends as WebSockets do."""
         async with (
             self._whole("tunnel"),
             websockets.connect(
-                self.url.replace("http", "ws") + "/socket", additional_headers={"Cookie": cookie}, proxy=None
+                self.url.replace("http", "ws") + "/socket",
+                additional_headers={"Cookie": cookie},
+                proxy=None,
+                ssl=self.trust,
             ) as socket,
         ):
             word = 0
@@ -127,7 +143,7 @@ class Traffic:
     async def upload(self, cookie: str, hurry: asyncio.Event) -> None:
         """50 MB, slowly until `hurry` is set; its hash comes back."""
         digest = hashlib.sha256()
-        async with self._whole("upload"), _connection(self.url) as (reader, writer):
+        async with self._whole("upload"), self._connection() as (reader, writer):
             writer.write(self.head("PUT", "/upload", cookie, f"Content-Length: {UPLOAD_BYTES}\r\n"))
             left = UPLOAD_BYTES
             while left:
@@ -141,6 +157,31 @@ class Traffic:
             _, body = await _answer(reader)
             assert body == digest.hexdigest().encode(), "another file arrived"
 
+    async def download(self, cookie: str, hurry: asyncio.Event) -> None:
+        """A file, slowly until `hurry` is set; it is the whole file."""
+        async with self._whole("download"), self._connection() as (reader, writer):
+            writer.write(self.head("GET", "/download", cookie))
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"Content-Length: %d\r\n" % DOWNLOAD_BYTES in head, head
+            left = DOWNLOAD_BYTES
+            while left:
+                piece = CHUNK if hurry.is_set() else CHUNK[:4_096]
+                assert await reader.readexactly(min(left, len(piece))) == piece[:left], "another file came"
+                left -= min(left, len(piece))
+                if not hurry.is_set():
+                    await look_again()
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        at = urlsplit(self.url)
+        reader, writer = await asyncio.open_connection(at.hostname, at.port, ssl=self.trust)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
     @contextlib.asynccontextmanager
     async def _whole(self, what: str) -> AsyncIterator[None]:
         """Count it once it has ended well, keep how it ended otherwise."""
@@ -151,18 +192,6 @@ class Traffic:
             self.lost.append(f"{what}: {error!r}")
         else:
             self.done[what] += 1
-
-
-@contextlib.asynccontextmanager
-async def _connection(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    at = urlsplit(url)
-    reader, writer = await asyncio.open_connection(at.hostname, at.port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[bool, bytes]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from tests.support.site import everywhere, listening
 from tests.web.samples import pages, view
 from waitroom.admission.line import State
 from waitroom.admission.view import View
@@ -115,6 +116,7 @@ class Running:
     def __init__(self) -> None:
         self.site = Site()
         self._ready = threading.Event()
+        self._over = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="site")
 
@@ -124,22 +126,15 @@ class Running:
         return self.site
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join(10)
 
     def _run(self) -> None:
-        async def start() -> web.AppRunner:
-            app = web.Application()
-            app.router.add_route("*", "/{tail:.*}", self.site.serve)
-            runner = web.AppRunner(app, shutdown_timeout=0.1)
-            await runner.setup()
-            listener = web.TCPSite(runner, "127.0.0.1", 0)
-            await listener.start()
-            self.site.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            return runner
+        async def serve() -> None:
+            async with listening(everywhere(self.site.serve)) as port:
+                self.site.url = f"http://127.0.0.1:{port}"
+                self._ready.set()
+                await self._over.wait()
 
-        runner = self._loop.run_until_complete(start())
-        self._ready.set()
-        self._loop.run_forever()
-        self._loop.run_until_complete(runner.cleanup())
+        self._loop.run_until_complete(serve())
         self._loop.close()

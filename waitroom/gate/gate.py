@@ -303,10 +303,10 @@ class Gate:
 
     def _bypass(self, request: Request, jar: Jar, exam: str | None) -> Relay | Collect:
         """To the visitor's backend, or a quiet one, as a stranger. A form is read first: at the backend it would keep
-        a thread busy for as long as its sender likes."""
+        a thread busy for as long as its sender likes. One that is only announced is for the backend to ask for."""
         relay = self._way_past(jar, exam)
         bound = self._rules.form_bytes
-        if request.has_body and content_length(request) <= bound:
+        if request.has_body and content_length(request) <= bound and request.first(b"expect") is None:
             return Collect(bound, lambda _body: relay)
         return relay
 

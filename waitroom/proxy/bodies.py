@@ -78,6 +78,7 @@ class ChunkedBody:
 
 Body = LengthBody | ChunkedBody
 
+
 LAST_CHUNK = b"0\r\n\r\n"
 
 

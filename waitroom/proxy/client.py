@@ -15,7 +15,7 @@ import httptools
 import structlog
 
 from waitroom.errors import RequestError
-from waitroom.proxy.credit import Backlog
+from waitroom.proxy.backlog import Backlog
 from waitroom.proxy.decisions import Respond
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
@@ -42,8 +42,8 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 HOLD_BUFFER, HOLD_UPLOAD, HOLD_TURN = 1, 2, 4
-"""Why a client is not read: what it sent must wait; its backend takes no more; others have their turn (libuv reads up to
-32 times in a row)."""
+"""Why a client is not read: what it sent must wait; its backend takes no more; others have their turn (libuv reads one
+up to 32 times in a row)."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -100,11 +100,9 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         if self._leaving:
-            self._drained_bytes += len(data)
+            self._pass_over(data)
             self._hold(HOLD_TURN, on=True)
             self._home.soon(self._next_turn)
-            if self._drained_bytes > LINGER_BYTES:
-                self._transport.abort()
             return
         self._buffer = self._buffer + data if self._buffer else data
         self._advance()
@@ -173,10 +171,8 @@ class ClientConnection(asyncio.Protocol):
                     self._upload(exchange, self._body)
                 else:
                     break
-        except RequestError as error:
-            self._wrong(error)
-        except httptools.HttpParserError as error:
-            self._wrong(RequestError(str(error)))
+        except (RequestError, httptools.HttpParserError) as error:
+            self._wrong(error if isinstance(error, RequestError) else RequestError(str(error)))
         except Exception:  # as above
             log.exception("client_connection_broke")
             self._give_up()
@@ -213,7 +209,7 @@ class ClientConnection(asyncio.Protocol):
             if end < 4:
                 self._await_head(data)
                 return False
-            block = self._home.reader.read(data[begin:end], http10=minor == b"0")
+            block = self._home.reader.read(data[begin:end], http10=minor == b"0", target=target)
             self._block = block if minor == b"1" else NO_BLOCK
         if end > self._home.rules.header_bytes:
             raise too_large(data, self._home.rules.header_bytes)
@@ -236,8 +232,7 @@ class ClientConnection(asyncio.Protocol):
             data = self._buffer = data[leading_empty_lines(data) :]
             if data in (b"", b"\r"):
                 return
-            self._heading = True
-            self._since_s = self._home.ticker.now_s
+            self._heading, self._since_s = True, self._home.ticker.now_s
         check_beginning(data, self._home.rules.header_bytes)
 
     def _upload(self, exchange: Exchange, body: Upload) -> None:
@@ -274,12 +269,8 @@ class ClientConnection(asyncio.Protocol):
     def skip_body(self) -> bool:
         """Pass over a body that nobody wants, if all of it is here. Gives whether the request is at its end."""
         if self._body is not None and self._buffer:
-            try:
-                self._buffer = self._body.pass_over(self._buffer)
-            except httptools.HttpParserError:
-                return False
-            if self._body.done:
-                self._body = None
+            self._buffer, over = self._body.pass_over(self._buffer)
+            self._body = None if over else self._body
         return self._body is None
 
     def write(self, data: bytes) -> None:
@@ -336,16 +327,26 @@ class ClientConnection(asyncio.Protocol):
 
     def _depart(self, *, linger: bool) -> None:
         """Close after what has been written; `linger`: the client may be sending still."""
-        self._leaving = True
-        self._buffer = b""
-        self._since_s = self._home.ticker.now_s
+        self._leaving, self._since_s = True, self._home.ticker.now_s
+        rest, self._buffer = self._buffer, b""
         self._home.send_gathered()
-        if linger and not self._eof and self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-            body = self._body
-            offered = self._block.expects and body is not None and not body.taken_bytes  # and refused: it is not read
+        body, stays = self._body, linger and not self._eof and not self._transport.is_closing()
+        offered = self._block.expects and body is not None and not body.taken_bytes  # and refused: it is not read
+        if stays and self._transport.can_write_eof():
             self._hold(HOLD_BUFFER if offered else self._holds, on=offered)
+            self._transport.write_eof()
+        elif stays and body is not None and not offered:
+            self._hold(self._holds, on=False)
+            self._pass_over(rest)
         else:
+            self._transport.close()
+
+    def _pass_over(self, data: bytes) -> None:
+        """What the client goes on sending. TLS cannot be ended by half: what is left of its body is waited for."""
+        self._drained_bytes += len(data)
+        if self._drained_bytes > LINGER_BYTES:
+            self._transport.abort()
+        elif self._body is not None and not self._transport.can_write_eof() and self._body.pass_over(data)[1]:
             self._transport.close()
 
     def _refuse(self, answer: Respond) -> None:
@@ -365,13 +366,12 @@ class ClientConnection(asyncio.Protocol):
 
     def tick(self, now_s: float) -> None:
         """End what has taken too long."""
-        rules, exchange = self._home.rules, self._exchange
-        waited_s, unsent = now_s - self._since_s, self._transport.get_write_buffer_size()
-        if self._backlog.overdue(unsent, self._home.ticker.elapsed_s, rules.reading_credit):
+        rules, exchange, waited_s = self._home.rules, self._exchange, now_s - self._since_s
+        if self._backlog.overdue(self._transport, self._home.ticker.elapsed_s, rules.reading_credit, self._leaving):
             self._give_up()
         elif exchange is not None:
             self._watch(exchange, now_s)
-        elif unsent:
+        elif self._backlog:
             self._since_s = now_s  # the last answer is still on its way
         elif self._leaving:
             if not lingers(waited_s, self._drained_bytes):

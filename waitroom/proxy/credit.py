@@ -5,7 +5,6 @@ silent for as long as its credit lasts. A pause after much has been moved is for
 tunnel), a trickle from the start is not. Time during which the peer waits for us is not counted.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 
@@ -29,25 +28,3 @@ class Credit:
         """Time has passed while the peer was to move bytes; whether it has had all that it may take."""
         self._left_s -= seconds
         return self._left_s < 0
-
-
-class Backlog:
-    """Bytes that wait for a slow reader, looked at once a tick."""
-
-    __slots__ = ("_credit", "unsent")
-
-    def __init__(self) -> None:
-        self.unsent = 0
-        self._credit: Credit | None = None
-
-    def overdue(self, unsent: int, seconds: float, full_credit: Callable[[], Credit]) -> bool:
-        """Whether the reader has had all the time that it may take. `seconds`: since the look before."""
-        moved, self.unsent = max(0, self.unsent - unsent), unsent
-        if not unsent:
-            self._credit = None
-        elif self._credit is None:
-            self._credit = full_credit()
-        else:
-            self._credit.earn(moved)
-            return self._credit.spend(seconds)
-        return False

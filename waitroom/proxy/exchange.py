@@ -12,7 +12,7 @@ from waitroom.errors import BackendError, BackendTimeoutError, RequestError
 from waitroom.proxy.bodies import chunk
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Respond
 from waitroom.proxy.origin import Spoken
-from waitroom.proxy.own import CLOSE, CONTINUE, KEEP_ALIVE, problem, serialise
+from waitroom.proxy.own import CONTINUE, about_connection, problem, serialise
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.requesthead import Block
 from waitroom.proxy.responsehead import ResponseHead
@@ -106,15 +106,11 @@ class Exchange(Staying):
         self.status = answer.status
         if answer.close or self._around.draining or not self._side.skip_body():
             self.keep_alive = False
-        connection = b"" if self.keep_alive and self.http11 else self._about_connection
+        connection = about_connection(kept=self.keep_alive, http11=self.http11)
         data = serialise(answer, self._around.ticker.date, head_only=self.head_only, connection=connection)
         self.sent_bytes += len(data)
         self._side.write(data)
         self._end(answer.status)
-
-    @property
-    def _about_connection(self) -> bytes:
-        return (b"" if self.http11 else KEEP_ALIVE) if self.keep_alive else CLOSE
 
     def _collect(self, collect: Collect) -> None:
         if self._block.length > collect.limit:
@@ -243,7 +239,7 @@ class Exchange(Staying):
                 parts.append(b"Transfer-Encoding: chunked\r\n")
             else:
                 self.keep_alive = False
-        parts += (self._about_connection, b"\r\n")
+        parts += (about_connection(kept=self.keep_alive, http11=self.http11), b"\r\n")
         return b"".join(parts)
 
     def write(self, data: bytes) -> None:

@@ -161,6 +161,12 @@ def connection_options(values: dict[bytes, list[bytes]]) -> frozenset[bytes]:
     return _USUAL.get(said[0]) or tokens(said) if len(said) == 1 else tokens(said)
 
 
+def protocols(values: dict[bytes, list[bytes]]) -> bytes | None:
+    """The members of Upgrade, or None. h2c is not passed on: behind it every request would be out of our sight."""
+    named = [each.strip(b" \t") for value in values.get(b"upgrade", ()) for each in value.split(b",")]
+    return b", ".join(each for each in named if each and each.lower() != b"h2c") or None
+
+
 _NONE: frozenset[bytes] = frozenset()
 _USUAL = {option: frozenset({option}) for option in (b"keep-alive", b"close")}
 

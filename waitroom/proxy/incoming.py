@@ -10,6 +10,9 @@ from waitroom.proxy.requesthead import Block
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"PROPFIND", b"REPORT", b"SEARCH"})
 
+COUNTED = frozenset({b"OPTIONS", b"TRACE"})
+"""Methods for which Max-Forwards counts (RFC 9110 section 7.6.2)."""
+
 
 class Incoming:
     """The head of a request; the exchange that answers it is one."""
@@ -77,3 +80,8 @@ class Incoming:
     def repeatable(self) -> bool:
         """Whether it may be sent twice: an idempotent method without a body."""
         return self.method in IDEMPOTENT and not self._block.chunked and self._block.length == 0
+
+    @property
+    def counts_hops(self) -> bool:
+        """Whether its Max-Forwards, if it has one, is a bound."""
+        return self.method in COUNTED

@@ -31,6 +31,13 @@ def serialise(answer: Respond, date: bytes, *, head_only: bool, connection: byte
     return b"%b%bContent-Length: %d\r\n%b\r\n%b" % (head, date, len(answer.body), connection, body)
 
 
+def about_connection(*, kept: bool, http11: bool) -> bytes:
+    """The line by which an answer says what becomes of the connection; empty where that goes without saying."""
+    if not kept:
+        return CLOSE
+    return b"" if http11 else KEEP_ALIVE
+
+
 _known: dict[int, tuple[tuple[Header, ...], int, bytes]] = {}
 """Beginnings by the identity of their fields, which thousands of answers share: even to hash them is a tenth of a
 poll's answer. Each entry keeps its fields alive, so that no others can come to have their identity."""
@@ -57,8 +64,26 @@ def _reason(status: int) -> bytes:
         return b""
 
 
+ALLOW = (b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+"""Goes with a 405 (RFC 9110 section 15.5.6): what exam servers are asked for. What else there is they may answer."""
+
+
 def problem(status: int, detail: str, *headers: tuple[bytes, bytes]) -> Respond:
     """A refusal that a program can read (RFC 9457); the connection ends with it."""
+    if status == 405:
+        headers += (ALLOW,)
     body = json.dumps({"title": _reason(status).decode(), "status": status, "detail": detail}).encode()
     fields = ((b"Content-Type", b"application/problem+json"), (b"Cache-Control", b"no-store"), *headers)
     return Respond(status, fields, body, close=True)
+
+
+_COUNTED_OUT = Respond(200, ((b"Cache-Control", b"no-store"),), b"")
+_TRACED = Respond(405, ((b"Allow", b"OPTIONS"), (b"Cache-Control", b"no-store")), b"")
+
+
+def counted_out(method: bytes) -> Respond:
+    """The answer to a request that may be forwarded no further: its last recipient is this proxy (RFC 9110 7.6.2).
+
+    A TRACE is not given back as content, which would show a script the cookies that it must not see.
+    """
+    return _TRACED if method == b"TRACE" else _COUNTED_OUT

@@ -22,6 +22,7 @@ from waitroom.proxy.fields import (
     framing,
     headers,
     in_one_reading,
+    protocols,
 )
 from waitroom.proxy.origin import Origin, Spoken, is_forwarding
 
@@ -29,7 +30,10 @@ REQUEST_LINE = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++) ([!\"$-~\x80-\xff]++) HTTP/1\.([01])\r\n"  # RFC 9112 section 3; no fragment
 )
 _HOST = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)  # RFC 9110 section 7.2
-_ABSOLUTE = re.compile(rb"https?://([^/?]*)(/[^?]*)?(.*)", re.IGNORECASE | re.DOTALL)
+_ABSOLUTE = re.compile(rb"(https?)://([^/?]*)(/[^?]*)?(.*)", re.IGNORECASE | re.DOTALL)
+_HAS_HOST = re.compile(rb"^host[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_USUAL_PORT = {b"http": re.compile(rb":(?:80)?\Z"), b"https": re.compile(rb":(?:443)?\Z")}
+"""What a host means without it (RFC 9110 section 4.2.3)."""
 
 _IMITATED = frozenset({b"content-length", b"transfer-encoding", b"host", b"connection"})
 """Fields that a backend must not meet in a second spelling, no more than those by which proxies speak for a client."""
@@ -38,6 +42,10 @@ _SPELT_ALIKE = bytes.maketrans(b"!#$%&'*+.^_`|~", b"-" * 14)
 """CGI and WSGI read `X_Forwarded_For` as `X-Forwarded-For`, PHP `X.Forwarded.For` too, and behind lighttpd's CGI and
 FastCGI any character of a name that is no letter and no digit is the same."""
 
+
+_HOPS = re.compile(rb"[0-9]+")
+HOPS_SUPPORTED = 10**9
+"""Of Max-Forwards; more are as many."""
 
 HOSTS_REMEMBERED = 64
 """An exam server has few names."""
@@ -64,6 +72,8 @@ class Block:
     upgrade: bytes | None
     expects: bool
     mark: Mark
+    last_hop: bool
+    """Max-Forwards allows no further one; it counts for some methods alone."""
     forward: bytes
     _spoken: tuple[Origin, Spoken] | None = None
     """What the last origin made of it: a memory, not a part of the value."""
@@ -80,7 +90,7 @@ class Block:
         return self._spoken[1]
 
 
-NO_BLOCK = Block(b"", {}, None, 0, *(False,) * 3, None, expects=False, mark=Mark.NONE, forward=b"")
+NO_BLOCK = Block(b"", {}, None, 0, *(False,) * 3, None, expects=False, mark=Mark.NONE, last_hop=False, forward=b"")
 
 
 class RequestReader:
@@ -93,8 +103,10 @@ class RequestReader:
         self._known: tuple[dict[bytes, Block], dict[bytes, Block]] = {}, {}
         """Blocks read before, of HTTP/1.1 and of HTTP/1.0: the two versions read the same block differently."""
 
-    def read(self, raw: bytes, *, http10: bool = False) -> Block:
-        """The block, or RequestError for one that may not pass."""
+    def read(self, raw: bytes, *, http10: bool = False, target: bytes = b"/") -> Block:
+        """The block, or RequestError for one that may not pass. `target`: of the same request."""
+        if http10:
+            raw = _with_host(target, raw)
         known = self._known[http10]
         block = known.get(raw)
         if block is None:
@@ -116,7 +128,7 @@ class RequestReader:
             raise RequestError("Transfer-Encoding is not of HTTP/1.0")  # RFC 9112 section 6.1
         connection = connection_options(values)
         host = _host(values, http10=http10)
-        upgrade = _upgrade(values) if b"upgrade" in connection and not http10 else None
+        upgrade = protocols(values) if b"upgrade" in connection and not http10 else None
         if upgrade is not None and (length or chunked):
             raise RequestError("a request to change the protocol has no body here")
         without = connection - NEVER_UNNAMED
@@ -139,6 +151,7 @@ class RequestReader:
             upgrade,
             b"expect" in values and not http10 and values[b"expect"][0].lower() == b"100-continue",
             Mark.of(values.get(b"authorization", ()), body=bool(length) or chunked),
+            any(_hops(value) == 0 for value in values.get(b"max-forwards", ())),
             CRLF.join(kept),
         )
 
@@ -149,6 +162,8 @@ class RequestReader:
         """
         if key == b"cookie":
             return self._without_ours(line)
+        if key == b"max-forwards":
+            return _one_hop_less(line)
         plain = key.translate(_SPELT_ALIKE)
         if key in HOP_BY_HOP or key == b"proxy" or (plain != key and plain in _IMITATED):
             return None
@@ -177,8 +192,9 @@ def aim(method: bytes, target: bytes, block: Block) -> bytes:
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise RequestError("the request target is neither a path nor a URL")
-    authority, path, query = absolute.groups()
-    if block.host is None or authority.lower() != block.host.lower():
+    scheme, authority, path, query = absolute.groups()
+    port = _USUAL_PORT[scheme.lower()]
+    if block.host is None or port.sub(b"", authority.lower()) != port.sub(b"", block.host.lower()):
         raise RequestError("the URL in the request line and Host name different servers")
     if path is None and not query and method == b"OPTIONS":
         return b"*"
@@ -232,6 +248,14 @@ def too_large(data: bytes, bound: int) -> RequestError:
     return RequestError(f"a request's URL has at most {bound} bytes here", status=414)
 
 
+def _with_host(target: bytes, raw: bytes) -> bytes:
+    """A HTTP/1.0 block that names its host in the URL alone (RFC 9112 section 3.2.2), with Host; others as they are."""
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None or _HAS_HOST.search(raw):
+        return raw
+    return b"Host: %b\r\n%b" % (absolute[2], raw)
+
+
 def _host(values: dict[bytes, list[bytes]], *, http10: bool) -> bytes | None:
     hosts = values.get(b"host", [])
     if not hosts and http10:
@@ -244,12 +268,21 @@ def _host(values: dict[bytes, list[bytes]], *, http10: bool) -> bytes | None:
     return host
 
 
+def _hops(value: bytes) -> int | None:
+    """What a Max-Forwards says; None for what is no number, and says nothing."""
+    if _HOPS.fullmatch(value) is None:
+        return None
+    digits = value.lstrip(b"0") or b"0"
+    return int(digits) if len(digits) < len(b"%d" % HOPS_SUPPORTED) else HOPS_SUPPORTED
+
+
+def _one_hop_less(line: bytes) -> bytes:
+    """A Max-Forwards line as it goes on (RFC 9110 section 7.6.2)."""
+    name, _, value = line.partition(b":")
+    hops = _hops(value.strip(b" \t"))
+    return b"%b: %d" % (name, hops - 1) if hops else line
+
+
 @lru_cache(maxsize=HOSTS_REMEMBERED)
 def _is_host(text: bytes) -> bool:
     return _HOST.fullmatch(text) is not None
-
-
-def _upgrade(values: dict[bytes, list[bytes]]) -> bytes | None:
-    """The protocols asked for. h2c is not passed on: behind it every request would be out of our sight."""
-    offers = [offer.strip(b" \t") for value in values.get(b"upgrade", ()) for offer in value.split(b",")]
-    return b", ".join(offer for offer in offers if offer and offer.lower() != b"h2c") or None

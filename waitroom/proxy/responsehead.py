@@ -19,6 +19,7 @@ from waitroom.proxy.fields import (
     framing,
     headers,
     in_one_reading,
+    protocols,
 )
 
 _BLANK_BEFORE_COLON = re.compile(
@@ -84,6 +85,8 @@ class ResponseReader:
         kept = read.passed(without)
         if status == 101:
             kept += [b": ".join(field) for field in headers(block) if field[0].lower() in (b"connection", b"upgrade")]
+        elif status == 426 and (wanted := protocols(values)):  # RFC 9110 section 15.5.22
+            kept += (b"Connection: Upgrade", b"Upgrade: " + wanted)
         bodiless = status < 200 or status in (204, 304)  # RFC 9112 section 6.3
         head = b"HTTP/1.1 %b%b\r\n%b\r\n" % (start[2], start[3] or b" ", CRLF.join(kept))
         if not kept:

@@ -10,10 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from waitroom.errors import BackendError, BusyError, RequestError
-from waitroom.proxy.decisions import Relay
+from waitroom.proxy.decisions import Relay, Respond
 from waitroom.proxy.guard import STREAM_S, End, Guard
 from waitroom.proxy.incoming import Incoming
 from waitroom.proxy.limiters import Limiter
+from waitroom.proxy.own import counted_out
 from waitroom.proxy.pool import BackendPool
 from waitroom.proxy.rules import CLIENT_LEFT
 from waitroom.proxy.sides import ClientSide, Surroundings
@@ -156,6 +157,10 @@ class Staying(Incoming, ABC):
         """There is a place for it."""
 
     @abstractmethod
+    def _respond(self, answer: Respond) -> None:
+        """Answer it here."""
+
+    @abstractmethod
     def _failed(self, error: BackendError) -> None:
         """The backend has failed, or has no place for it."""
 
@@ -167,6 +172,9 @@ class Staying(Incoming, ABC):
         """Take it to a backend, or have it wait for a place there."""
         pool = self._around.pools.get(relay.target)
         self._relay = relay
+        if self._block.last_hop and self.counts_hops:
+            self._respond(counted_out(self.method))
+            return
         if pool is None:
             self._failed(BackendError(f"no backend {relay.target}", kind="unreachable"))
             return

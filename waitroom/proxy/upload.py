@@ -3,6 +3,8 @@
 Law: bytes are counted as they are taken; what is passed over counts for nothing.
 """
 
+import httptools
+
 from waitroom.errors import RequestError
 from waitroom.proxy.bodies import Body, ChunkedBody, LengthBody
 from waitroom.proxy.rules import ProxyRules
@@ -34,9 +36,15 @@ class Upload:
         self._check(self.taken_bytes)
         return payload, rest
 
-    def pass_over(self, data: bytes) -> bytes:
-        """What comes after the body, where nobody wants that. Raises httptools.HttpParserError."""
-        return self._body.take(data)[1]
+    def pass_over(self, data: bytes) -> tuple[bytes, bool]:
+        """What is left of `data` behind a body that nobody wants, and whether that is at its end. One that is framed
+        badly has none.
+        """
+        try:
+            _, rest = self._body.take(data)
+        except httptools.HttpParserError:
+            return b"", False
+        return rest, self._body.done
 
     def _check(self, body_bytes: int) -> None:
         if self._bound is not None and body_bytes > self._bound:

@@ -1,7 +1,8 @@
 """Keeps one worker in every slot, whatever happens to it.
 
 Law: a slot whose worker dies or leaves gets another at once; one whose workers die young gets the next after a pause
-that doubles up to a bound. A worker that leaves is given its grace beside its replacement.
+that doubles up to a bound. A worker that leaves is given its grace beside its replacement. One that accepts is never
+ended for settings that changed while it started.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from waitroom.metrics.totals import Totals
 from waitroom.server.duty import Grace
 from waitroom.server.member import Member, MemberError
 from waitroom.server.orders import Orders
+from waitroom.server.reload import PREPARE_S, ReloadRefusedError, commit, prepare
 from waitroom.server.sockets import Doors
 from waitroom.tasks import spawn, stop
 
@@ -54,6 +56,8 @@ class Crew:
         self._living: set[Member] = set()
         self._keepers: list[asyncio.Task[None]] = []
         self._given_up = False
+        self.reloading = asyncio.Lock()
+        """Held while workers are given other settings: each is asked once at a time."""
 
     async def start(self) -> None:
         """Start every slot's first worker; returns when all accept, or the start was given up. Raises StartError."""
@@ -100,11 +104,13 @@ class Crew:
         self.kill()
         await asyncio.gather(*(member.dead.wait() for member in self.living))
 
-    def replace_outdated(self, generation: int) -> None:
-        """End the workers that began with older settings and were not there to be asked."""
-        for member in self._members.values():
-            if member.generation != generation and not member.leaving.is_set():
-                member.kill()
+    async def catch_up(self) -> None:
+        """Have the workers that began with older settings, and were not there to be asked, go on with the present ones.
+
+        They accept: to end them would cut whoever has come to them, and first of all those who waited in their backlog.
+        Who is about to accept is waited for, so that the old settings are nobody's any more when this returns.
+        """
+        await asyncio.gather(*(self._catch_up(member) for member in list(self._members.values())))
 
     async def _first(self, slot: int) -> None:
         """The slot's first worker. Where it cannot be had, the other slots stop trying too."""
@@ -151,9 +157,23 @@ class Crew:
             await member.dead.wait()
         if member.accepts:
             log.info("worker_ready", worker=slot, pid=member.pid, after_ms=member.age_ms)
-            if member.generation != self._orders()[0]:
-                member.kill()  # settings changed while it started
+            await self._catch_up(member)
         return member
+
+    async def _catch_up(self, member: Member) -> None:
+        """Give a worker the present settings if it began with others; it is replaced if it cannot have them."""
+        await _within(member.settled, PREPARE_S)  # who takes longer does this at the end of its start
+        async with self.reloading:
+            generation, orders = self._orders()
+            if not member.accepts or member.generation == generation:
+                return
+            try:
+                await prepare([member], generation, orders)
+            except ReloadRefusedError as error:
+                log.warning("worker_replaced_after_reload", worker=member.slot, problem=str(error))
+                member.kill()
+            else:
+                await commit([member], generation)
 
     async def _forget(self, member: Member) -> None:
         await member.dead.wait()

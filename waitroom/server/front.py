@@ -28,6 +28,7 @@ from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import MaxInflight, ProxyRules
 from waitroom.server.brain import Brain, Lots, build_brain, line_rules, pace_rules
+from waitroom.server.certificates import server_context
 from waitroom.server.checks import Checks, Patient
 from waitroom.server.conductor import Conductor
 from waitroom.server.duty import Front, Grace, worker_count
@@ -37,6 +38,7 @@ from waitroom.server.reports import Reports
 from waitroom.server.tide import Tide
 from waitroom.server.watcher import Watcher
 from waitroom.settings.addresses import BackendUrl
+from waitroom.settings.certificates import pair_of
 from waitroom.settings.model import Settings
 from waitroom.settings.pools import Backend, Pool
 from waitroom.settings.secrets import Secrets
@@ -96,10 +98,10 @@ class ExamFront:
         self._switch = Switch(self._brain.gate.decide, self._brain.gate.backend_failed)
         self._listener: Listener | None = None
         self._servers: list[asyncio.Server] = []
-        self._doormen: list[Doorman] = []
+        self._doormen: dict[int, Doorman] = {}
+        """By the number of their public listener."""
         self._tide = Tide()
         self._snapshots: asyncio.Task[None] | None = None
-        self._tls: list[ssl.SSLContext | None] = []
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Accept on these listening sockets. A store that is away is waited for only briefly: passes do not need it."""
@@ -114,11 +116,11 @@ class ExamFront:
         )
         listener.ticker.follow(self._second)
         loop = asyncio.get_running_loop()
-        self._tls = [_tls(each.tls.cert, each.tls.key) if each.tls else None for each in settings.listen.public]
-        for door, each, tls in zip(sockets, settings.listen.public, self._tls, strict=True):
-            if tls is not None or each.proxy_protocol:
-                self._doormen.append(Doorman(listener, door, tls, each.proxy_protocol))
-                self._doormen[-1].start()
+        for index, (door, each) in enumerate(zip(sockets, settings.listen.public, strict=True)):
+            if each.tls is not None or each.proxy_protocol:
+                tls = _tls(settings, index) if each.tls else None
+                self._doormen[index] = Doorman(listener, door, tls, each.proxy_protocol)
+                self._doormen[index].start()
             else:
                 self._servers.append(await loop.create_server(listener, sock=door, backlog=BACKLOG))
 
@@ -127,9 +129,7 @@ class ExamFront:
         brain = build_brain(settings, secrets, self._store, self._counters, lots=self._lots, holds=self._holds)
         patients = _patients(settings)
         rules, proxy_rules, targets = line_rules(settings, taken_ms), _proxy_rules(settings), _targets(settings)
-        for each, tls in zip(settings.listen.public, self._tls, strict=True):
-            if each.tls is not None and tls is not None:
-                _tls(each.tls.cert, each.tls.key)  # a bad certificate refuses the reload
+        renewed = self._renewed(settings)
 
         def commit() -> None:
             assert self._listener is not None
@@ -142,11 +142,21 @@ class ExamFront:
             self._switch.turn(brain)
             self._conductor.replace_rules(rules)
             self._checks.adopt(patients)
-            for each, tls in zip(settings.listen.public, self._tls, strict=True):
-                if each.tls is not None and tls is not None:
-                    tls.load_cert_chain(each.tls.cert, each.tls.key)
+            for index, tls in renewed.items():
+                self._doormen[index].tls = tls
 
         return commit
+
+    def _renewed(self, settings: Settings) -> dict[int, ssl.SSLContext]:
+        """What listeners show from now on, where that changes; SettingsError for what cannot be shown. Where it does
+        not, clients go on with the tickets by which they resume a session.
+        """
+        before = self._brain.settings.enclosed
+        return {
+            index: _tls(settings, index)
+            for index, doorman in self._doormen.items()
+            if doorman.tls is not None and pair_of(settings.enclosed, index) != pair_of(before, index)
+        }
 
     async def retire(self, grace: Grace) -> None:
         """Go on accepting, one answer a connection, until all that is there now is finished or its grace over."""
@@ -159,7 +169,7 @@ class ExamFront:
             await asyncio.sleep(0)  # what the kernel has queued is accepted in the next turns of the loop
         for server in self._servers:
             server.close()
-        await asyncio.gather(*(doorman.close() for doorman in self._doormen))
+        await asyncio.gather(*(doorman.close() for doorman in self._doormen.values()))
         self._holds.close()
         if self._listener is not None:
             await _within(self._listener, self._listener.drained(), grace)
@@ -188,7 +198,7 @@ class ExamFront:
         self._listener.pools.share(len(self._reports.workers), self._reports.rank)
         self._listener.pools.compare(self._reports.fellows)
         self._watcher.levels(self._listener.pools.levels())
-        self._tide.turn(self._listener.connections + sum(doorman.receiving for doorman in self._doormen))
+        self._tide.turn(self._listener.connections + sum(doorman.receiving for doorman in self._doormen.values()))
 
     async def _keep_learning(self) -> None:
         while True:
@@ -332,18 +342,13 @@ def _max_inflight(settings: Settings) -> dict[str, MaxInflight]:
     }
 
 
-_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Of TLS 1.2: those with forward secrecy (all browsers since 2014). What Python takes unasked depends on who has built
-it: Debian's also takes keys sent under the certificate's, so that who steals it later reads what was recorded."""
-
-
-def _tls(cert: object, key: object) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(_CIPHERS)
-    context.set_alpn_protocols(["http/1.1"])
+def _tls(settings: Settings, index: int) -> ssl.SSLContext:
+    """What the public listener with this number shows."""
+    tls, pair = settings.listen.public[index].tls, pair_of(settings.enclosed, index)
+    assert tls is not None
+    if pair is None:
+        raise SettingsError(f"{tls.cert}, {tls.key}: cannot be read by the user that the service runs as")
     try:
-        context.load_cert_chain(str(cert), str(key))
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"{cert}, {key}: not a certificate with its key: {error}") from error
-    return context
+        return server_context(pair)
+    except ssl.SSLError as error:
+        raise SettingsError(f"{tls.cert}, {tls.key}: not a certificate with its key: {error}") from error

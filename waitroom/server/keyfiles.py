@@ -16,7 +16,9 @@ from pathlib import Path as FilePath
 from typing import NamedTuple
 
 from waitroom.errors import SettingsError
+from waitroom.server.certificates import server_context
 from waitroom.settings.advice import about
+from waitroom.settings.certificates import MAX_CERTIFICATE_BYTES, Pair, pair_of
 from waitroom.settings.model import Settings, Tls
 from waitroom.settings.problems import Finding
 from waitroom.settings.secrets import ENVIRONMENT, load_secrets
@@ -26,7 +28,9 @@ from waitroom.settings.yaml12 import Path
 EXPIRES_SOON_MS = 14 * DAY_MS
 """Let's Encrypt renews 30 days ahead: with less left than this, the renewal does not work."""
 
-MAX_CERTIFICATE_BYTES = 256 * 1_024
+
+OF_ANOTHER = ("KEY_VALUES_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+"""What OpenSSL says of another certificate's key: of the same kind (two of RSA), of another kind."""
 
 
 class Certificate(NamedTuple):
@@ -62,7 +66,7 @@ def file_findings(settings: Settings, now_ms: int) -> Iterator[Finding]:
     """What is wrong or doubtful with the files that settings name, beyond their contents."""
     for index, listen in enumerate(settings.listen.public):
         if listen.tls is not None:
-            yield from _listener(("listen", "public", index, "tls"), listen.tls, settings, now_ms)
+            yield from _listener(index, listen.tls, settings, now_ms)
     for pool_name, pool in settings.pools.items():
         for name, backend in pool.backends.items():
             if backend.ca is not None:
@@ -75,8 +79,8 @@ def file_findings(settings: Settings, now_ms: int) -> Iterator[Finding]:
     yield from _secrets(settings)
 
 
-def _listener(path: Path, tls: Tls, settings: Settings, now_ms: int) -> Iterator[Finding]:
-    wrong = _unusable(tls)
+def _listener(index: int, tls: Tls, settings: Settings, now_ms: int) -> Iterator[Finding]:
+    path, wrong = ("listen", "public", index, "tls"), _unusable(tls, pair_of(settings.enclosed, index))
     if wrong is not None:
         key, said, allowed = wrong
         yield Finding((*path, key), said, allowed)
@@ -93,22 +97,20 @@ def _listener(path: Path, tls: Tls, settings: Settings, now_ms: int) -> Iterator
             yield Finding((*path, "cert"), wrong_name, "a certificate for all of hosts", warning=True)
 
 
-def _unusable(tls: Tls) -> tuple[str, str, str] | None:
+def _unusable(tls: Tls, pair: Pair | None) -> tuple[str, str, str] | None:
     """Key, fault and remedy, if a listener cannot begin with these files; None also where they may not be read here."""
     for key, file in (("cert", tls.cert), ("key", tls.key)):
         if _missing(file):
             return key, f"{file}: no such file", "a file in PEM"
-        if not os.access(file, os.R_OK):
-            return None
+    if pair is None:
+        return None
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.cert, tls.key, password="")
+        server_context(pair)
     except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
+        if error.reason in OF_ANOTHER:
             return "key", f"{tls.key}: is not the key of {tls.cert}", "the key that the certificate was made for"
         bad = "key" if _is_certificate(tls.cert) else "cert"
         return bad, f"{getattr(tls, bad)}: cannot be read ({error.reason or 'not PEM'})", "PEM, without a passphrase"
-    except OSError as error:
-        return "cert", f"{tls.cert}: cannot be read: {(error.strerror or str(error)).lower()}", "a file in PEM"
     return None
 
 

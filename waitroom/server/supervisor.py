@@ -211,16 +211,16 @@ class Supervisor:
         settings, secrets = self._plan.load()  # takes ms, in a process that serves no student and has one thread
         refuse_restarts(self.settings, settings)
         self._layout.extend(labels_of(settings))
-        generation = self._generation + 1
-        members = self._crew.accepting
-        taken_ms = max(clock.now_ms(), self._taken_ms + 1)
-        await prepare(members, generation, self._effective(settings, secrets, taken_ms))
-        changes = log_changes((self.settings, self.secrets), (settings, secrets))
-        self.settings, self.secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
-        self._configure_logs()
-        self._reader.set_pools(pool_keys(settings))
-        await commit(members, generation)
-        self._crew.replace_outdated(generation)
+        async with self._crew.reloading:
+            generation, members = self._generation + 1, self._crew.accepting
+            taken_ms = max(clock.now_ms(), self._taken_ms + 1)
+            await prepare(members, generation, self._effective(settings, secrets, taken_ms))
+            changes = log_changes((self.settings, self.secrets), (settings, secrets))
+            self.settings, self.secrets, self._generation, self._taken_ms = settings, secrets, generation, taken_ms
+            self._configure_logs()
+            self._reader.set_pools(pool_keys(settings))
+            await commit(members, generation)
+        await self._crew.catch_up()
         if changes:
             spawn(self._audit(audit_entry(RELOAD, changes)), name="audit")
             self._remember()

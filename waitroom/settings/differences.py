@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from waitroom.settings.certificates import TLS
 from waitroom.settings.effective import Tree, flow, masked, tree
 from waitroom.settings.identity import KEY, ROSTER
 from waitroom.settings.look import TEXTS
@@ -140,4 +141,7 @@ def _key_of(name: str) -> str:
         return "identity.jwt.key_file"
     if name.startswith(ROSTER):
         return f"pools.{name.removeprefix(ROSTER)}.priority.roster"
+    if name.startswith(TLS):
+        index, part = name.removeprefix(TLS).split("/")
+        return f"listen.public[{index}].tls.{part}"
     return f"pages.{name}"

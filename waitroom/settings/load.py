@@ -12,6 +12,7 @@ from pathlib import Path as FilePath
 
 from pydantic import ValidationError
 
+from waitroom.settings.certificates import enclose_certificates
 from waitroom.settings.crosscheck import cross_check
 from waitroom.settings.identity import enclose_names
 from waitroom.settings.look import enclose
@@ -172,8 +173,9 @@ def _settle(
         names, unknown = enclose_names(
             settings.identity, {name: pool.priority.roster for name, pool in settings.pools.items()}
         )
-        settings = settings.with_files(pages | names)
-        found.extend([*unreadable, *unknown] or inspect(settings))
+        certificates, too_large = enclose_certificates(each.tls for each in settings.listen.public)
+        settings = settings.with_files(pages | names | certificates)
+        found.extend([*unreadable, *unknown, *too_large] or inspect(settings))
     placed = in_order([*problems, *(each if isinstance(each, Problem) else origin.problem(each) for each in found)])
     bad, doubtful = (tuple(each for each in placed if each.warning is warning) for warning in (False, True))
     return Examined(None if bad else settings, bad, doubtful, origin)

@@ -324,7 +324,7 @@ class Settings(Part):
 
     @property
     def enclosed(self) -> Enclosed:
-        """What stands in the files that `pages`, `identity` and rosters name."""
+        """What stands in the files that `pages`, `identity`, rosters and listeners name."""
         return self._enclosed
 
     def with_files(self, enclosed: Enclosed) -> Self:
