@@ -13,11 +13,12 @@ from waitroom.server.tide import CROWD, Tide, give_back
         ([0, CROWD - 1, 0, CROWD - 1, 0], 0),
         ([CROWD, CROWD // 2, CROWD, CROWD // 2], 0),
         ([CROWD, CROWD // 2 - 1, 0, 0, 0], 1),
-        ([CROWD, 0, CROWD, 0, CROWD, 0], 3),
-        ([16 * CROWD, 7 * CROWD, 6 * CROWD, 4 * CROWD, 3 * CROWD, 0, 0], 3),
+        ([CROWD, 0, 0, CROWD, 1, 2, CROWD, 3, 3], 3),
+        ([16 * CROWD, 7 * CROWD, 6 * CROWD, 4 * CROWD, 3 * CROWD, 0], 0),
+        ([16 * CROWD, 7 * CROWD, 7 * CROWD, 4 * CROWD, 3 * CROWD, 3 * CROWD, 0, 0, 0], 3),
         (range(40 * CROWD), 0),
     ],
-    ids=["few", "half-stay", "gone", "waves", "slowly", "coming"],
+    ids=["few", "half-stay", "gone", "waves", "going", "slowly", "coming"],
 )
 def test_memory_is_given_back_after_a_crowd(connections: Iterable[int], ebbs: int) -> None:
     """Once for each time that more than half of a crowd has gone."""

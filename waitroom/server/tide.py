@@ -1,7 +1,8 @@
 """What connections leave behind when they go: memory that is free, and goes back to the system.
 
-Law: when fewer than half are left of the most that there were, and those were a crowd, the memory is given back; then
-it is counted anew. So it happens after a crowd and never for its coming, at most once for each halving.
+Law: when fewer than half are left of the most that there were, those were a crowd, and no more leave, the memory is
+given back; then it is counted anew. So it happens after a crowd, never for its coming nor while it goes, at most once
+for each halving.
 
 glibc keeps what is free below the highest byte that is in use, and reuses it at other places. A TLS connection has more
 than 256 KiB of addresses, nearly all a buffer of uvloop's, of which a few pages are ever touched: wave after wave of
@@ -31,10 +32,12 @@ class Tide:
 
     ebb: Callable[[], None] = give_back
     most: int = 0
+    last: int = 0
 
     def turn(self, connections: int) -> None:
         """A second has passed, and there are so many connections now."""
-        self.most = max(self.most, connections)
-        if self.most >= CROWD and connections < self.most // 2:
+        self.most, calm = max(self.most, connections), connections >= self.last
+        self.last = connections
+        if calm and self.most >= CROWD and connections < self.most // 2:
             self.most = connections
             self.ebb()
