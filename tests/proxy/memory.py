@@ -210,6 +210,7 @@ class World:
         self.brain = Brain(self.choose or (lambda _request: Relay(TARGET, finished=self.finished.append)))
         self.listener = Listener(self.brain, {TARGET: URL}, self.rules, self.watch)
         self.listener.ticker.stop()
+        self.listener.soon = self.due.append
         found = self.listener.pools.get(TARGET)
         assert found is not None
         self.pool: BackendPool = found

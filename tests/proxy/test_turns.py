@@ -5,6 +5,9 @@ import pytest
 from tests.proxy.wire import OK, TARGET, Client, Stage, stage, until
 from tests.support.aio import run
 from waitroom.proxy.decisions import Decision, Relay, Request, Respond
+from waitroom.proxy.requesthead import EMPTY_BYTES
+
+LARGE = 8 << 20
 
 MANY = 2_000
 """Less than one read has room for."""
@@ -84,5 +87,39 @@ def test_who_leaves_a_row_is_not_answered_any_more() -> None:
             answer = await s.say(_row(0, 3) + b"GET / HTTP/1.1\r\n\r\n" + _row(3, 4))
             assert answer.count(b"HTTP/1.1 200 ") == 3
             assert answer.count(b"HTTP/1.1 400 ") == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("after", [b"", b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\n"], ids=["first", "between"])
+def test_empty_lines_without_end_are_no_request(after: bytes) -> None:
+    """They cost nearly as much to read as requests do, and nobody asks for anything with them."""
+
+    async def main() -> None:
+        async with stage(choose=_choose) as s:
+            answer = await s.say(after + b"\r\n" * EMPTY_BYTES + _row(0, 1))
+            assert answer.count(b"HTTP/1.1 400 ") == 1
+            assert len(s.brain.requests) == bool(after)
+
+    run(main())
+
+
+def test_what_nobody_wants_is_passed_over_in_turns() -> None:
+    """A body that was refused: one read of it, and then the others; its sender may go on, and reads the answer."""
+    refusal = Respond(429, (), b"no", close=True)
+
+    async def main() -> None:
+        async with stage(choose=lambda request: refusal if request.has_body else Relay(TARGET)) as s:
+            sender, other = await s.connect(), await s.connect()
+            await sender.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\n")
+            assert b" 429 " in await sender.answer()
+            (leaving,) = (each for each in s.listener._connections if each._leaving)
+            sender.writer.write(b"x" * LARGE)
+            other.writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            await until(lambda: bool(s.backend.heads))
+            assert leaving._drained_bytes < LARGE // 2
+            await until(lambda: leaving._drained_bytes == LARGE)
+            for client in (sender, other):
+                client.close()
 
     run(main())

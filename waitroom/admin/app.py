@@ -4,6 +4,7 @@ Law: it answers whatever has happened to the store, the backends or the workers;
 can serve students, so it depends on none of what all machines share. Anything it does not know is a problem document.
 """
 
+import asyncio
 import json
 import logging
 import socket
@@ -20,6 +21,7 @@ from waitroom.admin.announcements import Announcements
 from waitroom.admin.announcements import Store as Notices
 from waitroom.admin.audit import AuditApi
 from waitroom.admin.audit import Store as Audited
+from waitroom.admin.callers import Callers
 from waitroom.admin.dashboard import Dashboard
 from waitroom.admin.endpoints import Part, routes
 from waitroom.admin.holds import Holds
@@ -46,6 +48,8 @@ log = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 1.0
 """What an answer in progress gets when the listener closes."""
+
+BACKLOG = 128
 
 MAX_BODY_BYTES = 64 * 1024
 
@@ -96,7 +100,7 @@ class AdminListener:
     def __init__(self, house: House, store: Store) -> None:
         self._house = house
         self._store = store
-        application = web.Application(middlewares=[_finish], client_max_size=MAX_BODY_BYTES)
+        application = web.Application(middlewares=[self._count, _finish], client_max_size=MAX_BODY_BYTES)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._readiness)
@@ -122,17 +126,34 @@ class AdminListener:
         self._runner = web.AppRunner(
             application, access_log=None, shutdown_timeout=SHUTDOWN_S, logger=_HTTP, auto_decompress=False
         )
+        self._callers: Callers | None = None
+        self._server: asyncio.Server | None = None
 
     async def start(self, door: socket.socket) -> None:
         """Answer on this listening socket."""
         await self._runner.setup()
-        await web.SockSite(self._runner, door).start()
+        assert self._runner.server is not None
+        self._callers = Callers(self._runner.server)
+        self._server = await asyncio.get_running_loop().create_server(self._callers, sock=door, backlog=BACKLOG)
         self._pulse.start()
 
     async def stop(self) -> None:
         """Close the socket and finish."""
         await self._pulse.close()
+        if self._callers is not None and self._server is not None:
+            self._callers.close()
+            self._server.close()
         await self._runner.cleanup()
+
+    @web.middleware
+    async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Who is being answered is left alone."""
+        assert self._callers is not None
+        answered = self._callers.asks(request.protocol)
+        try:
+            return await handler(request)
+        finally:
+            answered()
 
     async def _metrics(self, request: web.Request) -> web.Response:
         lines = await line_readings(self._store, self._house.pools())

@@ -41,8 +41,9 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-HOLD_BUFFER, HOLD_UPLOAD = 1, 2
-"""Why a client is not read: what it has sent already must wait; its backend takes no more of the body."""
+HOLD_BUFFER, HOLD_UPLOAD, HOLD_TURN = 1, 2, 4
+"""Why a client is not read: what it sent must wait; its backend takes no more; others have their turn (libuv reads one
+up to 32 times in a row)."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -90,8 +91,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
         self._since_s = self._home.ticker.now_s
         transport.set_write_buffer_limits(BUFFER_BYTES)
-        scheme = b"https" if transport.get_extra_info("sslcontext") else b"http"
-        rules = self._home.rules
+        scheme, rules = b"https" if transport.get_extra_info("sslcontext") else b"http", self._home.rules
         peer = self._peer or transport.get_extra_info("peername")
         self._origin = Origin.of_peer(peer, scheme, rules.trusted_proxies, rules.forward_as, rules.signed_on)
         if not self._home.admit(self):
@@ -101,6 +101,8 @@ class ClientConnection(asyncio.Protocol):
         """Bytes from the client."""
         if self._leaving:
             self._pass_over(data)
+            self._hold(HOLD_TURN, on=True)
+            self._home.soon(self._next_turn)
             return
         self._buffer = self._buffer + data if self._buffer else data
         self._advance()
@@ -111,8 +113,8 @@ class ClientConnection(asyncio.Protocol):
         self._eof, exchange = True, self._exchange
         if exchange is not None and exchange.status and (self._body or (exchange.streams_events and not self._buffer)):
             self._give_up()  # half an answer must not look like a whole one; and nobody half-closes a stream of events
-        waits = (self._congested or self._yields) and bool(self._buffer)
-        busy = (self._exchange is not None and not self._exchange.queued) or waits
+        busy = bool(self._buffer) and (self._congested or self._yields)
+        busy = busy or (self._exchange is not None and not self._exchange.queued)
         return busy and self._body is None and self._transport.can_write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
@@ -163,7 +165,7 @@ class ClientConnection(asyncio.Protocol):
                         break
                     if self._exchange is None and self._buffer:
                         self._yields = True
-                        asyncio.get_running_loop().call_soon(self._next_turn)
+                        self._home.soon(self._next_turn)
                         break
                 elif self._body is not None and exchange.wants_body:
                     self._upload(exchange, self._body)
@@ -183,7 +185,10 @@ class ClientConnection(asyncio.Protocol):
     def _next_turn(self) -> None:
         """The others have had theirs."""
         self._yields = False
-        self._go_on()
+        if self._leaving:
+            self._hold(HOLD_TURN, on=False)
+        else:
+            self._go_on()
 
     def _next_request(self) -> bool:
         """Start the exchange of the next request; False if its head is not here yet."""

@@ -50,6 +50,7 @@ class Listener:
         self.draining = False
         self.outbox: list[tuple[asyncio.Transport, bytes]] | None = None
         self.time = self._loop.time
+        self.soon: Callable[[Callable[[], None]], object] = self._loop.call_soon
         self.next_id = next_id or (lambda: f"{next(numbers):x}")
         self._connections: set[Guest] = set()
         self._tunnels: dict[Tunnel, Callable[[int], None]] = {}

@@ -53,6 +53,9 @@ class Home(Surroundings, Protocol):
     outbox: list[tuple[asyncio.Transport, bytes]] | None
     """What is gathered to be sent together; None: nothing is, and writes are sent at once."""
 
+    soon: Callable[[Callable[[], None]], object]
+    """Do something in the loop's next turn."""
+
     def send_gathered(self) -> None:
         """Send it now."""
 
