@@ -14,6 +14,8 @@ from tests.support.backend import counting_backend
 from tests.support.ports import free_port
 from tests.support.product import serving, until
 from tests.support.student import PAGE
+from waitroom.server.certificates import server_context
+from waitroom.settings.certificates import Pair
 
 CERTIFICATE = Path(__file__).parent / "tls"
 """Made for localhost with `openssl req -x509`; good for a hundred years and for nothing else."""
@@ -80,6 +82,12 @@ def test_nothing_old_is_spoken(tmp_path: Path) -> None:
             assert await spoken(client(ssl.TLSVersion.TLSv1_2, "SHA1:SHA256:SHA384")) is None
 
     run(main())
+
+
+def test_a_session_is_agreed_upon_once() -> None:
+    """Whatever OpenSSL Python was built with: a client that asks for one handshake after the other has none."""
+    pair = Pair(*((CERTIFICATE / name).read_text() for name in ("cert.pem", "key.pem")))
+    assert server_context(pair).options & ssl.OP_NO_RENEGOTIATION
 
 
 def test_a_renewed_certificate_drops_nobody(tmp_path: Path) -> None:

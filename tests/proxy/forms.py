@@ -57,7 +57,6 @@ FORMS: dict[str, Row] = {
     "obs-text in the target": get(b"/\xc3\xa9\xff"),
     "absolute form": get(b"http://h/a", b"/a"),
     "absolute form, other case": get(b"HTTP://H/a", b"/a"),
-    "absolute form, https": get(b"https://h/a", b"/a"),
     "absolute form, no path": get(b"http://h", b"/"),
     "absolute form, only a query": get(b"http://h?a/b", b"/?a/b"),
     "absolute form, two slashes": get(b"http://h//other/a", b"//other/a"),

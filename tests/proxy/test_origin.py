@@ -1,14 +1,16 @@
 """Who asks: from the peer's address and, where that is trusted, from what it says."""
 
+from contextlib import nullcontext
 from ipaddress import ip_network
 
 import pytest
 
 from tests.proxy.wire import OK, stage
 from tests.support.aio import run
+from waitroom.errors import RequestError
 from waitroom.proxy.decisions import Header
 from waitroom.proxy.origin import Origin
-from waitroom.proxy.requesthead import Block, RequestReader
+from waitroom.proxy.requesthead import Block, RequestReader, aim
 from waitroom.proxy.rules import OWN_COOKIES, ForwardAs, ProxyRules
 
 
@@ -51,6 +53,23 @@ def test_the_peer_of_a_unix_socket_is_trusted() -> None:
     said = _said((b"X-Forwarded-For", b"1.2.3.4"), (b"X-Forwarded-Proto", b"https"))
     lines = b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: h\r\n\r\n"
     assert origin.speak(said) == ("1.2.3.4", b"https", lines, True)
+
+
+@pytest.mark.parametrize(
+    ("peer", "scheme", "url", "passes"),
+    [
+        ("192.0.2.1", b"http", b"https://h/a", False),
+        ("192.0.2.1", b"http", b"HTTPS://h:443/a", False),
+        ("192.0.2.1", b"http", b"http://h/a", True),
+        ("192.0.2.1", b"https", b"https://h:443/a", True),
+        ("10.0.0.1", b"http", b"https://h/a", True),
+    ],
+)
+def test_https_is_asked_for_over_what_is_secured(peer: str, scheme: bytes, url: bytes, passes: bool) -> None:
+    """Or by a proxy that is trusted to have heard it so (RFC 9110 section 7.4)."""
+    origin = Origin.of_peer((peer, 1), scheme, NETWORKS)
+    with nullcontext() if passes else pytest.raises(RequestError, match="not secured"):
+        assert aim(b"GET", url, _said(), origin) == b"/a"
 
 
 def test_a_trusted_proxy_is_passed_on() -> None:

@@ -96,8 +96,8 @@ PASSED = [
     ),
     (
         "absolute form, the usual port in Host",
-        b"GET HTTPS://h/ HTTP/1.1\r\nHost: h:443\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: h:443\r\n" + VOUCH.replace(b"Host: h", b"Host: h:443") + b"\r\n",
+        b"GET HTTP://h/ HTTP/1.1\r\nHost: h:80\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h:80\r\n" + VOUCH.replace(b"Host: h", b"Host: h:80") + b"\r\n",
     ),
     ("OPTIONS *", b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: h\r\n" + VOUCH + b"\r\n"),
     (

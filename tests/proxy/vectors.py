@@ -175,6 +175,7 @@ HOSTS = {
     "host with a space before its name": post(b" Host: h\r\n"),
     "absolute form of another host": line(b"GET http://other/ HTTP/1.1"),
     "absolute form of another port": line(b"GET http://h:81/ HTTP/1.1"),
+    "absolute form of https over a connection that is not": line(b"GET https://h/ HTTP/1.1"),
     "absolute form with another scheme's port": line(b"GET http://h:443/ HTTP/1.1"),
     "absolute form of a longer host": line(b"GET http://h.other/ HTTP/1.1"),
     "absolute form with a user": line(b"GET http://u@h/ HTTP/1.1"),

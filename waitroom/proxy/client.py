@@ -217,7 +217,7 @@ class ClientConnection(asyncio.Protocol):
         self._heading, self._served = False, True
         opening, http11 = data[:begin], minor == b"1"
         if not http11 or method == b"CONNECT" or not target.startswith(b"/"):
-            target = aim(method, target, block)
+            target = aim(method, target, block, self._origin)
             opening = b"%b %b HTTP/1.1\r\n" % (method, target)
         spoken = block.spoken_by(self._origin)
         self._exchange = exchange = Exchange(self._home, self, method, target, opening, block, spoken, http11=http11)

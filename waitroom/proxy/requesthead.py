@@ -181,7 +181,7 @@ class RequestReader:
         return name + b": " + rest if rest else None
 
 
-def aim(method: bytes, target: bytes, block: Block) -> bytes:
+def aim(method: bytes, target: bytes, block: Block, origin: Origin) -> bytes:
     """The target in the form that goes on: a path as it came (RFC 9112 section 3.2)."""
     if method == b"CONNECT":
         raise RequestError("CONNECT is for proxies that a client has chosen", status=405)
@@ -196,6 +196,8 @@ def aim(method: bytes, target: bytes, block: Block) -> bytes:
     port = _USUAL_PORT[scheme.lower()]
     if block.host is None or port.sub(b"", authority.lower()) != port.sub(b"", block.host.lower()):
         raise RequestError("the URL in the request line and Host name different servers")
+    if scheme.lower() == b"https" and not (origin.trusted or origin.scheme == b"https"):
+        raise RequestError("https was asked for over a connection that is not secured")  # RFC 9110 section 7.4
     if path is None and not query and method == b"OPTIONS":
         return b"*"
     return (path or b"/") + query
