@@ -117,6 +117,7 @@ def test_who_streams_goes_when_others_wait() -> None:
             for n in range(2):
                 halves.append(await _asks(s, post(f"/s{n}", b"x" * 4)[:-3]))
                 await until(lambda: s.inflight == len(halves))
+                await until(lambda: all(each._exchange._uploaded for each in s.listener._connections))
                 for _ in range(2):
                     time_passes(s, STREAM_S)
             assert (s.inflight, _strangers(s).line.held, s.watch.done) == (2, 2, [])
