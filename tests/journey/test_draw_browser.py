@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
-from tests.journey.test_browser import Exam, _listening
+from tests.journey.test_browser import Exam
 from tests.journey.test_draw import FAR, config, opens_soon
 from tests.support.product import serving
+from tests.support.site import everywhere, listening
 from tests.web.browser import CHROMIUM, FLAGS, need_chromium
 
 pytestmark = pytest.mark.browser
@@ -30,7 +31,7 @@ def test_a_student_checks_their_draw(tmp_path: Path) -> None:
     async def main() -> None:
         need_chromium()
         exam = Exam()
-        async with _listening(exam.answer) as port, async_playwright() as playwright:
+        async with listening(everywhere(exam.answer)) as port, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             backend = f"http://127.0.0.1:{port}"
             text = config(backend, FAR, slots=9)
