@@ -34,6 +34,17 @@ def test_memory_is_given_back_after_a_crowd(connections: Iterable[int], ebbs: in
     assert seen == ebbs
 
 
+def test_a_crowd_for_a_moment_is_one() -> None:
+    """Which came and went between two looks."""
+    seen = list[int]()
+    tide = Tide(lambda: seen.append(tide.most))
+    tide.turn(3)
+    tide.turn(3, CROWD)
+    assert seen == [3]
+    tide.turn(3, CROWD - 1)
+    assert seen == [3]
+
+
 def test_it_may_be_given_back_at_any_time() -> None:
     """Also where there is none."""
     give_back()

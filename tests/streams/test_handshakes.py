@@ -9,7 +9,7 @@ from tests.bench.procs import rss_kib
 from tests.support.aio import run
 from tests.support.certificates import certify
 from tests.support.ports import free_port
-from tests.support.product import look_again, serving, until
+from tests.support.product import serving, until
 from waitroom.proxy.doorman import RECEIVING
 
 WAVES = 3
@@ -45,7 +45,6 @@ async def _wave(port: int) -> None:
 
     for _ in range(0, RECEIVING, TOGETHER):
         await asyncio.gather(*(come() for _ in range(TOGETHER)))
-    await look_again(1.1)  # the worker counts once a second
     for sock in door:
         sock.close()
 

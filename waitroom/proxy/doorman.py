@@ -45,12 +45,18 @@ class Doorman:
     proxy_protocol: bool
     _receiving: dict[asyncio.Task[None], None] = field(default_factory=dict)
     """In the order of their coming."""
+    _most: int = 0
     _resting: asyncio.TimerHandle | None = None
 
     @property
     def receiving(self) -> int:
         """Connections that are on their way to HTTP now."""
         return len(self._receiving)
+
+    def most_receiving(self) -> int:
+        """The most there were since this was last asked."""
+        most, self._most = self._most, len(self._receiving)
+        return most
 
     def start(self) -> None:
         """Begin to accept, or go on."""
@@ -83,6 +89,7 @@ class Doorman:
             client.setblocking(False)
             task = spawn(self._receive(client, address), name="receive")
             self._receiving[task] = None
+            self._most = max(self._most, len(self._receiving))
             task.add_done_callback(self._forget)
 
     def _send_away(self, task: asyncio.Task[None]) -> None:

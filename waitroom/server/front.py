@@ -198,7 +198,8 @@ class ExamFront:
         self._listener.pools.share(len(self._reports.workers), self._reports.rank)
         self._listener.pools.compare(self._reports.fellows)
         self._watcher.levels(self._listener.pools.levels())
-        self._tide.turn(self._listener.connections + sum(doorman.receiving for doorman in self._doormen.values()))
+        here = self._listener.connections + sum(doorman.receiving for doorman in self._doormen.values())
+        self._tide.turn(here, sum(doorman.most_receiving() for doorman in self._doormen.values()))
 
     async def _keep_learning(self) -> None:
         while True:

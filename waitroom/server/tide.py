@@ -34,9 +34,9 @@ class Tide:
     most: int = 0
     last: int = 0
 
-    def turn(self, connections: int) -> None:
-        """A second has passed, and there are so many connections now."""
-        self.most, calm = max(self.most, connections), connections >= self.last
+    def turn(self, connections: int, most: int = 0) -> None:
+        """A second has passed, and there are so many connections now. `most`: there were more for a moment."""
+        self.most, calm = max(self.most, connections, most), connections >= self.last
         self.last = connections
         if calm and self.most >= CROWD and connections < self.most // 2:
             self.most = connections
