@@ -36,7 +36,8 @@ REQUESTS = [
     *(row[0] for row in (FORMS | LAST_FORMS).values()),
 ]
 PROPER = [row[0] for row in FORMS.values()]
-RESPONSES = [*BAD.values(), *(ONE + TE + b"\r\n" + body for body, _ in CUT.values()), *(row[1] for row in GOOD.values())]
+HALVES = [ONE + TE + b"\r\n" + body for body, _ in CUT.values()]
+RESPONSES = [*BAD.values(), *HALVES, *(row[1] for row in GOOD.values())]
 
 WORDS = [
     *(b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b",", b";", b"0", b"3", b"f", b"\xff", b"/", b"*", b"\r\n\r\n"),

@@ -1,7 +1,7 @@
 """Responses as backends should not send them, and odd ones that pass.
 
-Law: `BAD` become a 502 and end their connection; `CUT` show their fault when their head is out, so that the answer stays
-incomplete behind what came before the fault. `GOOD` rows say for which request the response is, what the client gets,
+Law: `BAD` become a 502 and end their connection; `CUT` show their fault when their head is out, so that their answer
+stays incomplete behind what came before it. `GOOD` rows say for which request the response is, what the client gets,
 and whether the connection is used again.
 """
 

@@ -15,8 +15,8 @@ from tests.support.aio import run
 from waitroom.proxy import leaving
 from waitroom.proxy.decisions import Relay
 from waitroom.proxy.doorman import Doorman
-from waitroom.proxy.listener import Listener
 from waitroom.proxy.leaving import lingers
+from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
 from waitroom.settings.addresses import BackendUrl
 

@@ -17,9 +17,9 @@ LINGER_S = 2.0
 LINGER_RATE = 64 * 1024
 LINGER_MOST_S = 30.0
 LINGER_BYTES = 256 * 1024 * 1024
-"""How long, and how much, is passed over of a client after the last answer has been taken: a moment, and longer while it
-goes on with its upload at `LINGER_RATE` bytes a second. Browsers and most programs send all of a body before they look
-for an answer, and take a reset for no answer. nginx reads on for 30 s."""
+"""How long, and how much, is passed over of a client once it has its last answer: a moment, and longer while it goes on
+with its upload at `LINGER_RATE` bytes a second. Browsers and most programs send all of a body before they look for an
+answer, and take a reset for no answer. nginx reads on for 30 s."""
 
 
 def lingers(waited_s: float, drained_bytes: int) -> bool:
