@@ -7,6 +7,7 @@ no client gets what was meant for another, nor less; nothing is left in flight. 
 """
 
 import random
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -36,6 +37,7 @@ REQUESTS = [
     *(row[0] for row in (FORMS | LAST_FORMS).values()),
 ]
 PROPER = [row[0] for row in FORMS.values()]
+OLD = NEXT.replace(b"HTTP/1.1", b"HTTP/1.0")
 HALVES = [ONE + TE + b"\r\n" + body for body, _ in CUT.values()]
 RESPONSES = [*BAD.values(), *HALVES, *(row[1] for row in GOOD.values())]
 
@@ -49,6 +51,9 @@ WORDS = [
 
 BODILESS = frozenset({b"HEAD", b"OPTIONS", b"TRACE"})
 """Methods whose answer may have no body: OPTIONS and TRACE may be answered here."""
+
+_FRAMED = re.compile(rb"(?i)\A\S+ (?:[23]04|101) |\r\n(?:content-length|transfer-encoding):")
+"""A head that says where its answer ends; all of ours do."""
 
 PARENT = b"X-Whose: "
 BODY_END = b"|end"
@@ -172,7 +177,7 @@ class Round:
         chance = self.chance
         what = chance.random()
         if what < 0.3:
-            return chance.choice((NEXT, NEXT.replace(b"GET", b"HEAD"), NEXT.replace(b"GET", b"POST")))
+            return chance.choice((*(NEXT,) * 3, *(NEXT.replace(b"GET", b"HEAD"), NEXT.replace(b"GET", b"POST")) * 3, OLD))
         return chance.choice(PROPER) if what < 0.75 else mutated(chance, REQUESTS)
 
     def _any_pipe(self) -> Pipe | None:
@@ -284,8 +289,9 @@ class Round:
             side = pipe.protocol
             waits = side._exchange is not None and side._body is None and side._exchange._wait is None
             assert pipe.closing or not waits or not self.honest, (number, asked)  # others' bodies are waited for
-            for request, reply in zip(asked, replies, strict=False) if self.honest else ():
-                if reply.status == 200 and request.method not in BODILESS:
+            for request, reply in zip(asked, replies, strict=False):
+                assert _FRAMED.search(reply.head) or id(request) not in self.failed, ("not whole", number, reply)
+                if self.honest and reply.status == 200 and request.method not in BODILESS:
                     assert reply.body.endswith(BODY_END), (number, reply)
                     assert set(reply.body.split(b"|")[:-1]) <= {b"", PARENT + b"%d" % number}, (number, reply)
 

@@ -50,10 +50,21 @@ async def reader(s: Stage, *, tls: bool) -> AsyncIterator[socket.socket]:
         await doorman.close()
 
 
+@contextmanager
+def torn() -> Iterator[None]:
+    """An end of TLS that nobody announced is a reset, too."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        if "EOF" not in str(error):
+            raise
+        raise ConnectionResetError from error
+
+
 def take(client: socket.socket, count: int) -> int:
     """Read so many bytes, or all there are until it ends."""
     taken = 0
-    with suppress(ConnectionResetError, ssl.SSLEOFError):
+    with suppress(ConnectionResetError), torn():
         while taken < count and (data := client.recv(count - taken)):
             taken += len(data)
     return taken

@@ -6,13 +6,12 @@ Law: the client has little room and reads nothing until the backend is gone, so 
 import asyncio
 import random
 import socket
-import ssl
 from dataclasses import dataclass, field
 
 import pytest
 
 from tests.proxy.reference import cut_reply
-from tests.proxy.test_backlog import RATE, reader, take
+from tests.proxy.test_backlog import RATE, reader, take, torn
 from tests.proxy.wire import OK, TARGET, Call, Script, Stage, stage, until
 from tests.support.aio import run
 from waitroom.proxy import doorman
@@ -118,9 +117,10 @@ def everything(client: socket.socket) -> tuple[bytes, bool]:
     client.settimeout(PATIENCE_S)
     came = bytearray()
     try:
-        while data := client.recv(65_536):
-            came += data
-    except (ConnectionResetError, ssl.SSLEOFError):
+        with torn():
+            while data := client.recv(65_536):
+                came += data
+    except ConnectionResetError:
         return bytes(came), False
     return bytes(came), True
 
@@ -212,6 +212,25 @@ def test_a_backend_that_dies_under_an_upload_was_heard_to_its_end(tls: bool) -> 
             came, orderly = await asyncio.to_thread(send, client, UPLOAD[20_000:])
             assert orderly
             is_half(came, bytes(sent), b"POST")
+
+    run(main())
+
+
+def test_a_client_at_fault_has_what_it_was_sent_too() -> None:
+    """Its upload is no body from some byte on, while the answer to what came before is on its way."""
+    dying = Dying(HALF["in chunks"], "stalls")
+
+    async def main() -> None:
+        async with stage(dying.script, rules=RULES) as s, reader(s, tls=False) as client:
+            client.sendall(POST.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked") + chunk(b"abc", last=False))
+            exchange = await asked(s)
+            await until(lambda: exchange.sent_bytes > len(BODY))
+            client.sendall(b"rubbish\r\n")
+            await until(lambda: s.finished == [0])
+            came, orderly = await asyncio.to_thread(send, client, UPLOAD[:100_000])
+            assert orderly
+            is_half(came, method=b"POST")
+            assert s.watch.done == [(TARGET, 400)]
 
     run(main())
 
@@ -331,7 +350,7 @@ def test_who_reads_at_the_least_rate_gets_it_all(upload: int, tls: bool) -> None
             client.sendall(POST % (2 * upload) + b"u" * upload)
             await gone(s)
             ticker, left = s.listener.ticker, len(HALF["by length"]) + len(b"Connection: close\r\n") * bool(upload)
-            while left > RATE and (got := await asyncio.to_thread(take, client, 2 * RATE)):
+            while left > 20 * RATE and (got := await asyncio.to_thread(take, client, 2 * RATE)):
                 left -= got
                 ticker.tick(ticker.now_s + 1)
             came, orderly = await asyncio.to_thread(send, client, b"u" * upload)
