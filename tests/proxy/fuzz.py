@@ -177,7 +177,7 @@ class Round:
         chance = self.chance
         what = chance.random()
         if what < 0.3:
-            return chance.choice((*(NEXT,) * 3, *(NEXT.replace(b"GET", b"HEAD"), NEXT.replace(b"GET", b"POST")) * 3, OLD))
+            return chance.choice((*(NEXT, NEXT.replace(b"GET", b"HEAD"), NEXT.replace(b"GET", b"POST")) * 3, OLD))
         return chance.choice(PROPER) if what < 0.75 else mutated(chance, REQUESTS)
 
     def _any_pipe(self) -> Pipe | None:

@@ -4,43 +4,37 @@ Law: the client has little room and reads nothing until the backend is gone, so 
 """
 
 import asyncio
-import random
 import socket
-from dataclasses import dataclass, field
 
 import pytest
 
-from tests.proxy.reference import cut_reply
-from tests.proxy.test_backlog import RATE, reader, take, torn
-from tests.proxy.wire import OK, TARGET, Call, Script, Stage, stage, until
+from tests.proxy.half import (
+    BODY,
+    GET,
+    HALF,
+    LENGTH,
+    PATIENCE_S,
+    POST,
+    RULES,
+    TCP_CLOSE,
+    UPLOAD,
+    Dying,
+    arrived,
+    asked,
+    connection,
+    everything,
+    gone,
+    is_half,
+    send,
+)
+from tests.proxy.test_backlog import RATE, reader, take
+from tests.proxy.wire import OK, TARGET, Call, Script, stage, until
 from tests.support.aio import run
 from waitroom.proxy import doorman
 from waitroom.proxy.bodies import chunk
-from waitroom.proxy.client import ClientConnection
-from waitroom.proxy.exchange import Exchange
-from waitroom.proxy.rules import BUFFER_BYTES, ProxyRules
+from waitroom.proxy.rules import BUFFER_BYTES
 from waitroom.proxy.transports import GLANCE_BYTES, SecondLook, unacknowledged
 
-GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n"
-UPLOAD = b"u" * 2_000_000
-LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-BODY = random.Random(1).randbytes(200_000)
-"""More than the kernels take in advance, and less than stops the backend: it is here as a whole when that is gone."""
-
-TCP_CLOSE = bytes([7])
-"""The state in `struct tcp_info` of a connection that was reset (linux/tcp_states.h)."""
-
-RULES = ProxyRules(response_ms=30_000, body_ms=60_000)
-PATIENCE_S = 30
-
-HALF = {
-    "by length": LENGTH % (len(BODY) + 1) + BODY,
-    "in chunks": CHUNKED + b"".join(chunk(BODY[at : at + 9_999], last=False) for at in range(0, len(BODY), 9_999)),
-    "in a chunk": CHUNKED + b"%x\r\n" % (len(BODY) + 1) + BODY,
-    "to the end": b"HTTP/1.1 200 OK\r\n\r\n" + BODY,
-}
 DEATHS = [
     *((framing, "closes") for framing in ("by length", "in chunks", "in a chunk")),
     *((framing, "resets") for framing in HALF),
@@ -48,93 +42,6 @@ DEATHS = [
     ("in chunks", "raves"),
 ]
 TLS = pytest.mark.parametrize("tls", [False, True], ids=["tcp", "tls"])
-
-
-@dataclass
-class Dying:
-    """A backend that answers half, and how it ends; what it sent has arrived then."""
-
-    answer: bytes
-    how: str
-    ends: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.ends.set()
-
-    async def script(self, call: Call) -> None:
-        await call.head()
-        call.writer.transport.set_write_buffer_limits(0)
-        await call.say(self.answer)
-        await arrived(call)
-        await self.ends.wait()
-        match self.how:
-            case "resets":
-                call.reset()
-            case "raves":
-                await call.say(b"rubbish\r\n")
-                await to_its_end(call)
-            case "stalls":
-                await to_its_end(call)
-
-
-async def arrived(call: Call) -> None:
-    """What the backend has sent is in the product's kernel."""
-    await until(lambda: not unacknowledged(call.writer.transport))
-
-
-async def to_its_end(call: Call) -> None:
-    """Until the product lets the backend's connection go."""
-    while await call.reader.read(65_536):
-        pass
-
-
-def connection(s: Stage) -> ClientConnection:
-    """The one client's."""
-    (only,) = s.listener._connections
-    assert isinstance(only, ClientConnection)
-    return only
-
-
-async def asked(s: Stage) -> Exchange:
-    """Its request is under way."""
-    await until(lambda: bool(s.backend.heads))
-    exchange = connection(s)._exchange
-    assert exchange is not None
-    return exchange
-
-
-async def gone(s: Stage, how: str = "") -> None:
-    """The backend has left half an answer here."""
-    if how == "stalls":
-        exchange = await asked(s)
-        await until(lambda: exchange.sent_bytes > len(BODY))
-        s.listener.ticker.tick(s.listener.ticker.now_s + 32)
-    await until(lambda: s.finished == [0])
-
-
-def everything(client: socket.socket) -> tuple[bytes, bool]:
-    """All that comes, and whether it ends orderly: with FIN, and over TLS with close_notify before it."""
-    client.settimeout(PATIENCE_S)
-    came = bytearray()
-    try:
-        with torn():
-            while data := client.recv(65_536):
-                came += data
-    except ConnectionResetError:
-        return bytes(came), False
-    return bytes(came), True
-
-
-def is_half(came: bytes, body: bytes = BODY, method: bytes = b"GET") -> None:
-    """These bytes and an orderly end are an answer that says that it is incomplete, with all that there was of it."""
-    assert cut_reply(came, method, ended=True).body == body
-
-
-def send(client: socket.socket, data: bytes) -> tuple[bytes, bool]:
-    """Send all of it before anything is read, as most programs do."""
-    client.settimeout(PATIENCE_S)
-    client.sendall(data)
-    return everything(client)
 
 
 @TLS
@@ -222,7 +129,8 @@ def test_a_client_at_fault_has_what_it_was_sent_too() -> None:
 
     async def main() -> None:
         async with stage(dying.script, rules=RULES) as s, reader(s, tls=False) as client:
-            client.sendall(POST.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked") + chunk(b"abc", last=False))
+            client.sendall(POST.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked"))
+            client.sendall(chunk(b"abc", last=False))
             exchange = await asked(s)
             await until(lambda: exchange.sent_bytes > len(BODY))
             client.sendall(b"rubbish\r\n")
