@@ -161,6 +161,28 @@ def test_a_request_behind_it_is_not_asked(when: str, tls: bool) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_has_ended_its_half_reads_all_of_it_too(when: str) -> None:
+    """With its request, or between the cut and its reading."""
+    dying = Dying(HALF["in chunks"], "closes")
+
+    async def main() -> None:
+        async with stage(dying.script, rules=RULES) as s, reader(s, tls=False) as client:
+            client.sendall(GET)
+            if when == "before":
+                client.shutdown(socket.SHUT_WR)
+            await gone(s)
+            transport = connection(s)._transport
+            if when == "after":
+                client.shutdown(socket.SHUT_WR)
+            await until(transport.is_closing)
+            came, orderly = await asyncio.to_thread(everything, client)
+            assert orderly
+            is_half(came)
+
+    run(main())
+
+
 @TLS
 def test_an_answer_to_head_is_whole(tls: bool) -> None:
     """Whatever its backend does behind it: nothing is missing, and the connection goes on."""

@@ -65,13 +65,14 @@ class ChunkedBody:
             self._parser.feed_data(data if end - start == len(data) else data[start:end])
             within = within or start >= 3
             start = end
-        return self.salvaged(), data[start:]
-
-    def salvaged(self) -> bytes:
-        """The payload that has been read and was not given yet."""
         payload = b"".join(self._pieces)
         self._pieces.clear()
-        return payload
+        return payload, data[start:]
+
+    @property
+    def salvaged(self) -> bytes:
+        """The payload that has been read and not been given."""
+        return b"".join(self._pieces)
 
     def on_body(self, piece: bytes) -> None:
         """Part of a chunk (called by llhttp)."""

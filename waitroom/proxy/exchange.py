@@ -370,4 +370,4 @@ class Exchange(Staying):
         if complete:
             self._side.exchange_over()
         else:
-            self._side.break_off(framed=self.http11)  # `_dressed` saw to that
+            self._side.break_off(framed=self.http11)  # all others have a length or chunks (`_dressed`)

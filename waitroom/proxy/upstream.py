@@ -143,7 +143,7 @@ class BackendConnection(asyncio.Protocol):
             self._fail(error)
         except httptools.HttpParserError as error:
             if isinstance(self._body, ChunkedBody) and self._asker is not None:
-                self._asker.payload(self._body.salvaged(), last=False)
+                self._asker.payload(self._body.salvaged, last=False)
             self._fail(BackendError(str(error), kind="protocol"))
         except Exception:  # a defect of ours ends this connection, not the worker
             log.exception("backend_connection_broke")
