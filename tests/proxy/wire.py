@@ -181,6 +181,7 @@ class Brain:
 class Stage:
     """A listener between a client and a backend."""
 
+    door: socket.socket
     port: int
     listener: Listener
     backend: Backend
@@ -193,7 +194,10 @@ class Stage:
         return Client(*await asyncio.open_connection("127.0.0.1", self.port))
 
     async def connect_narrow(self) -> "Client":
-        """A new client that is slow as soon as the test does not read."""
+        """A new client that is slow as soon as the test does not read. Its other end has as little room: how much the
+        kernel gives it by itself depends on what went over the loopback before.
+        """
+        self.door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW_BYTES)
         return Client(*await asyncio.open_connection(sock=await narrow_socket(self.port), limit=NARROW_BYTES))
 
     async def say(self, data: bytes, *, pieces: int = 0) -> bytes:
@@ -282,10 +286,10 @@ async def stage(
     backend_server = await asyncio.start_server(backend.serve, "127.0.0.1", 0)
     backend.port = backend_server.sockets[0].getsockname()[1]
     listener = Listener(brain, {TARGET: BackendUrl("http", "127.0.0.1", backend.port)}, rules or ProxyRules(), watch)
-    server = await asyncio.get_running_loop().create_server(listener, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
+    door = socket.create_server(("127.0.0.1", 0))
+    server = await asyncio.get_running_loop().create_server(listener, sock=door)
     try:
-        yield Stage(port, listener, backend, watch, brain, finished)
+        yield Stage(door, door.getsockname()[1], listener, backend, watch, brain, finished)
     finally:
         server.close()
         backend_server.close()
