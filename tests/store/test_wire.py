@@ -1,12 +1,15 @@
 """What a store may say, and what it means."""
 
+import asyncio
+
 import hiredis
 import pytest
 
+from tests.store.driver import Server
 from tests.support.aio import run
 from tests.support.ports import free_port
 from waitroom.errors import StoreAwayError
-from waitroom.store.wire import AWAY, Wire, away, parse_url
+from waitroom.store.wire import AWAY, Answer, Wire, away, parse_url
 
 
 @pytest.mark.parametrize(
@@ -65,5 +68,24 @@ def test_nobody_there() -> None:
         with pytest.raises(StoreAwayError) as caught:
             await Wire.open(parse_url(f"redis://127.0.0.1:{free_port()}"))
         assert caught.value.kind == "unreachable"
+
+    run(main())
+
+
+def test_what_came_while_nobody_could_read_counts(server: Server) -> None:
+    """A worker that was stopped for longer than an answer may take reads what has come before it calls it late."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[Answer] = loop.create_future()
+        wire = await Wire.open(parse_url(f"unix://{server.path}"))
+        wire.ask([("ECHO", "here")], 0.05, told.set_result)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        until_s = loop.time() + 0.2
+        while loop.time() < until_s:
+            pass
+        assert await told == [b"here"]
+        wire.close()
 
     run(main())
