@@ -11,6 +11,7 @@ import aiohttp
 from tests.admin.test_admin import House, listener
 from tests.admin.test_announcements import DEAN, ask
 from tests.store.driver import Server, rules
+from tests.support.product import START_S
 from waitroom.admission.line import BackendRules, Presence, Rules, Standing
 from waitroom.settings.model import Settings
 from waitroom.store.keys import PoolKeys
@@ -80,7 +81,7 @@ async def stored(house: House) -> AsyncIterator[OperatorStore]:
     keys = {name: PoolKeys(tuple(pool.backends)) for name, pool in house.settings.pools.items()}
     store = OperatorStore(f"unix://{server.path}", keys)
     try:
-        assert await store.start(10)
+        assert await store.start(START_S)
         for name, pool in house.settings.pools.items():
             await store.write_rules(name, _rules(pool))
         yield store
