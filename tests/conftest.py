@@ -1,8 +1,8 @@
 """What every test process begins with.
 
 A run that a script starts in the background has Ctrl-C ignored, and so would have everything that it starts: a command
-that is to end by it never would. And an example that takes long says something about the machine, not about the law
-that it is an example of.
+that is to end by it never would. And an example that takes long, to try or to think of, says something about the
+machine, not about the law that it is an example of.
 """
 
 import signal
@@ -12,5 +12,5 @@ import hypothesis
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("here")
