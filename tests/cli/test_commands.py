@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.product import START_S
 
 BAD = "pools: {main: {backends: {main-1: {url: 'ftp://x', max_sesions: 5}}}}\nqueue_status: 200\n"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUNBUFFERED": "1"}
@@ -137,7 +138,7 @@ def test_on_a_terminal_serve_says_where_to_go(tmp_path: Path) -> None:
         assert process.stdout is not None
         lines = [process.stdout.readline().rstrip() for _ in range(4)]
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(START_S) == 0
     os.close(theirs)
     os.close(terminal)
     assert lines == [
