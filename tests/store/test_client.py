@@ -234,9 +234,9 @@ def test_a_lease_is_held_by_one(server: Server) -> None:
 
     async def main() -> None:
         async with desk(server, 1) as it:
-            assert await it.store.lease("conductor", "a", 5_000)
-            assert not await it.store.lease("conductor", "b", 5_000)
-            assert await it.store.lease("conductor", "a", 5_000)
+            assert await it.store.lease("conductor", "a", 600_000)
+            assert not await it.store.lease("conductor", "b", 600_000)
+            assert await it.store.lease("conductor", "a", 600_000)
             assert await it.store.sweep("p") == {}
 
     run(main())

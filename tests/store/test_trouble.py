@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 Commands = list[tuple[str | int, ...]]
 
+SLOW = {"silent", "connect_timeout"}
+"""What a server on such a machine may be called besides, and it is true."""
+
 LOOKS_UP = ("--loading-process-events-interval-bytes", "1024")
 """A server that reads its file looks up from it to answer so often."""
 
@@ -78,7 +81,7 @@ def test_what_is_wrong_is_told_by_its_name(tmp_path: Path, name: str) -> None:
                 it.store.touch("p", Touch("v0", told[0].backend, told[0].admitted_ms))
                 it.store.release("p", "v1", "released")
                 await it.until(lambda: cause in it.failures)
-                assert set(it.failures) <= {cause, "closed"}
+                assert set(it.failures) <= {cause, "closed"} | SLOW
                 for command in heal:
                     operator.execute_command(*command)
                 await until(lambda: answered(it), within_s=BACK_S + LATE_S, what="the store")
@@ -108,7 +111,7 @@ def test_a_script_that_runs_for_ever(tmp_path: Path) -> None:
                 await stuck
             patient.close()
             await until(lambda: answered(it), within_s=BACK_S + LATE_S, what="the store")
-            assert set(it.failures) <= {"busy", "silent"}
+            assert set(it.failures) <= {"busy"} | SLOW
 
     run(main())
 
