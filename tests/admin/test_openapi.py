@@ -58,7 +58,6 @@ async def tried(url: str, folder: Path) -> tuple[int, str]:
     return process.returncode, out.decode()
 
 
-@pytest.mark.timeout(300)
 def test_nothing_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer that the document does not have, no valid request refused, no invalid one taken, no defect."""
     monkeypatch.setattr(attempts, "FAILURES", 10_000)  # it tries wrong tokens everywhere, and wants 401 each time

@@ -10,7 +10,7 @@ DEPLOY = ROOT / "deploy"
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin"])
 """With the programs that come as packages, also where no virtual environment is active."""
 
-LIMIT_S = 110.0
+LIMIT_S = 240.0
 """For a program to say what it has to; some bring what they need from PyPI."""
 
 
