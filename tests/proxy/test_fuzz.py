@@ -30,13 +30,18 @@ EXCHANGES, SHARES, ROUNDS = 100_000, 10, 80
 LEAK_BYTES = 256 * 1024
 
 
+def _connected() -> int:
+    """How many objects of connections there are, other tests' before this one in its process among them."""
+    gc.collect()
+    return sum(isinstance(each, ClientConnection | BackendConnection | Exchange) for each in gc.get_objects())
+
+
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_hundred_thousand_hostile_exchanges(share: int) -> None:
     """The laws of the fuzzer, and no object of a connection left when all is over."""
+    before = _connected()
     assert play(range(share * ROUNDS, (share + 1) * ROUNDS)) >= EXCHANGES // SHARES
-    gc.collect()
-    left = [each for each in gc.get_objects() if isinstance(each, ClientConnection | BackendConnection | Exchange)]
-    assert left == []
+    assert _connected() <= before
 
 
 def test_hostile_exchanges_leave_no_memory_behind() -> None:
