@@ -14,8 +14,9 @@ from tests.proxy.wire import PATIENCE_S, TARGET, Brain, Call, Client, Stage, Wat
 from tests.support.aio import run
 from waitroom.proxy.decisions import Relay
 from waitroom.proxy.doorman import Doorman
+from waitroom.proxy.leaving import LINGER_S, lingers
 from waitroom.proxy.listener import Listener
-from waitroom.proxy.rules import LINGER_S, ProxyRules, lingers
+from waitroom.proxy.rules import ProxyRules
 from waitroom.settings.addresses import BackendUrl
 
 TRIES = 40
