@@ -101,8 +101,11 @@ def unacknowledged(transport: asyncio.Transport) -> int:
 def reset(transport: asyncio.Transport) -> None:
     """End a connection with RST, so that the other side cannot take it for the end of the bytes.
 
-    Also one that is closing, but has bytes left for somebody who does not read them: it would wait for ever.
+    Also one that is closing: with bytes left for somebody who does not read them, or over TLS for somebody who does not
+    answer its end, it would wait for ever.
     """
-    if not transport.is_closing() or transport.get_write_buffer_size():
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        transport.abort()
+    sock = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError):  # just gone
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()
