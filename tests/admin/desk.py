@@ -5,14 +5,17 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 
 from tests.admin.test_admin import House, listener
 from tests.admin.test_announcements import DEAN, ask
 from tests.store.driver import Server, rules
+from tests.support.product import START_S
 from waitroom.admission.line import BackendRules, Presence, Rules, Standing
 from waitroom.settings.model import Settings
+from waitroom.store import talker
 from waitroom.store.keys import PoolKeys
 from waitroom.store.operators import OperatorStore
 
@@ -75,15 +78,16 @@ class Desk:
 
 @contextlib.asynccontextmanager
 async def stored(house: House) -> AsyncIterator[OperatorStore]:
-    """A store of its own, rules as workers would have written them."""
+    """A store of its own, rules as workers would have written them. Its process may get no time for seconds."""
     server = await asyncio.to_thread(Server)
     keys = {name: PoolKeys(tuple(pool.backends)) for name, pool in house.settings.pools.items()}
     store = OperatorStore(f"unix://{server.path}", keys)
     try:
-        assert await store.start(10)
-        for name, pool in house.settings.pools.items():
-            await store.write_rules(name, _rules(pool))
-        yield store
+        with patch.object(talker, "CALL_S", START_S):
+            assert await store.start(START_S)
+            for name, pool in house.settings.pools.items():
+                await store.write_rules(name, _rules(pool))
+            yield store
     finally:
         await store.close()
         await asyncio.to_thread(server.stop)

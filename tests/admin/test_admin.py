@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.support.aio import run
+from tests.support.product import START_S
 from waitroom.admin import scrape
 from waitroom.admin.app import AdminListener
 from waitroom.admission.line import Announced, Lane, Notice, Snapshot
@@ -165,7 +166,7 @@ def test_scrape_without_a_store(store: Store, monkeypatch: pytest.MonkeyPatch) -
 
     async def main() -> None:
         async with listener(House(), store) as client:
-            status, _, text = await asyncio.wait_for(get(client, "/metrics"), 5)
+            status, _, text = await asyncio.wait_for(get(client, "/metrics"), START_S)
         assert status == 200
         assert "waitroom_store_up 0.0" in text
         assert "waitroom_workers 2.0" in text

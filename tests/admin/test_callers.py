@@ -77,17 +77,18 @@ def test_who_asks_nothing_goes() -> None:
 
     async def main() -> None:
         async with _door() as door:
-            now_s = asyncio.get_running_loop().time()
+            time = asyncio.get_running_loop().time
+            before_s = time()
             asks, drips, silent = await door.come(), await door.come(), await door.come()
             await asks.asks()
             drips.drips()
-            door.callers.turn(now_s + ASKS_S - 1)
+            door.callers.turn(before_s + ASKS_S - 1)
             await asks.asks()
-            door.callers.turn(now_s + ASKS_S + 2)
+            door.callers.turn(time() + ASKS_S + 1)
             assert await drips.ended()
             assert await silent.ended()
             await asks.asks()
-            door.callers.turn(now_s + IDLE_S + 5)
+            door.callers.turn(time() + IDLE_S + 1)
             assert await asks.ended()
             assert not door.callers._standing
 

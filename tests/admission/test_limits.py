@@ -1,5 +1,6 @@
 """The limit that is found from answer times: its laws, one at a time. What it does to real crowds: tests/simulation."""
 
+import time
 import timeit
 
 import pytest
@@ -187,6 +188,7 @@ def test_who_was_replaced_in_the_rush(workers: int) -> None:
 
 
 def test_an_observation_is_cheap() -> None:
-    """It runs once a relayed request, whose whole budget is 20 us."""
-    limiter = Limiter()
-    assert min(timeit.repeat(lambda: limiter.observe(7, 0.1, 9, True), number=10_000, repeat=5)) / 10_000 < 1e-6
+    """It runs once a relayed request, whose whole budget is 20 us: of this thread's own time, at best."""
+    observe = Limiter().observe
+    spent_s = timeit.repeat(lambda: observe(7, 0.1, 9, True), timer=time.thread_time, number=1_000, repeat=200)
+    assert min(spent_s) / 1_000 < 1e-6

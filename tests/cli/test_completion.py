@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.cli.test_commands import waitroom
+from tests.cli.test_commands import LIMIT_S, waitroom
 from waitroom.cli.main import COMMANDS, SECTIONS, main
 
 WIDEST = 110
@@ -32,7 +32,7 @@ def complete(folder: Path, *words: str) -> list[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_S,
         check=True,
     )
     return done.stdout.split()

@@ -9,6 +9,7 @@ from threading import Thread
 import pytest
 from click.testing import CliRunner
 
+from tests.support.ports import free_port
 from waitroom.cli.main import main as cli
 from waitroom.cli.operator import NOT_REACHED, REFUSED, Operator
 from waitroom.settings.secrets import load_secrets
@@ -73,10 +74,8 @@ def test_a_redirect_is_not_followed(method: str) -> None:
 
 def test_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     """Its own exit code, and what to do."""
-    with listening(200) as (admin, _):
-        pass
     with pytest.raises(SystemExit) as ended:
-        Operator(admin, "").call("GET", "/api")
+        Operator(f"http://127.0.0.1:{free_port()}", "").call("GET", "/api")
     assert ended.value.code == NOT_REACHED
     assert "--config or --admin say where it is" in capsys.readouterr().err
 

@@ -26,7 +26,7 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?>=]*[ -/]*[@-~]|\][^\a\x1b]*(?:\a|\x1b\\)|
 ASKS = r"> \s*$"
 """A prompt with nothing behind it."""
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 SHELLS = {
     "bash": ("bash", "--noprofile", "--rcfile", "rc", "-i"),

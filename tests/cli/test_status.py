@@ -17,8 +17,8 @@ from tests.cli.samples import NOW_MS, Answer, answer, backend, pool, quiet, trou
 from tests.support.aio import run
 from tests.support.backend import counting_backend
 from tests.support.ports import free_port
-from tests.support.product import Product, serving
-from tests.support.student import Student
+from tests.support.product import START_S, Product, serving
+from tests.support.student import Student, staying
 from tests.support.terminal import on_terminal, watched_on_terminal
 from waitroom.cli.picture import pools_shown, wait_said
 
@@ -155,7 +155,8 @@ def test_a_running_service_is_looked_at(tmp_path: Path) -> None:
             await inside.page()
             await waiting.page()
             flags = ("--admin", product.admin)
-            code, out, err = await product.command("status", *flags)
+            async with staying(waiting):
+                code, out, err = await product.command("status", *flags)
             assert (code, err) == (0, "")
             assert "main  OPEN" in out
             assert re.search(r"line +1 waiting \(1 standard\)", out)
@@ -186,7 +187,7 @@ def test_a_running_service_is_looked_at(tmp_path: Path) -> None:
                 continue
             assert "does not answer" in seen["error"]
             watching.send_signal(signal.SIGINT)
-            assert await asyncio.wait_for(watching.wait(), 10) == 0
+            assert await asyncio.wait_for(watching.wait(), START_S) == 0
 
     run(main())
 

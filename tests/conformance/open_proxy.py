@@ -1,6 +1,7 @@
 """The data path with every door open, for public suites that bring their own client and their own server.
 
-Law: nothing here decides. Where a suite sees a difference behind it, relaying made the difference.
+Law: nothing here decides. Where a suite sees a difference behind it, relaying made the difference. No time passes on
+its clock: what a suite waits for is not cut short here, however long this process was not given the processor.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ async def open_proxy(backend: BackendUrl, tls: ssl.SSLContext | None = None) -> 
     """A listener on a free port that relays every request to `backend`."""
     watch = Watch()
     listener = Listener(Brain(lambda _request: Relay(TARGET)), {TARGET: backend}, ProxyRules(), watch)
+    listener.ticker.stop()
     server = await asyncio.get_running_loop().create_server(listener, "127.0.0.1", 0, ssl=tls)
     try:
         yield OpenProxy(server.sockets[0].getsockname()[1], watch)

@@ -7,7 +7,7 @@ Law: it sends its standard input, ends its half, and shows every byte that comes
 import socket
 import sys
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 def main(address: str) -> None:

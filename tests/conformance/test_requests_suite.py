@@ -28,7 +28,7 @@ def _environment() -> None:
     environment.prepare()
 
 
-@pytest.mark.timeout(300)  # the environment is made first where there is none; httpbin itself waits for 40 s
+@pytest.mark.timeout(600)  # the environment is made first where there is none; httpbin itself waits for 40 s
 def test_what_passes_directly_passes_through_the_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Methods, bodies, chunks, redirects, cookies, authentication, codings, time-outs, as a real client meets them."""
     monkeypatch.setenv("SSL_CERT_FILE", str(environment.certificate(environment.AUTHORITY)))  # the proxy trusts httpbin

@@ -26,7 +26,7 @@ from waitroom.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 CODE, TOKEN = "K7QF-2M9D", "a-token-of-the-dean"
-RUN_S = 30.0
+RUN_S = 120.0
 
 SETTINGS = """\
 listen: {{public: "127.0.0.1:{public}", admin: "127.0.0.1:{admin}"}}

@@ -3,6 +3,7 @@
 import asyncio
 
 from tests.support.aio import run
+from tests.support.product import START_S
 from waitroom.gate import holds as limits
 from waitroom.gate.holds import Holds
 
@@ -47,7 +48,7 @@ def test_a_worker_that_goes_holds_nothing() -> None:
         assert not holds.open
         done = loop.create_future()
         holds.after(60_000, lambda: done.set_result(None))
-        await asyncio.wait_for(done, 5)
+        await asyncio.wait_for(done, START_S)
         assert order == [0, 1, 2]
 
     run(main())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.proxy.wire import OK, TARGET, Call, answers, stage, until
+from tests.proxy.wire import OK, PATIENCE_S, TARGET, Call, answers, stage, until
 from tests.support.aio import run
 from waitroom.proxy.listener import LOOKED_AT
 from waitroom.proxy.rules import ProxyRules
@@ -187,7 +187,7 @@ def test_a_drain_finishes_what_runs_and_answers_what_comes() -> None:
             assert await silent.rest() == b""
             goes.set()
             assert await slow.rest() == wanted
-            await asyncio.wait_for(s.listener.drained(), 5)
+            await asyncio.wait_for(s.listener.drained(), PATIENCE_S)
             for client in (slow, idle, silent):
                 client.close()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.proxy.wire import Call, Client, Stage, stage, until
+from tests.proxy.wire import PATIENCE_S, Call, Client, Stage, stage, until
 from tests.support.aio import run
 from waitroom.proxy.rules import ProxyRules
 
@@ -59,7 +59,7 @@ async def _upload(**rules: int) -> AsyncIterator[Upload]:
         await until(lambda: bool(s.backend.heads))
         yield Upload(s, client)
         client.reset()
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), PATIENCE_S)
 
 
 def test_a_body_that_trickles_is_refused() -> None:

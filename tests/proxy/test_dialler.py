@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -21,18 +21,23 @@ TLS = Path(__file__).parents[1] / "journey" / "tls"
 """A certificate for localhost that vouches for itself."""
 
 CA = (TLS / "cert.pem").read_text()
-WITHIN_S = 2.0
+WITHIN_S = 20.0
+"""For what succeeds or fails at once."""
+
+TRIES = 10
 
 
 class Nothing(asyncio.Protocol):
     """One end that says nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, comes: Callable[[], None] = lambda: None) -> None:
         self.peer = ""
+        self._comes = comes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.peer = str((transport.get_extra_info("peername") or ("unix",))[0])
+        self._comes()
 
     def close(self) -> str:
         self.transport.close()
@@ -40,12 +45,15 @@ class Nothing(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def listening(port: int, *hosts: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[None]:
-    """Servers at these addresses that accept and say nothing."""
-    loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(Nothing, host, port, ssl=tls) for host in hosts]
+async def listening(port: int, *hosts: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[list[str]]:
+    """Servers at these addresses that accept and say nothing; gives the addresses at which somebody came."""
+    loop, came = asyncio.get_running_loop(), list[str]()
+    servers = [
+        await loop.create_server(lambda at=host: Nothing(lambda: came.append(at)), host, port, ssl=tls)
+        for host in hosts
+    ]
     try:
-        yield
+        yield came
     finally:
         for server in servers:
             server.close()
@@ -128,12 +136,13 @@ def test_the_next_address_is_tried_and_remembered() -> None:
             return addresses
 
         dialler = Dialler(https("localhost", port, CA), ticker, look_up)
-        async with listening(port, "127.0.0.2"), listening(port, "127.0.0.1", tls=context):
-            assert (await dialler.dial(Nothing, 3)).close() == "127.0.0.1"
-            async with asyncio.timeout(0.95):  # less than the share of the one that swallows
-                assert (await dialler.dial(Nothing, 3)).close() == "127.0.0.1"
+        async with listening(port, "127.0.0.2") as swallowed, listening(port, "127.0.0.1", tls=context):
+            assert (await dialler.dial(Nothing, 6)).close() == "127.0.0.1"  # 3 s are the swallower's, and 3 its own
+            assert len(swallowed) == 1
+            assert (await dialler.dial(Nothing, WITHIN_S)).close() == "127.0.0.1"
             ticker.tick(ticker.now_s + 6)
-            assert (await dialler.dial(Nothing, 3)).close() == "127.0.0.1"
+            assert (await dialler.dial(Nothing, WITHIN_S)).close() == "127.0.0.1"
+            assert len(swallowed) == 1, "the good one led"
             addresses = addresses[:2]
             ticker.tick(ticker.now_s + 6)
             with pytest.raises(BackendError) as failed:
@@ -144,20 +153,25 @@ def test_the_next_address_is_tried_and_remembered() -> None:
 
 
 def test_looking_a_name_up_takes_its_part_of_the_time() -> None:
-    """All of it together is no longer than a connection may take."""
+    """All of it together is no longer than a connection may take, on a machine that has time for it once."""
 
     async def main() -> None:
-        port = free_port()
+        port, loop = free_port(), asyncio.get_running_loop()
 
         async def look_up(_host: str, _port: int) -> list[str]:
             await look_again(0.3)
             return ["127.0.0.1"]
 
         async with listening(port, "127.0.0.1"):  # no TLS: the handshake is swallowed
-            with pytest.raises(BackendError) as failed:
-                async with asyncio.timeout(0.6):
+            took_s = 60.0
+            for _ in range(TRIES):
+                began_s = loop.time()
+                with pytest.raises(BackendError) as failed:
                     await Dialler(https("localhost", port, CA), Ticker(), look_up).dial(Nothing, 0.4)
-            assert failed.value.kind == "connect_timeout"
+                assert failed.value.kind in {"connect_timeout", "unresolved"}
+                if (took_s := loop.time() - began_s) < 0.6 and failed.value.kind == "connect_timeout":
+                    return
+            raise AssertionError(f"{TRIES} times too long, at last {took_s:.2f} s")
 
     run(main())
 
@@ -206,7 +220,7 @@ def test_every_failure_has_its_name(tmp_path: Path) -> None:
             (BackendUrl("http", "no-such-host.invalid", port), "unresolved"),
         ):
             with pytest.raises(BackendError) as failed:
-                await Dialler(url, Ticker()).dial(Nothing, WITHIN_S)
+                await Dialler(url, Ticker()).dial(Nothing, WITHIN_S / 4)  # a name server may be away
             assert failed.value.kind == kind, url
             assert kind in BackendError.KINDS
 

@@ -156,7 +156,7 @@ def test_a_client_that_leaves_takes_its_backend_connection_along(sent: bytes) ->
             await client.send(sent)
             await until(lambda: bool(s.backend.heads))
             client.reset()
-            await asyncio.wait_for(gone.wait(), 5)
+            await asyncio.wait_for(gone.wait(), PATIENCE_S)
             assert s.finished == [0]
             assert s.watch.done == [(TARGET, 499)]
             assert s.inflight == 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.proxy.wire import OK, TARGET, Call, answers, dechunked, stage, until
+from tests.proxy.wire import OK, PATIENCE_S, TARGET, Call, answers, dechunked, stage, until
 from tests.support.aio import run
 from tests.support.product import look_again
 from waitroom.proxy.decisions import Collect, Decision, Later, Relay, Request, Respond
@@ -380,7 +380,7 @@ def _buffer(listener: Any) -> bytes:
 async def _still(value: Callable[[], int]) -> None:
     """Wait until a value has not changed for a good while."""
     last, same = -1, 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(2 * PATIENCE_S):
         while same < 30:
             await look_again(0.005)
             now = value()

@@ -17,7 +17,7 @@ from tests.proxy.fuzz import PROPER, REQUESTS, RESPONSES, WORDS, cut, mutated, p
 from tests.proxy.memory import World
 from tests.proxy.reference import all_replies, all_requests
 from tests.proxy.vectors import CL3, TE, H
-from tests.proxy.wire import TARGET, Call, Client, Stage, stage
+from tests.proxy.wire import TARGET, Call, Client, Stage, stage, until
 from tests.support.aio import run
 from tests.support.product import look_again
 from waitroom.proxy.bodies import LAST_CHUNK
@@ -32,13 +32,18 @@ EXCHANGES, SHARES, ROUNDS = 100_000, 10, 80
 LEAK_BYTES = 256 * 1024
 
 
+def _connected() -> int:
+    """How many objects of connections there are, other tests' before this one in its process among them."""
+    gc.collect()
+    return sum(isinstance(each, ClientConnection | BackendConnection | Exchange) for each in gc.get_objects())
+
+
 @pytest.mark.parametrize("share", range(SHARES))
 def test_a_hundred_thousand_hostile_exchanges(share: int) -> None:
     """The laws of the fuzzer, and no object of a connection left when all is over."""
+    before = _connected()
     assert play(range(share * ROUNDS, (share + 1) * ROUNDS)) >= EXCHANGES // SHARES
-    gc.collect()
-    left = [each for each in gc.get_objects() if isinstance(each, ClientConnection | BackendConnection | Exchange)]
-    assert left == []
+    assert _connected() <= before
 
 
 def _ends_all_in_peace(self: ClientConnection, *, framed: bool) -> None:
@@ -228,7 +233,7 @@ def test_thousands_of_hostile_exchanges_over_sockets(most: dict[str, MaxInflight
             assert pool is not None
             assert (pool.strangers.line.held, pool.strangers.line.waiting) == (0, 0)
             assert bool(s.watch.waits) is bool(most)
-        assert len(asyncio.all_tasks()) == 1
+        await until(lambda: len(asyncio.all_tasks()) == 1)  # the backend's end with their connections
 
     with capture_logs() as logs:
         run(main())

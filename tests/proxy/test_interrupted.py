@@ -10,12 +10,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.proxy.test_dialler import CA, TLS
-from tests.proxy.wire import TARGET, Brain, Call, Client, Stage, Watch, stage, until
+from tests.proxy.wire import PATIENCE_S, TARGET, Brain, Call, Client, Stage, Watch, stage, until
 from tests.support.aio import run
-from waitroom.proxy import leaving
 from waitroom.proxy.decisions import Relay
 from waitroom.proxy.doorman import Doorman
-from waitroom.proxy.leaving import lingers
+from waitroom.proxy.leaving import LINGER_S, lingers
 from waitroom.proxy.listener import Listener
 from waitroom.proxy.rules import ProxyRules
 from waitroom.settings.addresses import BackendUrl
@@ -97,7 +96,7 @@ def test_a_refusal_that_comes_with_a_reset_is_passed_on(size: int) -> None:
         server = await asyncio.get_running_loop().create_server(listener, "127.0.0.1", 0)
         try:
             for _ in range(TRIES):
-                answer = await asyncio.wait_for(_upload(server.sockets[0].getsockname(), size), 5)
+                answer = await asyncio.wait_for(_upload(server.sockets[0].getsockname(), size), PATIENCE_S)
                 assert answer.startswith(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n")
             assert watch.failed == []
             assert {status for _, status in watch.done} == {413}
@@ -140,9 +139,8 @@ PIECE = b"x" * 100_000
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 10000000", b"Transfer-Encoding: chunked"])
-def test_who_is_refused_over_tls_finishes_its_upload(framing: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_refused_over_tls_finishes_its_upload(framing: bytes) -> None:
     """TLS cannot be ended by half: it is read on while it gets on, and the connection ends with the body."""
-    monkeypatch.setattr(leaving, "LINGER_S", 0.5)
     piece = PIECE if framing.startswith(b"Content") else b"%x\r\n%b\r\n" % (len(PIECE), PIECE)
 
     async def refuse(call: Call) -> None:
@@ -153,13 +151,13 @@ def test_who_is_refused_over_tls_finishes_its_upload(framing: bytes, monkeypatch
         async with stage(refuse) as s, behind_tls(s) as client:
             await client.send(b"POST / HTTP/1.1\r\nHost: h\r\n%b\r\n\r\n" % framing)
             await client.head()
-            begun_s = s.listener.ticker.now_s
-            for number in range(100):
+            (leaving,) = s.listener._connections
+            for number in range(1, 101):
                 await client.send(piece)
                 if number in {10, 90}:
-                    ticked_s = s.listener.ticker.now_s
-                    await until(lambda at=ticked_s: s.listener.ticker.now_s > at + 0.5)
-            assert s.listener.ticker.now_s > begun_s + 1
+                    sent = number * len(PIECE)
+                    await until(lambda sent=sent: leaving._drained_bytes >= sent)
+                    s.listener.ticker.tick(s.listener.ticker.now_s + LINGER_S + 1)
             if framing.startswith(b"Transfer"):
                 await client.send(b"0\r\n\r\n")
             assert await client.rest() == b"big"

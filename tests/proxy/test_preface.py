@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -12,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.proxy.test_dialler import CA, TLS
-from tests.proxy.wire import OK, Client, Stage, stage, until
+from tests.proxy.wire import OK, PATIENCE_S, Client, Stage, stage, until
 from tests.support.aio import run
 from waitroom.proxy.doorman import Doorman
 from waitroom.proxy.preface import LONGEST_BLOCK, LONGEST_LINE, SIGNATURE, Peer, PrefaceError, read_preface
 from waitroom.proxy.rules import ProxyRules
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-TRUSTING = ProxyRules(trusted_proxies=(ip_network("127.0.0.0/8"),), head_ms=500)
+TRUSTING = ProxyRules(trusted_proxies=(ip_network("127.0.0.0/8"),), head_ms=60_000)
 V4 = bytes([192, 0, 2, 7]) + bytes([10, 0, 0, 1]) + (51_000).to_bytes(2, "big") + (443).to_bytes(2, "big")
 V6 = socket.inet_pton(socket.AF_INET6, "2001:db8::7") + bytes(16) + V4[8:]
 
@@ -104,7 +105,7 @@ async def behind_a_door(rules: ProxyRules, tls: ssl.SSLContext | None = None) ->
             try:
                 yield s, door.getsockname()[1]
             finally:
-                await asyncio.wait_for(doorman.close(), 5)
+                await asyncio.wait_for(doorman.close(), PATIENCE_S)
 
 
 async def connect(port: int, trust: ssl.SSLContext | None = None) -> Client:
@@ -175,7 +176,7 @@ def test_a_header_has_the_time_of_a_head(said: bytes) -> None:
     """Then the connection is closed; who left within it is forgotten."""
 
     async def main() -> None:
-        async with behind_a_door(TRUSTING) as (_, port):
+        async with behind_a_door(replace(TRUSTING, head_ms=500)) as (_, port):
             client = await connect(port)
             await client.send(said)
             assert await client.rest() == b""
@@ -191,15 +192,14 @@ def test_who_dawdles_before_the_door_holds_up_no_drain() -> None:
     """Two seconds, then it is closed, however long a head may take."""
 
     async def main() -> None:
-        rules = ProxyRules(trusted_proxies=TRUSTING.trusted_proxies, head_ms=60_000)
-        async with stage(rules=rules) as s:
+        async with stage(rules=replace(TRUSTING, head_ms=10_000 * PATIENCE_S)) as s:
             with socket.create_server(("127.0.0.1", 0)) as door:
                 doorman = Doorman(s.listener, door, None, proxy_protocol=True)
                 doorman.start()
                 client = await connect(door.getsockname()[1])
                 await client.send(b"PROXY TCP4 1")
                 await until(lambda: bool(doorman._receiving))
-                await asyncio.wait_for(doorman.close(), 5)
+                await asyncio.wait_for(doorman.close(), PATIENCE_S)
                 assert await client.rest() == b""
                 client.close()
 
@@ -211,7 +211,7 @@ def test_who_stands_in_the_door_keeps_out_nobody(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("waitroom.proxy.doorman.RECEIVING", 4)
 
     async def main() -> None:
-        async with behind_a_door(ProxyRules(trusted_proxies=TRUSTING.trusted_proxies, head_ms=60_000)) as (_, port):
+        async with behind_a_door(TRUSTING) as (_, port):
             standing = [await connect(port) for _ in range(4)]
             for client in standing:
                 await client.send(b"PROXY TCP4 1")
@@ -219,7 +219,7 @@ def test_who_stands_in_the_door_keeps_out_nobody(monkeypatch: pytest.MonkeyPatch
             await honest.send(GOOD[0][1] + GET)
             assert await honest.answer() == OK
             ends = [asyncio.ensure_future(client.reader.read()) for client in standing]
-            gone, _ = await asyncio.wait(ends, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+            gone, _ = await asyncio.wait(ends, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
             assert gone == {ends[0]}
             for end in ends:
                 end.cancel()

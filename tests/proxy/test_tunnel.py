@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.proxy.wire import OK, Call, Client, Stage, stage, until
+from tests.proxy.wire import OK, PATIENCE_S, Call, Client, Stage, stage, until
 from tests.support.aio import run
 from waitroom.proxy.rules import ProxyRules
 
@@ -160,7 +160,7 @@ def test_a_reset_goes_through(by_client: bool) -> None:
             await client.head()
             if by_client:
                 client.reset()
-                await asyncio.wait_for(over.wait(), 5)
+                await asyncio.wait_for(over.wait(), PATIENCE_S)
             else:
                 with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
                     await client.exactly(1)
@@ -213,7 +213,7 @@ def test_tunnels_are_closed_at_the_end_of_a_drain_or_when_silent() -> None:
             assert await client.exactly(1) == b"x"
             s.listener.close_tunnels()
             assert await client.rest() == b""
-            await asyncio.wait_for(s.listener.drained(), 5)
+            await asyncio.wait_for(s.listener.drained(), PATIENCE_S)
             client.close()
         async with stage(echo, rules=ProxyRules(tunnel_idle_ms=10_000)) as s:
             client = await _open(s)

@@ -84,7 +84,7 @@ def test_starters_at_once_agree_on_one_key(tmp_path: Path) -> None:
         assert starter.stdin is not None
         starter.stdin.write("go\n")
         starter.stdin.flush()
-    keys = {starter.communicate(timeout=30)[0] for starter in starters}
+    keys = {starter.communicate(timeout=120)[0] for starter in starters}
     assert keys == {file.read_text(encoding="ascii")}
     assert _names(tmp_path) == ["secrets"]
 

@@ -75,7 +75,7 @@ class Desk:
 async def desk(url: str, *slots: int, pools: Mapping[str, PoolKeys] = POOLS) -> AsyncIterator[Desk]:
     """Connected, with rules for every pool: so many slots at `p`, one elsewhere."""
     it = Desk(url, pools)
-    assert await it.store.start(10)
+    assert await it.store.start(START_S)
     try:
         for name in pools if slots else ():
             await it.store.write_rules(name, rules(*(slots if name == "p" else (1,))))

@@ -35,7 +35,7 @@ class Server:
         self._process = subprocess.Popen(
             [server_binary(), *words, "--logfile", "log"], cwd=self._folder.name, stdout=subprocess.DEVNULL
         )
-        retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.02), 500)
+        retry = redis.retry.Retry(redis.backoff.ConstantBackoff(0.02), 3_000)
         self.client = redis.Redis(unix_socket_path=self.path, retry=retry, retry_on_error=[redis.ConnectionError])
         self.client.ping()
         self.client.function_load(library.source(), replace=True)
@@ -43,7 +43,7 @@ class Server:
     def stop(self) -> None:
         self.client.close()
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         self._folder.cleanup()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.store.driver import rules
 from tests.support.aio import run
-from tests.support.product import until
+from tests.support.product import START_S, until
 from waitroom.admission.line import Lane, Presence, Standing, Touch, Touched
 from waitroom.errors import SettingsError, StoreError
 from waitroom.store.client import LineStore
@@ -35,7 +35,7 @@ async def running(data_dir: Path) -> AsyncIterator[EmbeddedStore]:
 @contextlib.asynccontextmanager
 async def connected(embedded: EmbeddedStore) -> AsyncIterator[LineStore]:
     store = LineStore(embedded.url, {"p": PoolKeys(("b1",))})
-    assert await store.start()
+    assert await store.start(START_S)
     await store.write_rules("p", rules(2))
     try:
         yield store
@@ -56,7 +56,7 @@ async def again(store: LineStore, told: Standing) -> Standing:
         answer = await ask(store, Presence(told.visitor, arrival_us=told.arrival_us, confirmed=True))
         return answer if isinstance(answer, Standing) else None
 
-    found = await until(answered, within_s=20, what="the store's answer")
+    found = await until(answered, what="the store's answer")
     assert found is not None
     return found
 

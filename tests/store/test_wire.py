@@ -1,12 +1,18 @@
 """What a store may say, and what it means."""
 
+import asyncio
+import socket
+from select import select
+
 import hiredis
 import pytest
 
+from tests.store.driver import Server
 from tests.support.aio import run
 from tests.support.ports import free_port
+from tests.support.product import START_S
 from waitroom.errors import StoreAwayError
-from waitroom.store.wire import AWAY, Wire, away, parse_url
+from waitroom.store.wire import AWAY, Answer, Wire, away, parse_url
 
 
 @pytest.mark.parametrize(
@@ -65,5 +71,33 @@ def test_nobody_there() -> None:
         with pytest.raises(StoreAwayError) as caught:
             await Wire.open(parse_url(f"redis://127.0.0.1:{free_port()}"))
         assert caught.value.kind == "unreachable"
+
+    run(main())
+
+
+def test_what_came_while_nobody_could_read_counts(server: Server) -> None:
+    """A worker that was stopped for longer than an answer may take reads what has come before it calls it late."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        told: asyncio.Future[Answer] = loop.create_future()
+        wire = await Wire.open(parse_url(f"unix://{server.path}"))
+        here, there = socket.socketpair()
+
+        def stand_still() -> None:
+            loop.remove_reader(here)
+            until_s = loop.time() + 1
+            assert select([wire._transport.get_extra_info("socket")], [], [], START_S)[0], "the answer did not come"
+            while loop.time() < until_s:
+                pass
+
+        with here, there:
+            loop.add_reader(here, stand_still)  # the loop looks at its clock before it reads anything else
+            wire.ask([("BLPOP", "nothing", "0.1")], 0.2, told.set_result)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            there.send(b"!")
+            assert await told == [None]
+        wire.close()
 
     run(main())

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,12 +65,18 @@ class Product:
         return {name: float(value) for name, value in pairs}
 
     async def command(self, *words: str, given: str = "", env: dict[str, str] | None = None) -> tuple[int, str, str]:
-        """`waitroom WORDS` on the machine itself, where the keys can be read: exit code, stdout, stderr."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "waitroom", *words, cwd=self.data_dir.parent, env=_environment() | (env or {}),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await process.communicate(given.encode())
+        """`waitroom WORDS` on the machine itself, where the keys can be read: exit code, stdout, stderr.
+
+        What is given is a file: a command that has ended already, since this process was stopped, has no pipe.
+        """
+        with tempfile.TemporaryFile() as file:
+            file.write(given.encode())
+            file.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "waitroom", *words, cwd=self.data_dir.parent, env=_environment() | (env or {}),
+                stdin=file, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        out, err = await process.communicate()
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
 

@@ -1,5 +1,8 @@
 """A student's browser, as far as the waiting room can tell: a cookie jar, page loads and status polls."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -81,3 +84,21 @@ class Student:
             if cookie.key.endswith("wr_main"):
                 return int(cookie.value.split(".", 2)[2].split("~")[2])
         raise AssertionError(f"{self.name} holds no ticket")
+
+
+@contextlib.asynccontextmanager
+async def staying(student: Student, *, every_s: float = 1.0) -> AsyncIterator[None]:
+    """A page that stays open beside the block, however long that takes: who does not ask for seconds counts as gone."""
+    over = asyncio.Event()
+
+    async def ask() -> None:
+        while not over.is_set():
+            await student.poll()
+            await look_again(every_s)
+
+    asking = asyncio.ensure_future(ask())
+    try:
+        yield
+    finally:
+        over.set()
+        await asking

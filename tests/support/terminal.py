@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 from threading import Timer
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """For a command to say what it is waited for, and to end when it is told."""
 
 

@@ -101,8 +101,8 @@ def unacknowledged(transport: asyncio.Transport) -> int:
 def reset(transport: asyncio.Transport) -> None:
     """End a connection with RST, so that the other side cannot take it for the end of the bytes.
 
-    One that is closing is ended, too, where it would wait for ever: with bytes left for somebody who does not read them,
-    or over TLS for somebody who does not answer its end.
+    One that is closing is ended, too, where it would wait for ever: with bytes left for somebody who does not read
+    them, or over TLS for somebody who does not answer its end.
     """
     if not transport.is_closing() or transport.get_write_buffer_size():
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)

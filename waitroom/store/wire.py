@@ -22,6 +22,10 @@ Reply: TypeAlias = Any
 CONNECT_S = 2.0
 """Time for connecting, TLS and log-in."""
 
+READ_S = 0.05
+"""How long what is late may still be read: where this process was not given the processor for seconds, the answer has
+come, and its time-out is looked at first."""
+
 AWAY = {
     "LOADING": "loading",
     "BUSY": "busy",
@@ -192,6 +196,9 @@ class Wire(asyncio.Protocol):
         self._fail(StoreAwayError(f"lost the store: {exc or 'it closed the connection'}"))
 
     def _late(self, timeout_s: float) -> None:
+        self._timer = self._loop.call_later(READ_S, self._silent, timeout_s)
+
+    def _silent(self, timeout_s: float) -> None:
         self._fail(StoreAwayError(f"the store did not answer within {timeout_s:g} s", "silent"))
 
     def _fail(self, error: StoreAwayError) -> None:

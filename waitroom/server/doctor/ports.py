@@ -11,7 +11,8 @@ from waitroom.server.sockets import ListenError, open_door
 from waitroom.settings.addresses import EVERY_ADDRESS
 from waitroom.settings.model import Settings
 
-ANSWER_S = 3.0
+ANSWER_S = 10.0
+"""A service with too much to do is still ours, not another program at our address."""
 IN_USE = "the address is in use"
 
 
