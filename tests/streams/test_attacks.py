@@ -68,17 +68,20 @@ def _withstood(tmp_path: Path, mode: tuple[str, ...], *, inside: bool, more: str
             Student(product.public, "ann") as ann,
         ):
             cookie = await pass_of(ann)
-            good_s = as_ever(await calm(product, cookie))
-            sieges: list[Siege] = []
-            while not sieges or not _as_promised(sieges[-1], good_s, within_s):
-                assert len(sieges) < TURNS, (f"good: {good_s * 1e3:.1f} ms", *map(str, sieges))
-                sieges.append(await besieged(tmp_path, product, cookie, *mode, *(("-j", cookie) if inside else ())))
-                print(f"{mode[0]}: {sieges[-1]} (good: {good_s * 1e3:.1f} ms)")
+            good_s, told, well = as_ever(await calm(product, cookie)), list[str](), False
+            while not well:
+                assert len(told) < TURNS, told
+                siege = await besieged(tmp_path, product, cookie, *mode, *(("-j", cookie) if inside else ()))
+                before_s, good_s = good_s, as_ever(await calm(product, cookie))
+                well = _as_promised(siege, max(before_s, good_s), within_s)
+                told.append(f"{siege} (good: {max(before_s, good_s) * 1e3:.1f} ms)")
+                print(mode[0], told[-1])
 
     run(main())
 
 
 def _as_promised(siege: Siege, good_s: float, within_s: float | None) -> bool:
+    """Honest clients were served as before and afterwards; of attackers very many were there, and gone in time."""
     in_time = within_s is None or (siege.most >= MOST and siege.lasted_s <= within_s)
     return in_time and p99(siege.seconds) <= good_s
 
