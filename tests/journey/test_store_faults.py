@@ -140,7 +140,7 @@ async def hurt(it: Morning, begin: Callable[[], Awaitable[None]], end: Callable[
             back_s = loop.time() - ended_s
             await until(it.read, what="waitroom_store_up")
         slowest_s = seen.unharmed()
-        return back_s - usual_s if slowest_s < HELD_UP_S + usual_s else BACK_S + slowest_s
+        return back_s - usual_s if slowest_s < HELD_UP_S else BACK_S + slowest_s
 
     await at_best(back_s, within_s=BACK_S, what="the line's return (or, beyond that, somebody inside)")
 
@@ -190,7 +190,7 @@ def test_the_embedded_store_is_killed_and_its_data_wiped(tmp_path: Path) -> None
                         await look_again()
             it.within()
             assert not seen.failures
-            assert min(seen.slowest.values()) < HELD_UP_S, seen.slowest
+            assert max(seen.slowest.values()) - seen.witnessed_s < HELD_UP_S, seen.slowest
 
     run(main())
 
@@ -262,7 +262,7 @@ def test_a_store_that_answers_after_400_ms(tmp_path: Path) -> None:
                 await until(time_passed, what="more time than the store's word on a pass lasts")
                 assert (await thinker.page()).status == 200
                 await it.back()
-            assert seen.free(HELD_UP_S), seen.slowest
+            assert seen.unharmed() < HELD_UP_S, seen.slowest
 
     run(main())
 
@@ -305,7 +305,7 @@ def test_a_replica_that_was_behind_is_promoted(tmp_path: Path) -> None:
                             assert (await late.page()).status == 429
                             it.waiting = [*line, late]  # whose worker may be told later than the others'
                             await it.back()
-                    assert seen.free(HELD_UP_S), seen.slowest
+                    assert seen.unharmed() < HELD_UP_S, seen.slowest
 
                     async def told() -> bool:
                         return bool(replica.ask("ZCARD", "wr:{main}:sess:main-1") == 6)
@@ -377,7 +377,7 @@ def test_the_primary_dies_while_200_wait_and_100_are_in(tmp_path: Path) -> None:
                 await servers.primary.kill()
                 await servers.promoted()
                 await it.back()
-            assert seen.free(HELD_UP_S), seen.slowest
+            assert seen.unharmed() < HELD_UP_S, seen.slowest
             await it.next_in_line_enters()
             it.within()
 
