@@ -30,7 +30,7 @@ BURST_S = 0.2
 JITTER_S = 0.3
 """How late a pass may reach the backend on a machine with two cores that does not stand still."""
 
-TURNS = 3
+TURNS = 5
 """In one of which it did not."""
 
 
