@@ -52,7 +52,7 @@ async def _large(call: Call) -> None:
     await call.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PAGE) + PAGE)
 
 
-TURNS = 3
+TURNS = 4
 """In one of which all is as promised: in each, unless the machine stands still for a second meanwhile."""
 
 
