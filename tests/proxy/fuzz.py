@@ -1,21 +1,24 @@
 """Hostile clients and backends by the hundred thousand, in memory: `python -m tests.proxy.fuzz SEED` repeats a round.
 
 Laws, held after every round whatever was sent: nothing is raised and nothing reported as broken; a backend is sent only
-canonical requests, no more than were decided; a client gets only whole responses, or a cut; with an honest backend no
-client gets what was meant for another; nothing is left in flight. A round is a function of its seed.
+canonical requests, no more than were decided; a client gets only whole responses, and at most one more, the last, that
+says by its framing or by a reset that it is not whole, where its exchange had come to nothing; with an honest backend
+no client gets what was meant for another, nor less; nothing is left in flight. A round is a function of its seed.
 """
 
 import random
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from structlog.testing import capture_logs
 
 from tests.proxy.chunks import CHUNKS, UNFINISHED
 from tests.proxy.forms import FORMS, LAST_FORMS, NEXT
 from tests.proxy.memory import GONE, Pipe, World
-from tests.proxy.reference import all_replies
+from tests.proxy.reference import all_replies, cut_reply
 from tests.proxy.replies import BAD, CUT, GOOD, ONE, TE
 from tests.proxy.vectors import HEADS, H, post
 from tests.proxy.wire import TARGET
@@ -34,7 +37,9 @@ REQUESTS = [
     *(row[0] for row in (FORMS | LAST_FORMS).values()),
 ]
 PROPER = [row[0] for row in FORMS.values()]
-RESPONSES = [*BAD.values(), *(ONE + TE + b"\r\n" + body for body in CUT.values()), *(row[1] for row in GOOD.values())]
+OLD = NEXT.replace(b"HTTP/1.1", b"HTTP/1.0")
+HALVES = [ONE + TE + b"\r\n" + body for body, _ in CUT.values()]
+RESPONSES = [*BAD.values(), *HALVES, *(row[1] for row in GOOD.values())]
 
 WORDS = [
     *(b"\r\n", b"\n", b"\r", b"\0", b" ", b"\t", b":", b",", b";", b"0", b"3", b"f", b"\xff", b"/", b"*", b"\r\n\r\n"),
@@ -43,6 +48,12 @@ WORDS = [
     *(b"Connection: keep-alive\r\n", b"Connection: Upgrade\r\n", b"Expect: 100-continue\r\n", b"5\r\nhello\r\n"),
     *(b"HTTP/1.1 101 S\r\n\r\n", b"HTTP/1.1 103 E\r\n\r\n"),
 ]
+
+BODILESS = frozenset({b"HEAD", b"OPTIONS", b"TRACE"})
+"""Methods whose answer may have no body: OPTIONS and TRACE may be answered here."""
+
+_FRAMED = re.compile(rb"(?i)\A\S+ (?:[23]04|101) |\r\n(?:content-length|transfer-encoding):")
+"""A head that says where its answer ends; all of ours do."""
 
 PARENT = b"X-Whose: "
 BODY_END = b"|end"
@@ -104,6 +115,8 @@ class Round:
         self.relayed: Counter[bytes] = Counter()
         self.finished = 0
         self.decided: defaultdict[int, list[Request]] = defaultdict(list)
+        self.failed: set[int] = set()
+        """Requests whose relay came to nothing."""
 
     def play(self) -> int:
         """Do it all; the number of exchanges."""
@@ -164,7 +177,7 @@ class Round:
         chance = self.chance
         what = chance.random()
         if what < 0.3:
-            return chance.choice((NEXT, NEXT.replace(b"GET", b"HEAD"), NEXT.replace(b"GET", b"POST")))
+            return chance.choice((*(NEXT, NEXT.replace(b"GET", b"HEAD"), NEXT.replace(b"GET", b"POST")) * 3, OLD))
         return chance.choice(PROPER) if what < 0.75 else mutated(chance, REQUESTS)
 
     def _any_pipe(self) -> Pipe | None:
@@ -193,26 +206,29 @@ class Round:
         assert request.method
         hosts = len(request.every(b"host"))
         assert hosts == 1 or (hosts == 0 and not request.http11), request.headers  # type: ignore[attr-defined] # as above
-        return self._decision(request.method, again=False)
+        return self._decision(request, again=False)
 
-    def _decision(self, method: bytes, *, again: bool) -> Decision:
+    def _decision(self, request: Request, *, again: bool) -> Decision:
         match self.chance.randrange(10):
             case 0:
                 return Respond(429, ((b"X", b"1"),), b"wait", close=self.chance.random() < 0.3)
             case 1 if not again:
-                return Later(lambda resume: self.resumes.append(lambda: resume(self._decision(method, again=True))))
+                return Later(lambda resume: self.resumes.append(lambda: resume(self._decision(request, again=True))))
             case 2 if not again:
-                return Later(lambda resume: self.world.due.append(lambda: resume(self._decision(method, again=True))))
+                return Later(lambda resume: self.world.due.append(lambda: resume(self._decision(request, again=True))))
             case 3 if not again:
-                return Collect(4, lambda _body: self._decision(method, again=True))
+                return Collect(4, lambda _body: self._decision(request, again=True))
             case _:
-                self.relayed[method] += 1
+                self.relayed[request.method] += 1
                 cookie, stranger = self.chance.choice((None, b"wr_main=x")), self.chance.random() < 0.3
-                return Relay(TARGET, cookie=cookie, finished=self._finished, stranger=stranger)
+                finished = partial(self._finished, request)
+                return Relay(TARGET, cookie=cookie, finished=finished, stranger=stranger)
 
-    def _finished(self, status: int) -> None:
+    def _finished(self, request: Request, status: int) -> None:
         assert status == 0 or 100 <= status < 1000
         self.finished += 1
+        if status == 0:
+            self.failed.add(id(request))
 
     def _answer(self, request: bytes) -> Sequence[bytes]:
         chance = self.chance
@@ -263,20 +279,28 @@ class Round:
     def _check_clients(self) -> None:
         for number, pipe in enumerate(self.all_clients):
             asked = self.decided[id(pipe)]
-            if pipe.aborted or not isinstance(pipe.protocol, ClientConnection):
-                continue  # cut, or a tunnel
-            replies, rest = all_replies(
-                bytes(pipe.sent), [each.method for each in asked], ended=pipe.closing or pipe.ended
-            )
-            assert not (rest and pipe.gone and not pipe.reset_by_peer), (number, rest, bytes(pipe.sent))
+            if not isinstance(pipe.protocol, ClientConnection):
+                continue  # a tunnel
+            ended = pipe.ended or (pipe.closing and not (pipe.aborted or pipe.reset_by_peer))
+            replies, rest = all_replies(bytes(pipe.sent), [each.method for each in asked], ended=ended)
             assert len(replies) <= len(asked) + 1, "one refusal at most follows the answers"
+            if rest and ended:
+                self._check_cut(asked, len(replies), rest)
             side = pipe.protocol
             waits = side._exchange is not None and side._body is None and side._exchange._wait is None
             assert pipe.closing or not waits or not self.honest, (number, asked)  # others' bodies are waited for
-            for reply in replies if self.honest else ():
-                if reply.status == 200 and reply.body:
+            for request, reply in zip(asked, replies, strict=False):
+                assert _FRAMED.search(reply.head) or id(request) not in self.failed, ("not whole", number, reply)
+                if self.honest and reply.status == 200 and request.method not in BODILESS:
                     assert reply.body.endswith(BODY_END), (number, reply)
                     assert set(reply.body.split(b"|")[:-1]) <= {b"", PARENT + b"%d" % number}, (number, reply)
+
+    def _check_cut(self, asked: list[Request], answered: int, rest: bytes) -> None:
+        """An answer that is incomplete, and behind which the connection has ended as if it were not."""
+        assert len(asked) == answered + 1, ("nothing follows it", asked, rest)
+        assert id(asked[-1]) in self.failed, ("it was told as whole", asked[-1], rest)
+        assert asked[-1].http11, "to HTTP/1.0 it is a reset"  # type: ignore[attr-defined] # as above
+        assert cut_reply(rest, asked[-1].method, ended=True).status
 
 
 def play(seeds: Iterable[int]) -> int:

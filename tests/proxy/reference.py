@@ -154,6 +154,27 @@ def all_replies(data: bytes, methods: list[bytes], *, ended: bool) -> tuple[list
     return found, data
 
 
+def cut_reply(data: bytes, method: bytes, *, ended: bool) -> Reply:
+    """What there is of the one final response in `data`, which is incomplete; NotCanonicalError where it is whole, is
+    none, or has ended otherwise than within its body.
+
+    `ended`: as above, so that half an answer without length is whole then.
+    """
+    found, data = all_replies(data, [method], ended=ended)
+    end = data.find(b"\r\n\r\n")
+    if found or end < 0:
+        raise NotCanonicalError(f"no answer that was cut: {found}, {data!r}")
+    head, data = data[: end + 4], data[end + 4 :]
+    status, said = _status(head)
+    body = b""
+    while data and b"transfer-encoding" in said:
+        size, _, data = data.partition(b"\r\n")
+        if _SIZE.fullmatch(size) is None or data[int(size, 16) : int(size, 16) + 2] != b"\r\n":
+            raise NotCanonicalError(f"half a chunk {size!r}")
+        body, data = body + data[: int(size, 16)], data[int(size, 16) + 2 :]
+    return Reply(status, head, body + data)
+
+
 def _status(head: bytes) -> tuple[int, dict[bytes, bytes]]:
     line, *lines = head[:-4].split(b"\r\n")
     status = _STATUS.fullmatch(line)

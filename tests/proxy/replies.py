@@ -1,7 +1,8 @@
 """Responses as backends should not send them, and odd ones that pass.
 
-Law: `BAD` become a 502 and end their connection; `CUT` show their fault when their head is out, so the client is cut
-off. `GOOD` rows say for which request the response is, what the client gets, and whether the connection is used again.
+Law: `BAD` become a 502 and end their connection; `CUT` show their fault when their head is out, so that their answer
+stays incomplete behind what came before it. `GOOD` rows say for which request the response is, what the client gets,
+and whether the connection is used again.
 """
 
 from waitroom.proxy.fields import FIELDS
@@ -97,20 +98,20 @@ BAD = {
 }
 
 CUT = {
-    "size of no number": b"x\r\nabc\r\n",
-    "no size": b"\r\nabc\r\n0\r\n\r\n",
-    "space behind the size": b"3 \r\nabc\r\n0\r\n\r\n",
-    "bare LF behind the size": b"3\nabc\r\n0\r\n\r\n",
-    "bare LF behind the data": b"3\r\nabc\n0\r\n\r\n",
-    "overflow": b"10000000000000003\r\nabc\r\n0\r\n\r\n",
-    "too much data": b"3\r\nabcd\r\n0\r\n\r\n",
-    "a second size": b"3\r\nabc\r\nx\r\n",
-    "NUL in an extension": b"3;\x00\r\nabc\r\n0\r\n\r\n",
-    "length in a trailer": b"3\r\nabc\r\n0\r\nContent-Length: 3\r\n\r\n",
-    "trailer of no field": b"3\r\nabc\r\n0\r\nX y\r\n\r\n",
-    "bare LF ends the body": b"3\r\nabc\r\n0\r\n\n",
+    "size of no number": (b"x\r\nabc\r\n", b""),
+    "no size": (b"\r\nabc\r\n0\r\n\r\n", b""),
+    "space behind the size": (b"3 \r\nabc\r\n0\r\n\r\n", b""),
+    "bare LF behind the size": (b"3\nabc\r\n0\r\n\r\n", b""),
+    "bare LF behind the data": (b"3\r\nabc\n0\r\n\r\n", b"abc"),
+    "overflow": (b"10000000000000003\r\nabc\r\n0\r\n\r\n", b""),
+    "too much data": (b"3\r\nabcd\r\n0\r\n\r\n", b"abc"),
+    "a second size": (b"3\r\nabc\r\nx\r\n", b"abc"),
+    "NUL in an extension": (b"3;\x00\r\nabc\r\n0\r\n\r\n", b""),
+    "length in a trailer": (b"3\r\nabc\r\n0\r\nContent-Length: 3\r\n\r\n", b"abc"),
+    "trailer of no field": (b"3\r\nabc\r\n0\r\nX y\r\n\r\n", b"abc"),
+    "bare LF ends the body": (b"3\r\nabc\r\n0\r\n\n", b"abc"),
 }
-"""Behind a head that says `chunked`."""
+"""Behind a head that says `chunked`; and what of it comes before the fault."""
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 HEAD = GET.replace(b"GET", b"HEAD")

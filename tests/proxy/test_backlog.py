@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 
 import pytest
 
@@ -29,7 +30,9 @@ def narrow_door() -> Iterator[socket.socket]:
 
 @asynccontextmanager
 async def reader(s: Stage, *, tls: bool) -> AsyncIterator[socket.socket]:
-    """A client that takes what it is told to, and nothing in advance."""
+    """A client that takes what it is told to, and nothing in advance; over TLS it tells an end with close_notify from
+    one without.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
     with narrow_door() as door:
@@ -39,16 +42,29 @@ async def reader(s: Stage, *, tls: bool) -> AsyncIterator[socket.socket]:
         client.settimeout(PATIENCE_S)
         if tls:
             trust = ssl.create_default_context(cadata=CA)
-            client = await asyncio.to_thread(trust.wrap_socket, client, server_hostname="localhost")
+            trust.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+            wrap = partial(trust.wrap_socket, server_hostname="localhost", suppress_ragged_eofs=False)
+            client = await asyncio.to_thread(wrap, client)
         with client:
             yield client
         await doorman.close()
 
 
+@contextmanager
+def torn() -> Iterator[None]:
+    """An end of TLS that nobody announced is a reset, too."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        if "EOF" not in str(error):
+            raise
+        raise ConnectionResetError from error
+
+
 def take(client: socket.socket, count: int) -> int:
     """Read so many bytes, or all there are until it ends."""
     taken = 0
-    with suppress(ConnectionResetError):
+    with suppress(ConnectionResetError), torn():
         while taken < count and (data := client.recv(count - taken)):
             taken += len(data)
     return taken

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import random
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from tests.proxy.vectors import CL3, TE, H
 from tests.proxy.wire import TARGET, Call, Client, Stage, stage
 from tests.support.aio import run
 from tests.support.product import look_again
+from waitroom.proxy.bodies import LAST_CHUNK
 from waitroom.proxy.client import ClientConnection
 from waitroom.proxy.decisions import Relay, Request
 from waitroom.proxy.exchange import Exchange
@@ -37,6 +39,38 @@ def test_a_hundred_thousand_hostile_exchanges(share: int) -> None:
     gc.collect()
     left = [each for each in gc.get_objects() if isinstance(each, ClientConnection | BackendConnection | Exchange)]
     assert left == []
+
+
+def _ends_all_in_peace(self: ClientConnection, *, framed: bool) -> None:
+    """Also where only the connection's end delimits an answer."""
+    assert framed in (True, False)
+    self._exchange = None
+    self._depart(linger=True)
+
+
+def _ends_the_body(self: ClientConnection, *, framed: bool) -> None:
+    """As if it were whole."""
+    if not self._leaving:
+        self.write(LAST_CHUNK)
+    _ends_all_in_peace(self, framed=framed)
+
+
+def _goes_on(self: ClientConnection, *, framed: bool) -> None:
+    """The next answer completes this one."""
+    if framed and not self._leaving:
+        self.exchange_over()
+    else:
+        self.cut()
+
+
+@pytest.mark.parametrize("lie", [_ends_all_in_peace, _ends_the_body, _goes_on])
+def test_the_fuzzer_sees_half_an_answer_that_looks_whole(
+    lie: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or would if it were shown: by an end that says nothing, by a last chunk, by an answer behind it."""
+    monkeypatch.setattr(ClientConnection, "break_off", lie)
+    with pytest.raises(AssertionError):
+        play(range(ROUNDS))
 
 
 def test_hostile_exchanges_leave_no_memory_behind() -> None:

@@ -12,11 +12,12 @@ import pytest
 from tests.proxy.test_dialler import CA, TLS
 from tests.proxy.wire import TARGET, Brain, Call, Client, Stage, Watch, stage, until
 from tests.support.aio import run
-from waitroom.proxy import rules as rules_module
+from waitroom.proxy import leaving
 from waitroom.proxy.decisions import Relay
 from waitroom.proxy.doorman import Doorman
+from waitroom.proxy.leaving import lingers
 from waitroom.proxy.listener import Listener
-from waitroom.proxy.rules import ProxyRules, lingers
+from waitroom.proxy.rules import ProxyRules
 from waitroom.settings.addresses import BackendUrl
 
 TRIES = 40
@@ -141,7 +142,7 @@ PIECE = b"x" * 100_000
 @pytest.mark.parametrize("framing", [b"Content-Length: 10000000", b"Transfer-Encoding: chunked"])
 def test_who_is_refused_over_tls_finishes_its_upload(framing: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """TLS cannot be ended by half: it is read on while it gets on, and the connection ends with the body."""
-    monkeypatch.setattr(rules_module, "LINGER_S", 0.5)
+    monkeypatch.setattr(leaving, "LINGER_S", 0.5)
     piece = PIECE if framing.startswith(b"Content") else b"%x\r\n%b\r\n" % (len(PIECE), PIECE)
 
     async def refuse(call: Call) -> None:

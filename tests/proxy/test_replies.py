@@ -5,7 +5,8 @@ from itertools import chain
 import pytest
 
 from tests.proxy.memory import World, bytewise
-from tests.proxy.replies import BAD, CUT, GET, GOOD, ONE, TE
+from tests.proxy.reference import cut_reply
+from tests.proxy.replies import BAD, CUT, GET, GOOD, OLD, ONE, TE
 from tests.proxy.wire import OK, answers, dechunked, stage
 from tests.support.aio import run
 
@@ -84,20 +85,26 @@ def test_a_head_that_is_too_large_is_a_failure(size: int, end: bytes) -> None:
     run(main())
 
 
-def test_bad_chunks_of_a_response_cut_the_client() -> None:
-    """Once the head is out, a failure is the end of the connection, and no end of the body."""
+@pytest.mark.parametrize("request_", [GET, OLD], ids=["HTTP/1.1", "HTTP/1.0"])
+def test_bad_chunks_of_a_response_cut_the_client(request_: bytes) -> None:
+    """Once the head is out, a failure is the end of the connection, behind what came before the fault, and no end of
+    the body: to HTTP/1.0, whose body has no other end, it is a reset.
+    """
 
     async def main() -> None:
         replies: list[tuple[bytes, ...]] = []
         world = World(answer=lambda _request: replies.pop(0))
-        for pieces in chain.from_iterable(map(cuts, CUT.values())):
+        for pieces, came in [(pieces, came) for fault, came in CUT.values() for pieces in cuts(fault)]:
             replies[:] = [(CHUNKED + pieces[0], *pieces[1:])]
             client = world.client()
-            client.feed(GET)
+            client.feed(request_)
             world.settle()
-            assert client.aborted, pieces
-            assert not client.sent.endswith(b"\r\n0\r\n\r\n"), pieces
-            assert client.sent.startswith(CHUNKED), pieces
+            assert (client.ended, client.aborted) == ((True, False) if request_ is GET else (False, True)), pieces
+            seen = cut_reply(bytes(client.sent), b"GET", ended=client.ended)
+            assert (seen.status, seen.body) == (200, came), pieces
+            client.end()
+            world.settle()
+            assert client.gone
             assert [peer.pipe.gone for peer in world.peers] == [True]
             assert world.watch.done == [("main/main-1", 502)]
             assert world.finished == [0]

@@ -248,6 +248,17 @@ class Client:
         """Everything up to the end of the connection."""
         return await asyncio.wait_for(self.reader.read(), PATIENCE_S)
 
+    async def to_the_end(self) -> tuple[bytes, bool]:
+        """All that comes, and whether the connection ends with a reset (which may take some of it)."""
+        came = bytearray()
+        async with asyncio.timeout(PATIENCE_S):
+            try:
+                while data := await self.reader.read(65_536):
+                    came += data
+            except ConnectionResetError:
+                return bytes(came), True
+        return bytes(came), False
+
     def close(self) -> None:
         self.writer.close()
 

@@ -16,8 +16,8 @@ from tests.support.aio import run
 from tests.support.house import Worker, worker
 from waitroom.gate.jar import HEADERS_REMEMBERED
 from waitroom.proxy.fields import LINE_REMEMBERED_BYTES, LINES_REMEMBERED
+from waitroom.proxy.leaving import LINGER_BYTES
 from waitroom.proxy.requesthead import BLOCK_REMEMBERED_BYTES, BLOCKS_REMEMBERED
-from waitroom.proxy.rules import LINGER_BYTES
 
 SIZE = 31_000
 TIMES = 50

@@ -1,7 +1,9 @@
 """Bytes that wait for a slow reader.
 
 Law: a reader is judged by what it has acknowledged, not by what has left this process. Over TLS a transport below ours
-holds some 100 kB that nobody tells of: a reader that takes its time with them looks as if it took nothing.
+holds some 100 kB that nobody tells of: a reader that takes its time with them looks as if it took nothing. Whoever
+leaves has what the kernel holds for it to read, too: were its connection let go before, a byte that it sends then would
+make the kernel reset it, and drop them.
 """
 
 import asyncio
@@ -36,8 +38,8 @@ class Backlog:
         """
         unsent, acked = self._unsent, self._acknowledged
         self._unsent = transport.get_write_buffer_size()
-        if leaving and not self._unsent and not transport.can_write_eof():
-            self._unsent = unacknowledged(transport)  # the transport below may still have some
+        if leaving and not self._unsent:
+            self._unsent = unacknowledged(transport)
         if not self._unsent:
             self._credit = None
             return False

@@ -55,7 +55,9 @@ class ChunkedBody:
         self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 
     def take(self, data: bytes) -> tuple[bytes, bytes]:
-        """The payload in `data`, and what comes after the body. Raises httptools.HttpParserError for bad framing."""
+        """The payload in `data`, and what comes after the body. Raises httptools.HttpParserError for bad framing; what
+        came before it is `salvaged` then.
+        """
         start, within = 0, False
         while start < len(data) and not self.done:
             # The first three bytes may end a CRLF CRLF that began in an earlier read.
@@ -66,6 +68,11 @@ class ChunkedBody:
         payload = b"".join(self._pieces)
         self._pieces.clear()
         return payload, data[start:]
+
+    @property
+    def salvaged(self) -> bytes:
+        """The payload that has been read and not been given."""
+        return b"".join(self._pieces)
 
     def on_body(self, piece: bytes) -> None:
         """Part of a chunk (called by llhttp)."""

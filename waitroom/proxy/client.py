@@ -3,8 +3,7 @@
 Laws. One exchange at a time; what comes behind its request waits unread, or in `_buffer` (at most one read and a head).
 One that is answered at once ends this connection's turn of the loop: a read may hold thousands of them, and all others
 would wait. A request's body is decoded only when it has somewhere to go. Nothing a client sends makes a callback raise.
-A connection that is ended while the client may still be sending is drained a little first (RFC 9112 section 9.6), else
-the reset would take the answer with it.
+How a connection ends, and what becomes of what the client sends meanwhile: leaving.py.
 """
 
 import asyncio
@@ -19,6 +18,7 @@ from waitroom.proxy.backlog import Backlog
 from waitroom.proxy.decisions import Respond
 from waitroom.proxy.exchange import Exchange
 from waitroom.proxy.fields import END_OF_HEAD
+from waitroom.proxy.leaving import lingers, pass_over
 from waitroom.proxy.origin import Origin
 from waitroom.proxy.own import CLOSE, problem, serialise
 from waitroom.proxy.preface import Peer
@@ -31,7 +31,7 @@ from waitroom.proxy.requesthead import (
     too_large,
     without_empty_lines,
 )
-from waitroom.proxy.rules import BUFFER_BYTES, DRAIN_IDLE_S, LINGER_BYTES, lingers
+from waitroom.proxy.rules import BUFFER_BYTES, DRAIN_IDLE_S
 from waitroom.proxy.sides import Home
 from waitroom.proxy.transports import reset
 from waitroom.proxy.upload import Upload
@@ -100,7 +100,7 @@ class ClientConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
         if self._leaving:
-            self._pass_over(data)
+            self._drained_bytes = pass_over(data, self._drained_bytes, self._body, self._transport)
             self._hold(HOLD_TURN, on=True)
             self._home.soon(self._next_turn)
             return
@@ -311,8 +311,16 @@ class ClientConnection(asyncio.Protocol):
         if self._buffer or self._holds or self._eof:
             self._go_on()
 
+    def break_off(self, *, framed: bool) -> None:
+        """The answer stays incomplete, which the client sees by itself where it is `framed`."""
+        if framed and not self._leaving:
+            self._exchange = None
+            self._depart(linger=True)
+        else:
+            self.cut()
+
     def cut(self) -> None:
-        """End the connection so that the client cannot take it for the answer's end."""
+        """End the connection at once, so that the client cannot take it for the answer's end."""
         self._exchange, self._leaving = None, True
         reset(self._transport)
 
@@ -337,16 +345,8 @@ class ClientConnection(asyncio.Protocol):
             self._transport.write_eof()
         elif stays and body is not None and not offered:
             self._hold(self._holds, on=False)
-            self._pass_over(rest)
+            self._drained_bytes = pass_over(rest, 0, body, self._transport)
         else:
-            self._transport.close()
-
-    def _pass_over(self, data: bytes) -> None:
-        """What the client goes on sending. TLS cannot be ended by half: what is left of its body is waited for."""
-        self._drained_bytes += len(data)
-        if self._drained_bytes > LINGER_BYTES:
-            self._transport.abort()
-        elif self._body is not None and not self._transport.can_write_eof() and self._body.pass_over(data)[1]:
             self._transport.close()
 
     def _refuse(self, answer: Respond) -> None:

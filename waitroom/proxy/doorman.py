@@ -34,6 +34,10 @@ ACCEPTED_AT_ONCE = 64
 RECEIVING = 1_024
 """Connections that may be on their way to HTTP at a time; a handshake takes a millisecond."""
 
+ENDLESS_S = 7 * 24 * 3600.0
+"""How long TLS may take over its end: the listener's clock shows out who leaves (leaving.py, backlog.py, tunnel.py), and
+a slow reader may take more than the loop's 30 s."""
+
 
 @dataclass(slots=True, eq=False)
 class Doorman:
@@ -139,6 +143,7 @@ class Doorman:
             client,
             ssl=self.tls,
             ssl_handshake_timeout=within_s if self.tls is not None else None,
+            ssl_shutdown_timeout=ENDLESS_S if self.tls is not None else None,
         )
 
     def _trusts(self, address: object) -> bool:

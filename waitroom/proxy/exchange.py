@@ -3,7 +3,7 @@
 Laws. An exchange ends once, by `_end`, and only there are `Relay.finished` and the observer told; its place at the
 backend is for stay.py. A request goes to a backend a second time only if that cannot do twice what was asked once (RFC
 9110 section 9.2.2): an idempotent method without a body, on a reused connection that died without a byte. Once a
-response's head is on its way, a failure can only be shown by cutting the client's connection.
+response's head is on its way, a failure can only be shown by an answer that stays incomplete (leaving.py).
 """
 
 from typing import assert_never
@@ -370,4 +370,4 @@ class Exchange(Staying):
         if complete:
             self._side.exchange_over()
         else:
-            self._side.cut()
+            self._side.break_off(framed=self.http11)  # all others have a length or chunks (`_dressed`)

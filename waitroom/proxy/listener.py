@@ -171,7 +171,7 @@ class Listener:
     def _tick(self, now_s: float) -> None:
         self._look(list(self._connections), now_s)
         limit_s, patience_s = self.rules.tunnel_idle_ms / 1000, self.rules.body_ms / 1000
-        for tunnel in [each for each in self._tunnels if each.ending and now_s - each.heard_s > patience_s]:
+        for tunnel in [each for each in self._tunnels if each.overdue(now_s, patience_s)]:
             tunnel.cut()
         if limit_s:
             for tunnel in [each for each in self._tunnels if now_s - each.heard_s > limit_s]:

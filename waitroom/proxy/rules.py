@@ -25,20 +25,6 @@ BUFFER_BYTES = 256 * 1024
 """Unsent bytes of one connection at which its other side is no longer read. One read more (uvloop: 256,000 bytes) may
 be on its way, so that a connection holds at most twice this for each direction."""
 
-LINGER_S = 2.0
-LINGER_RATE = 64 * 1024
-LINGER_MOST_S = 30.0
-LINGER_BYTES = 256 * 1024 * 1024
-"""How long, and how much, is passed over of a client after the last answer so that it can read it (RFC 9112 section
-9.6): a moment, and longer while it goes on with its upload at `LINGER_RATE` bytes a second. Browsers and most programs
-send all of a body before they look for an answer, and take a reset for no answer. nginx reads on for 30 s."""
-
-
-def lingers(waited_s: float, drained_bytes: int) -> bool:
-    """Whether a client that was answered may go on sending what nobody wants."""
-    return waited_s <= min(LINGER_MOST_S, LINGER_S + drained_bytes / LINGER_RATE)
-
-
 DRAIN_IDLE_S = 2.0
 """How long a draining worker leaves an idle connection open: its client's next request is answered, with `close`, and
 not lost to the race of a request and a close that cross."""

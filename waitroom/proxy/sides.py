@@ -98,8 +98,8 @@ class ClientSide(Protocol):
     def exchange_over(self) -> None:
         """The answer is complete: next request, or close."""
 
-    def cut(self) -> None:
-        """End the connection so that the client cannot take it for the answer's end."""
+    def break_off(self, *, framed: bool) -> None:
+        """The answer stays incomplete, which the client sees by itself where it is `framed`."""
 
     def hand_over(self, backend: BackendConnection, rest: bytes, over: Callable[[int], None]) -> None:
         """Begin a tunnel; `rest` is for the client. `over` is told the bytes sent to the client."""

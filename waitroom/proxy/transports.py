@@ -13,8 +13,8 @@ import struct
 import sys
 import termios
 
-LAST_WORDS_BYTES = 64 * 1024
-"""A refusal with its page."""
+GLANCE_BYTES = 64 * 1024
+"""Read at a time of a connection that has failed: a refusal with its page."""
 
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER with time 0: closing sends RST and drops what is unsent."""
@@ -30,25 +30,54 @@ def has_news(transport: asyncio.Transport) -> bool:
     return bool(poller.poll(0))
 
 
-class SecondLook:
-    """A connection under another descriptor, to be read once the first is closed. Not over TLS, whose bytes say nothing
-    without their keys."""
+class SecondLook(asyncio.Transport):
+    """A connection under another descriptor. When a write to the first has failed, what has arrived and nobody has read
+    is read here, as its protocol wants it, and only then has the connection ended; this takes its transport's place.
+    Not over TLS, whose bytes say nothing without their keys.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._fileno = os.dup(transport.get_extra_info("socket").fileno())
+        super().__init__()
+        self._sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
         self._tls = transport.get_extra_info("sslcontext") is not None
+        self._paused = False
 
-    def last_words(self) -> bytes:
-        """What has arrived and nobody has read, of a connection that has just ended; it is closed."""
-        said = b""
-        with socket.socket(fileno=self._fileno) as sock, contextlib.suppress(OSError):  # a reset comes behind the words
-            while len(said) < LAST_WORDS_BYTES and (data := sock.recv(LAST_WORDS_BYTES, socket.MSG_DONTWAIT)):
-                said += data
-        return b"" if self._tls else said
+    def read_on(self, protocol: asyncio.Protocol, error: Exception | None, *, paused: bool) -> None:
+        """Give the protocol what is left, and then its end with this error; a little at once, the rest in later turns
+        of the loop.
+        """
+        self._protocol, self._error, self._paused = protocol, error, paused
+        self._step()
 
-    def close(self) -> None:
-        """Nothing more is looked at."""
-        os.close(self._fileno)
+    def _step(self) -> None:
+        if self._paused or self._sock.fileno() < 0:
+            return
+        data = b""
+        with contextlib.suppress(OSError):  # there is no more, or a reset comes behind it
+            data = b"" if self._tls else self._sock.recv(GLANCE_BYTES, socket.MSG_DONTWAIT)
+        if data:
+            self._protocol.data_received(data)
+            asyncio.get_running_loop().call_soon(self._step)
+        else:
+            self.abort()
+            self._protocol.connection_lost(self._error)
+
+    def is_closing(self) -> bool:
+        """Nothing can be written."""
+        return True
+
+    def pause_reading(self) -> None:
+        """Read no further for now."""
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        """Go on."""
+        self._paused = False
+        asyncio.get_running_loop().call_soon(self._step)
+
+    def abort(self) -> None:
+        """Nothing more is looked at; the protocol is told nothing."""
+        self._sock.close()
 
 
 def acknowledged(transport: asyncio.Transport) -> int:
@@ -72,8 +101,11 @@ def unacknowledged(transport: asyncio.Transport) -> int:
 def reset(transport: asyncio.Transport) -> None:
     """End a connection with RST, so that the other side cannot take it for the end of the bytes.
 
-    Also one that is closing, but has bytes left for somebody who does not read them: it would wait for ever.
+    Also one that is closing: with bytes left for somebody who does not read them, or over TLS for somebody who does not
+    answer its end, it would wait for ever.
     """
-    if not transport.is_closing() or transport.get_write_buffer_size():
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        transport.abort()
+    sock = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError):  # just gone
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import structlog
 
+from waitroom.proxy.leaving import LINGER_S
 from waitroom.proxy.rules import BUFFER_BYTES
 from waitroom.proxy.ticker import Ticker
-from waitroom.proxy.transports import reset
+from waitroom.proxy.transports import reset, unacknowledged
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +25,8 @@ class Tunnel:
     ) -> None:
         self._over: Callable[[Tunnel], None] | None = over
         self.ending = False
-        """One side is gone, and the other has still to read what that one said last."""
+        """It has been closed, and one side is not gone: it has still to read what the other said last, or over TLS to
+        answer the end."""
         self._ends = _End(self, client, backend), _End(self, backend, client)
         self.ticker = ticker
         self.heard_s = ticker.now_s
@@ -41,8 +43,18 @@ class Tunnel:
 
     def close(self) -> None:
         """End both sides, after what is already on its way."""
+        if not self.ending:
+            self.ending, self.heard_s = True, self.ticker.now_s
         for end in self._ends:
             end.transport.close()
+
+    def overdue(self, now_s: float, patience_s: float) -> bool:
+        """Whether a side has had all the time to go: to read what is left for it, or to say that it has."""
+        waited_s = now_s - self.heard_s
+        if not self.ending or waited_s <= LINGER_S:
+            return False
+        left = any(end.transport.get_write_buffer_size() or unacknowledged(end.transport) for end in self._ends)
+        return not left or waited_s > patience_s
 
     def cut(self) -> None:
         """End both sides at once, whatever is on its way."""
@@ -56,9 +68,7 @@ class Tunnel:
             self.cut()
             return
         self.close()
-        if any(end.transport.get_write_buffer_size() for end in self._ends):
-            self.ending, self.heard_s = True, self.ticker.now_s
-        else:
+        if all(end.lost for end in self._ends):
             self._is_over()
 
     def _is_over(self) -> None:
@@ -80,13 +90,13 @@ class Tunnel:
 class _End(asyncio.Protocol):
     """One side's reader; writes to the other."""
 
-    __slots__ = ("_other", "_tunnel", "ended", "received_bytes", "transport")
+    __slots__ = ("_other", "_tunnel", "ended", "lost", "received_bytes", "transport")
 
     def __init__(self, tunnel: Tunnel, transport: asyncio.Transport, other: asyncio.Transport) -> None:
         self._tunnel = tunnel
         self._other = other
         self.transport = transport
-        self.ended = False
+        self.ended = self.lost = False
         self.received_bytes = 0
 
     def begin(self) -> None:
@@ -125,4 +135,5 @@ class _End(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """This side is gone."""
+        self.lost = True
         self._tunnel.side_lost(exc)

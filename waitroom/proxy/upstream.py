@@ -4,7 +4,8 @@ Laws. A connection has at most one asker; without one, any byte ends it. It is u
 complete, announced nothing else, left no byte over, and answered a request that was sent whole. It is for the same
 client alone if more may be left on it: a server that has not read a request's body takes it for the next request, one
 that sends what HEAD or 304 leave out sends it as the next answer, and one that was signed on to by NTLM takes all that
-comes for the same user's. A response that stops early is told as `truncated`, never as an end.
+comes for the same user's. A response that stops early is told as `truncated`, never as an end; what came of it before
+is passed on.
 """
 
 import asyncio
@@ -118,7 +119,7 @@ class BackendConnection(asyncio.Protocol):
         self._reading = True
         self._provisionals = 0
         self._second_look: SecondLook | None = None
-        """The same connection once more, to be read when writing to it has failed."""
+        """The same connection once more, to be read when writing to it has failed; it is the transport then."""
         self._unsent = 0
         self.full = False
         """Whether the backend takes no more of a request for now."""
@@ -141,6 +142,8 @@ class BackendConnection(asyncio.Protocol):
         except BackendError as error:
             self._fail(error)
         except httptools.HttpParserError as error:
+            if isinstance(self._body, ChunkedBody) and self._asker is not None:
+                self._asker.payload(self._body.salvaged, last=False)
             self._fail(BackendError(str(error), kind="protocol"))
         except Exception:  # a defect of ours ends this connection, not the worker
             log.exception("backend_connection_broke")
@@ -150,9 +153,8 @@ class BackendConnection(asyncio.Protocol):
         """The connection is gone, by either side's doing."""
         self._home.forget(self)
         if self._second_look is not None:
-            said, self._second_look = self._second_look.last_words(), None
-            if said and self._asker is not None:
-                self.data_received(said)
+            self._look_again(self._second_look, exc)
+            return
         asker, self._asker = self._asker, None
         if asker is None:
             return
@@ -204,7 +206,7 @@ class BackendConnection(asyncio.Protocol):
 
     def read(self, *, on: bool) -> None:
         """Go on reading, or stop while the client has enough to read."""
-        if on is not self._reading and not self.transport.is_closing():
+        if on is not self._reading and (isinstance(self.transport, SecondLook) or not self.transport.is_closing()):
             self._reading = on
             if on:
                 self.heard_s = self._ticker.now_s
@@ -311,9 +313,16 @@ class BackendConnection(asyncio.Protocol):
         else:
             asker.payload(payload, last=False)
 
+    def _look_again(self, look: SecondLook, error: Exception | None) -> None:
+        """The connection is gone, but what it said last may be here; `connection_lost` follows."""
+        self.transport, self._second_look = look, None
+        if self.full:
+            self.resume_writing()  # what it has not taken is nobody's
+        look.read_on(self, error, paused=not self._reading)
+
     def _look_no_more(self) -> None:
         if self._second_look is not None:
-            self._second_look.close()
+            self._second_look.abort()
             self._second_look = None
 
     def _done(self, asker: Asker, head: ResponseHead, rest: bytes) -> None:
