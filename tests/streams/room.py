@@ -108,6 +108,11 @@ def as_ever(idle: list[float]) -> float:
     return max(FLOOR_S, 2 * p99(idle))
 
 
+async def good(student: Student) -> float:
+    """The same, from a sample that is taken now."""
+    return as_ever(await page_times(student))
+
+
 async def served_as_ever(student: Student, good_s: float) -> float:
     """While something lasts, another student's pages come as ever; their 99th percentile, s.
 

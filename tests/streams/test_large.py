@@ -6,17 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.proxy.wire import OK, Call
-from tests.streams.room import (
-    NOISE_BYTES,
-    Memory,
-    as_ever,
-    page_times,
-    pass_of,
-    room,
-    served_as_ever,
-    stalls,
-    worker,
-)
+from tests.streams.room import NOISE_BYTES, Memory, good, page_times, pass_of, room, served_as_ever, stalls, worker
 from tests.streams.script import Wire, ask, backend, connect, connect_narrow, request
 from tests.support.aio import run
 from tests.support.product import Product, until
@@ -174,7 +164,7 @@ def test_readers_that_stop(tmp_path: Path) -> None:
     exam = Exam()
 
     async def visit(product: Product, cookie: str, bob: Student) -> None:
-        good_s = as_ever(await page_times(bob))
+        good_s = await good(bob)
         memory = Memory(worker(product))
         wires = [await connect_narrow(product) for _ in range(STALLED)]
 
@@ -211,7 +201,7 @@ def test_writers_that_stop(tmp_path: Path) -> None:
     half = MB // 2
 
     async def visit(product: Product, cookie: str, bob: Student) -> None:
-        good_s = as_ever(await page_times(bob))
+        good_s = await good(bob)
         wires = [await _upload(product, cookie, "/up", half, announced=MB) for _ in range(STALLED)]
 
         async def there() -> bool:
@@ -232,7 +222,7 @@ def test_a_backend_that_does_not_read(tmp_path: Path) -> None:
     exam = Exam()
 
     async def visit(product: Product, cookie: str, bob: Student) -> None:
-        good_s = as_ever(await page_times(bob))
+        good_s = await good(bob)
         memory, sent_bytes = Memory(worker(product)), 0
 
         async def upload() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.proxy.wire import OK, Backend, Call
-from tests.streams.room import as_ever, page_times, pass_of, room, served_as_ever
+from tests.streams.room import good, pass_of, room, served_as_ever
 from tests.streams.script import BACKLOG, LIMIT_BYTES, Wire, connect
 from tests.support.aio import run
 from tests.support.product import Product, until
@@ -86,7 +86,7 @@ def test_a_form_is_read_before_it_costs_a_thread(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with _exam(tmp_path) as (threads, product, ann):
-            good_s = as_ever(await page_times(ann))
+            good_s = await good(ann)
             wires = [await _trickle(product, FORM, chunked=n % 2 == 0) for n in range(MANY)]
             await served_as_ever(ann, good_s)
             assert threads.most == 0
@@ -106,7 +106,7 @@ def test_uploads_leave_threads_for_students(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with _exam(tmp_path) as (threads, product, ann):
-            good_s = as_ever(await page_times(ann))
+            good_s = await good(ann)
             wires = [await _trickle(product, UPLOAD) for _ in range(MANY)]
 
             async def full() -> bool:

@@ -14,18 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from tests.streams.room import (
-    NOISE_BYTES,
-    Memory,
-    as_ever,
-    page_times,
-    pass_of,
-    room,
-    served_as_ever,
-    silence,
-    stalls,
-    worker,
-)
+from tests.streams.room import NOISE_BYTES, Memory, good, pass_of, room, served_as_ever, silence, stalls, worker
 from tests.support.aio import run
 from tests.support.ports import free_port
 from tests.support.product import START_S, Product
@@ -208,7 +197,7 @@ def test_a_side_that_does_not_read_is_waited_for(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with _inside(tmp_path) as (product, server, dial), Student(product.public, "bob") as bob:
-            good_s = as_ever(await page_times(bob))
+            good_s = await good(bob)
             memory = Memory(worker(product))
             async with dial("/flood", compression=None) as socket:
                 await stalls(lambda: server.sent_mb)

@@ -35,8 +35,8 @@ RECEIVING = 1_024
 """Connections that may be on their way to HTTP at a time; a handshake takes a millisecond."""
 
 ENDLESS_S = 7 * 24 * 3600.0
-"""How long TLS may take over its end: the listener's clock shows out who leaves (leaving.py, backlog.py, tunnel.py), and
-a slow reader may take more than the loop's 30 s."""
+"""How long TLS may take over its end: the listener's clock shows out who leaves (leaving.py, backlog.py, tunnel.py),
+and a slow reader may take more than the loop's 30 s."""
 
 
 @dataclass(slots=True, eq=False)
