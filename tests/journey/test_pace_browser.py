@@ -4,6 +4,7 @@ They run on asyncio's own loop: the browser's driver is no part of the product.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -64,7 +65,8 @@ class Room:
         soon = {"pace": [pace | {"rate": "6/s"} for pace in self.config["pace"]]}
         await reloaded(self.product, json.dumps(self.config | soon))
         for page in pages:  # what a browser tells a page that is looked at again: it asks at once
-            await page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+            with contextlib.suppress(Error):  # one that has just asked by itself is on its way
+                await page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
 
     async def view(self) -> Page:
         """A tab in which the exam can be started; everything that would be a turn is taken."""
