@@ -19,7 +19,7 @@ const plural = new Intl.PluralRules(lang);
 if (first.pace) body.dataset.status += '&pace=' + first.pace;
 const nav = performance.getEntriesByType('navigation')[0], reloaded = !!nav && nav.type === 'reload';
 const ANSWER_MS = 15000, LONGEST_MS = 30000, GAP_MS = 1000, STUCK_MS = 20000, NEWS_MS = 4000, SLEPT_MS = 15000;
-const RELOADS = 4, RELOADS_MS = 60000, CHIME_MS = 900;
+const RELOADS = 4, RELOADS_MS = 60000;
 let state = body.dataset.state, trouble = '', headed = '', shown = null, last = null;
 let timer = 0, fails = 0, busy = false, asked = 0, polls = 0, leaving = false, skew = 0, beat = Date.now();
 let sent = false, lost = state === 'down' ? 'lostdown' : 'lost', paused = false, best = 0, spoken = 0;
@@ -223,7 +223,7 @@ function enter() {
   leaving = true;
   if (mode === 'lost') { act('lost.back', () => history.back()); return; }
   if (bell) ring();
-  setTimeout(go, bell ? CHIME_MS : 0);
+  setTimeout(go, bell ? 900 : 0);  // the chime is heard to its end
 }
 function go() {
   if (!kept) {
@@ -295,10 +295,13 @@ async function poll() {
     if (!leaving) soon(next);
   }
 }
-// What staff say reaches every open page within 5 s, however far apart its polls are. This asks for something that is
-// the same for all and costs the server next to nothing; a poll of the same moment makes it needless.
+// What staff say reaches every open page within 5 s, however far apart its polls are: a worker hears it within 1 s, and is
+// asked again .95 of newsMs later at most. This asks for something that is the same for all and costs the server next to
+// nothing; a poll of a moment ago makes it needless, and is what the next one comes after.
 async function news() {
-  if (!leaving && Date.now() - asked > NEWS_MS / 2) try {
+  let ago = Math.abs(Date.now() - asked);
+  if (ago > NEWS_MS / 2) ago = 0;
+  if (!leaving && !ago) try {
     const got = await get(body.dataset.news, 'no-cache');
     if (got.status === 404) return;
     const told = got.ok && await got.json();
@@ -309,7 +312,7 @@ async function news() {
       newsMs = told.next_ms || NEWS_MS;
     }
   } catch (error) { /* the polls say what there is to say about the connection */ }
-  setTimeout(news, (d.hidden ? 5 : 1) * newsMs * (.75 + Math.random() / 3));
+  setTimeout(news, (d.hidden ? 5 : 1) * newsMs * (.75 + Math.random() / 5) - ago);
 }
 // Reloads are counted in the entry of the history, which survives them: no storage is used. The entry of a form is left
 // alone: replaced, it would be a GET at the next reload, and the form gone.
@@ -330,9 +333,8 @@ addEventListener('pageshow', event => {
   soon(0);
 });
 setInterval(() => {
-  const slept = Date.now() - beat > SLEPT_MS;
+  if (Date.now() - beat > SLEPT_MS) soon(0);
   beat = Date.now();
-  if (slept) soon(0);
   until();
 }, 1000);
 instants();

@@ -133,7 +133,7 @@ def waiting(bench: Bench) -> list[Row]:
         Row("CPU per status poll", "us", _of(polls, _cost),
             f"{_store(polls[OURS])}; {TICKETS:,} tickets, {CROWD} connections; nginx's number is its relayed page"),
         Row("throughput, polls", "req/s", _of(polls, lambda each: each.per_s)),
-        Row("CPU per question for news", "us", _of(news, _cost), "each open page asks one every 4 s"),
+        Row("CPU per question for news", "us", _of(news, _cost), "each open page asks one every 3 to 3.8 s"),
         Row("CPU per newcomer's first page", "us", _of(newcomers, _cost),
             f"{_store(newcomers[OURS])}; {made:,} new tickets, {CROWD} connections"),
         Row("throughput, newcomers", "req/s", _of(newcomers, lambda each: each.per_s)),

@@ -134,7 +134,7 @@ def shake_hands(contestant: Contestant, seconds: float) -> tuple[float, float, f
     started, before_s = time.perf_counter(), cpu_s(pids)
 
     def shake(own: int) -> None:
-        while time.perf_counter() - started < seconds:
+        while not made[own] or time.perf_counter() - started < seconds:
             with socket.create_connection(("127.0.0.1", contestant.port), timeout=30) as plain:
                 context.wrap_socket(plain).close()
             made[own] += 1

@@ -73,8 +73,9 @@ def test_our_own_work_is_no_neighbours() -> None:
     wall_s, used_s, before_s = time.monotonic(), time.process_time(), neighbours_s()
     sum(range(10**7))
     subprocess.run([sys.executable, "-c", "sum(range(10**7))"], check=True)
-    used_s, wall_s = time.process_time() - used_s, time.monotonic() - wall_s
-    assert neighbours_s() - before_s < wall_s * (os.cpu_count() or 1) - used_s + 0.05
+    theirs_s = neighbours_s() - before_s
+    used_s, wall_s = time.process_time() - used_s, time.monotonic() - wall_s  # around the others' from both sides
+    assert theirs_s < wall_s * (os.cpu_count() or 1) - used_s + 0.05
 
 
 def test_contestants_and_load_share_no_core() -> None:

@@ -20,6 +20,7 @@ from tests.support.student import Student
 T = TypeVar("T")
 
 SEATS, WAITING = 4, 6
+PATIENCE_S = 120
 OPERATOR, READER, GUEST = "operate-me", "read-me", "for-today"
 CONFIG = """
 pools:
@@ -60,9 +61,14 @@ class House:
         """The dashboard's."""
         return self.product.admin + "/"
 
+    @property
+    def line(self) -> int:
+        """How many wait, once all of them have been heard: nobody ever enters or leaves."""
+        return len(self.waiting) + len(self.more)
+
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         """On the house's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE_S)
 
     def comes(self, name: str) -> Student:
         """One more student, who polls once."""
@@ -144,11 +150,11 @@ def house(folder: Path) -> Iterator[House]:
     thread.start()
     standing = _house(folder)
     try:
-        made = asyncio.run_coroutine_threadsafe(standing.__aenter__(), loop).result(60)
+        made = asyncio.run_coroutine_threadsafe(standing.__aenter__(), loop).result(PATIENCE_S)
         try:
             yield made
         finally:
-            asyncio.run_coroutine_threadsafe(standing.__aexit__(None, None, None), loop).result(60)
+            asyncio.run_coroutine_threadsafe(standing.__aexit__(None, None, None), loop).result(PATIENCE_S)
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

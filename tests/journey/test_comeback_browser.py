@@ -20,7 +20,7 @@ from tests.web.browser import CHROMIUM, FLAGS, need_chromium
 
 pytestmark = pytest.mark.browser
 
-SOON_MS = 30_000
+SOON_MS = 60_000
 """The page knocks again after five to ten seconds, more than once."""
 
 CONFIG = """

@@ -11,7 +11,7 @@ import aiohttp
 
 from tests.support.aio import run
 from tests.support.backend import counting_backend
-from tests.support.product import Product, alive, serving, until
+from tests.support.product import START_S, Product, alive, serving, until
 from tests.support.student import Student
 
 
@@ -118,7 +118,7 @@ def test_a_stopped_product_finishes_what_it_began(tmp_path: Path) -> None:
             backend.slow.set()
             answer = await slow
             assert (answer.status, answer.body) == (200, b"exam server: /slow\n")
-            assert await asyncio.wait_for(stopping, 30) == 0
+            assert await asyncio.wait_for(stopping, START_S) == 0
             assert not [pid for pid in children if alive(pid)]
 
     run(main())

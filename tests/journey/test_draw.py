@@ -65,6 +65,25 @@ async def drawn(product: Product) -> dict[str, Any]:
         return found
 
 
+@contextlib.asynccontextmanager
+async def staying(crowd: list[Student]) -> AsyncIterator[None]:
+    """Their pages ask meanwhile, so that nobody is absent afterwards, however long it took."""
+    over = asyncio.Event()
+
+    async def ask(student: Student) -> None:
+        while not over.is_set():
+            await student.poll()
+            await look_again(0.2)
+
+    async with asyncio.TaskGroup() as group:
+        for student in crowd:
+            group.create_task(ask(student))
+        try:
+            yield
+        finally:
+            over.set()
+
+
 def facts(student: Student) -> list[str]:
     """The fields of the ticket or pass that a browser holds."""
     for cookie in student.client.cookie_jar:
@@ -195,7 +214,8 @@ def test_an_opening_that_moves_keeps_the_seed(tmp_path: Path) -> None:
             lot = Lot(0, (await drawn(product))["seed"])
             told = [await student.poll() for student in crowd]
             assert {len(facts(student)) for student in crowd} == {10}, "the drawn place is in the ticket from now on"
-            await reloaded(product, config(backend.url, soon, order="arrival"))
+            async with staying(crowd):
+                await reloaded(product, config(backend.url, soon, order="arrival"))
             entered = await asyncio.gather(*(come_in(student) for student in crowd))
             numbers = [lot.number(one["code"]) for one in told]
             assert [ms for _, ms in sorted(zip(numbers, entered, strict=True))] == sorted(entered)

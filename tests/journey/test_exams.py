@@ -3,13 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tests.server.test_reload import reloaded
 from tests.support.aio import run
 from tests.support.backend import CountingBackend, counting_backend
 from tests.support.product import serving, until
 from tests.support.student import PAGE, Student
 
-START = timedelta(seconds=15)
-"""Until an exam opens or closes: the product must be up before, also on a loaded machine."""
+FAR, SOON = timedelta(days=1), timedelta(seconds=2)
+"""Until an exam opens or closes: far, until all that must happen before has happened, and then soon."""
 
 FORM = PAGE | {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -62,7 +63,7 @@ def test_a_pass_pins_the_backend_and_a_second_exam_gets_its_own(tmp_path: Path) 
             async def turn() -> bool:
                 return (await ann.poll("?pool=letters"))["state"] == "admitted"
 
-            await until(turn, within_s=5, what="ann's turn in letters")
+            await until(turn, what="ann's turn in letters")
             assert (await ann.page("/mod/quiz/view.php?cmid=12")).status == 200
             assert (await ann.page("/whatever")).status == 200
             assert let.paths[-1] == "/whatever", "the last pass wins for URLs that name no exam"
@@ -75,14 +76,15 @@ def test_hours(tmp_path: Path) -> None:
 
     async def main() -> None:
         now = datetime.now(UTC)
-        soon, past = now + START, now - timedelta(hours=1)
+
+        def config(opens: datetime) -> str:
+            past = now - timedelta(hours=1)
+            return _config(sci, let, math=f"opens: {opens.isoformat()}", hist=f"closes: {past.isoformat()}")
+
         async with (
             counting_backend() as sci,
             counting_backend() as let,
-            serving(
-                tmp_path,
-                config=_config(sci, let, math=f"opens: {soon.isoformat()}", hist=f"closes: {past.isoformat()}"),
-            ) as product,
+            serving(tmp_path, config=config(now + FAR)) as product,
             Student(product.public, "ann") as ann,
             Student(product.public, "bob") as bob,
         ):
@@ -98,7 +100,9 @@ def test_hours(tmp_path: Path) -> None:
             async def turn() -> bool:
                 return (await ann.poll())["state"] == "admitted"
 
-            await until(turn, within_s=40, what="the opening")
+            soon = datetime.now(UTC) + SOON
+            await reloaded(product, config(soon))
+            await until(turn, what="the opening")
             assert datetime.now(UTC) >= soon
             assert (await ann.page("/mod/quiz/view.php?cmid=4711")).status == 200
 
@@ -193,12 +197,14 @@ def test_who_waits_for_one_exam_is_no_worse_off_elsewhere(tmp_path: Path) -> Non
     """A ticket of another pool, of an open exam or of a closed one, does not count where a URL names no exam."""
 
     async def main() -> None:
-        now = datetime.now(UTC)
-        soon = now + START
+
+        def config(after: timedelta) -> str:
+            return _config(sci, let, math=f"closes: {(datetime.now(UTC) + after).isoformat()}")
+
         async with (
             counting_backend() as sci,
             counting_backend() as let,
-            serving(tmp_path, config=_config(sci, let, math=f"closes: {soon.isoformat()}")) as product,
+            serving(tmp_path, config=config(FAR)) as product,
             Student(product.public, "in") as inside,
             Student(product.public, "ann") as ann,
         ):
@@ -211,7 +217,8 @@ def test_who_waits_for_one_exam_is_no_worse_off_elsewhere(tmp_path: Path) -> Non
             async def closed() -> bool:
                 return (await ann.page(exam)).state == "closed"
 
-            await until(closed, within_s=40, what="the end of the exam")
+            await reloaded(product, config(SOON))
+            await until(closed, what="the end of the exam")
             assert (await ann.page("/plain")).status == 200
             assert (await inside.page("/plain")).state in {None, "waiting"}, "an exam that is over closes nothing else"
 

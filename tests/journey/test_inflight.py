@@ -45,7 +45,7 @@ async def _morning(tmp_path: Path, most: int | str | None) -> tuple[ExamServer, 
     await server.start()
     statuses: Counter[int] = Counter()
     try:
-        config = _config(f"http://127.0.0.1:{port}", most=most)
+        config = _config(f"http://127.0.0.1:{port}", most=most, wait="60s")
         async with serving(tmp_path, "--workers", "2", config=config) as product:
             students = [await Student(product.public, f"s{n}").__aenter__() for n in range(STUDENTS)]
             try:
@@ -58,7 +58,7 @@ async def _morning(tmp_path: Path, most: int | str | None) -> tuple[ExamServer, 
                 statuses.update(answer.status for answer in answers)
                 if most:
                     assert all(answer.state is None for answer in answers), "the exam server's own answers"
-                    await until(lambda: _at_rest(product, most), within_s=5, what="rest")
+                    await until(lambda: _at_rest(product, most), what="rest")
             finally:
                 for student in students:
                     await student.__aexit__(None, None, None)

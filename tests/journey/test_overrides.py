@@ -66,7 +66,8 @@ def test_set_in_force_undone(tmp_path: Path) -> None:
             serving(tmp_path, config=CONFIG.replace("URL", backend.url).replace("OTHER", other.url)) as product,
             Student(product.public, "inside") as inside,
         ):
-            assert (await inside.page()).status == 200
+            for _ in range(2):  # by the second page the pass is confirmed
+                assert (await inside.page()).status == 200
             words = ("limit", "main", "--max-sessions", "1", "--rate", "10/s", "--for", "20m", "--why", "db slow")
             assert "not done (--dry-run)" in await told(product, *words, "--dry-run")
             said = await told(product, *words)
@@ -113,8 +114,13 @@ def test_it_outlives_everything(tmp_path: Path) -> None:
                 await product.process.wait()
             config = config.replace("max_sessions: 2}", "max_sessions: 9}")
             async with serving(tmp_path, config=config) as product:
-                assert len(await drift(product)) == 3
-                assert await newcomer(product, "held") == 503
+
+                async def as_before() -> bool:
+                    status = await newcomer(product, "held")
+                    assert status in (429, 503), "nobody enters, whether the store has been heard yet or not"
+                    return len(await drift(product)) == 3 and status == 503
+
+                await until(as_before, what="the limits and the hold of before")
 
                 async def restarted() -> bool:
                     found = (await get(product, "audit"))["entries"]
@@ -158,19 +164,20 @@ def test_two_machines(tmp_path: Path) -> None:
                     serving(tmp_path / "a", *store, config=config) as a,
                     serving(tmp_path / "b", *store, config=config) as b,
                 ):
-                    await told(a, "hold", "main", "--for", "3s")
+                    await told(a, "hold", "main", "--for", "1h")
                     async with Student(b.public, "held") as student:
                         page = await student.page()
                         assert page.status == 503
+                        await told(a, "hold", "main", "--for", "2s")
 
                         async def enters() -> bool:
                             return (await student.page()).status == 200
 
-                        await until(enters, within_s=20, what="the end of the hold at the other machine")
+                        await until(enters, what="the end of the hold at the other machine")
 
                     async def audited() -> bool:
                         found = (await get(b, "audit"))["entries"]
-                        return [each["what"] for each in reversed(found)] == ["hold", "expired"]
+                        return [each["what"] for each in reversed(found)] == ["hold", "hold", "expired"]
 
                     await until(audited, what="the end of the hold in the audit")
                     await told(a, "hold", "main", "--for", "2h")
@@ -181,7 +188,7 @@ def test_two_machines(tmp_path: Path) -> None:
                             page = await student.page()
                         return page.status == 503 and f'data-ms="{until_ms}"' in page.body.decode()
 
-                    await until(says_when, within_s=5, what="the time of the hold's end on the page")
+                    await until(says_when, what="the time of the hold's end on the page")
                     await told(a, "open", "main")
                     await told(a, "limit", "main", "--max-sessions", "1", "--for", "1h")
                     assert [await newcomer(b, f"n{n}") for n in range(3)].count(200) <= 1

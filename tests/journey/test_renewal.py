@@ -175,7 +175,7 @@ async def room(tmp_path: Path, backend: str) -> AsyncIterator[Room]:
     settings = {
         "listen": {"public": [public]},
         "pools": {"main": {"backends": {"main-1": {"url": backend, "max_sessions": 5}}}},
-        "timeouts": {"drain": "60s", "tunnel_drain": "60s"},
+        "timeouts": {"drain": "10m", "tunnel_drain": "10m"},
         "logging": {"access": False},
         "workers": 2,
     }

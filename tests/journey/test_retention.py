@@ -15,16 +15,20 @@ pools:
     backends:
       main-1: {{url: "{first}", max_sessions: 1}}
       main-2: {{url: "{second}", max_sessions: 1}}
-    session: {{idle_timeout: 2s{more}}}
+    session: {{idle_timeout: {idle}{more}}}
 exams:
   MATH: {{pool: main, match: [{{path: "/exam*"}}], closes: "{closes}"}}
 release: [{{path: "/logout"}}]
 """
 
 
-def _config(first: str, second: str, more: str = "") -> str:
+def _config(first: str, second: str, idle: str, more: str = "") -> str:
     closes = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3_600))
-    return CONFIG.format(first=first, second=second, more=more, closes=closes)
+    return CONFIG.format(first=first, second=second, idle=idle, more=more, closes=closes)
+
+
+BUSY = "5s"
+"""Of a student who works on: longer than a busy machine stands still."""
 
 
 async def _beyond_the_idle_timeout() -> None:
@@ -40,7 +44,7 @@ def test_a_slot_is_kept_for_a_student_who_writes_an_essay(tmp_path: Path) -> Non
         async with (
             counting_backend() as first,
             counting_backend() as second,
-            serving(tmp_path, config=_config(first.url, second.url)) as product,
+            serving(tmp_path, config=_config(first.url, second.url, "2s")) as product,
             Student(product.public, "ann") as ann,
             Student(product.public, "bob") as bob,
             Student(product.public, "eve") as eve,
@@ -72,7 +76,7 @@ def test_over_the_limit_if_need_be(tmp_path: Path) -> None:
         async with (
             counting_backend() as first,
             counting_backend() as second,
-            serving(tmp_path, config=_config(first.url, second.url, ", hold_until_exam_ends: false")) as product,
+            serving(tmp_path, config=_config(first.url, second.url, BUSY, ", hold_until_exam_ends: false")) as product,
             Student(product.public, "ann") as ann,
             Student(product.public, "bob") as bob,
             Student(product.public, "eve") as eve,

@@ -127,7 +127,7 @@ def test_a_renewed_certificate_drops_nobody(tmp_path: Path) -> None:
             shutil.copy(CERTIFICATE / "renewed-cert.pem", cert)
             shutil.copy(CERTIFICATE / "renewed-key.pem", key)
             product.process.send_signal(signal.SIGHUP)
-            await until(renewed, within_s=10, what="the renewed certificate")
+            await until(renewed, what="the renewed certificate")
             await ask(reader, writer)  # on the connection of before
             writer.close()
 

@@ -18,7 +18,7 @@ from aiohttp import ClientWebSocketResponse, WSMsgType, WSServerHandshakeError, 
 
 from tests.support.aio import run
 from tests.support.manager import managing
-from tests.support.product import Product, serving, until
+from tests.support.product import START_S, Product, serving, until
 from tests.support.site import everywhere, listening
 from tests.support.student import Student
 
@@ -75,18 +75,18 @@ def test_a_socket_lives_as_long_as_it_may(tmp_path: Path) -> None:
                 async def counted() -> bool:
                     return (await product.metrics())['waitroom_inflight{backend="main-1",pool="main"}'] == 1
 
-                await until(counted, within_s=5, what="the tunnel among the requests in flight")
+                await until(counted, what="the tunnel among the requests in flight")
                 product.process.send_signal(signal.SIGTERM)
-                closed = await socket.receive(timeout=20)
+                closed = await socket.receive(timeout=START_S)
                 assert closed.type in OVER
-            assert await asyncio.wait_for(product.process.wait(), 30) == 0
+            assert await asyncio.wait_for(product.process.wait(), START_S) == 0
 
     run(main())
 
 
 async def _said_back(socket: ClientWebSocketResponse, word: str) -> None:
     await socket.send_str(word)
-    assert await socket.receive_str(timeout=20) == word
+    assert await socket.receive_str(timeout=START_S) == word
 
 
 async def _replaced(product: Product) -> None:
@@ -105,7 +105,7 @@ def test_a_worker_that_is_replaced_closes_its_tunnel_after_the_grace(tmp_path: P
     async def main() -> None:
         ended: asyncio.Queue[str] = asyncio.Queue()
         async with _echo(ended) as backend, AsyncExitStack() as stack:
-            config = CONFIG.replace("URL", backend).replace("1s", "3s") + "workers: 1\n"
+            config = CONFIG.replace("URL", backend).replace("1s", "6s") + "workers: 1\n"
             product = await stack.enter_async_context(serving(tmp_path, config=config))
             ann = await stack.enter_async_context(Student(product.public, "ann"))
             assert (await ann.page()).status == 200
@@ -115,8 +115,8 @@ def test_a_worker_that_is_replaced_closes_its_tunnel_after_the_grace(tmp_path: P
             os.kill(worker, signal.SIGTERM)
             await _said_back(socket, "within the grace")
             await _replaced(product)
-            assert (await socket.receive(timeout=20)).type in OVER
-            assert await asyncio.wait_for(ended.get(), 20) == "/old"
+            assert (await socket.receive(timeout=START_S)).type in OVER
+            assert await asyncio.wait_for(ended.get(), START_S) == "/old"
             async with ann.client.ws_connect(f"{product.public}/new") as another:
                 await _said_back(another, "after")
 
@@ -132,7 +132,7 @@ def test_a_restart_closes_what_outlives_its_grace(tmp_path: Path, monkeypatch: p
         ended: asyncio.Queue[str] = asyncio.Queue()
         with managing(tmp_path, monkeypatch) as manager:
             async with _echo(ended) as backend, AsyncExitStack() as stack:
-                config = CONFIG.replace("URL", backend).replace("1}", "3}").replace("1s", "3s") + "workers: 2\n"
+                config = CONFIG.replace("URL", backend).replace("1}", "3}").replace("1s", "6s") + "workers: 2\n"
                 start = partial(serving, tmp_path, config=config, manager=manager.launch, public=manager.bind())
                 product = await stack.enter_async_context(start())
                 ann, late = [await stack.enter_async_context(Student(product.public, name)) for name in ("ann", "late")]
@@ -143,12 +143,12 @@ def test_a_restart_closes_what_outlives_its_grace(tmp_path: Path, monkeypatch: p
                 await manager.hears("STOPPING=1")
                 assert (await late.page()).status == 200, "newcomers enter while the tunnel has its grace"
                 await _said_back(socket, "within the grace")
-                assert (await socket.receive(timeout=20)).type in OVER
-                assert await asyncio.wait_for(ended.get(), 20) == "/old"
-                assert await asyncio.wait_for(product.process.wait(), 20) == 0
+                assert (await socket.receive(timeout=START_S)).type in OVER
+                assert await asyncio.wait_for(ended.get(), START_S) == "/old"
+                assert await asyncio.wait_for(product.process.wait(), START_S) == 0
                 opening = asyncio.ensure_future(ann.client.ws_connect(f"{product.public}/new"))
                 product = await stack.enter_async_context(start())
-                async with await asyncio.wait_for(opening, 30) as another:
+                async with await asyncio.wait_for(opening, START_S) as another:
                     await _said_back(another, "after")
                 assert (await late.page()).status == 200
                 assert (await product.metrics())['waitroom_sessions{backend="main-1",pool="main"}'] == 2

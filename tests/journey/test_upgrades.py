@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.aio import run
 from tests.support.manager import Manager, managing
-from tests.support.product import Product, serving, until
+from tests.support.product import START_S, Product, serving, until
 from tests.support.student import Student
 from tests.support.traffic import ExamServer, Traffic, beside, exam_server
 
@@ -27,7 +27,7 @@ SUCCESS, WHEN = "waitroom_config_reload_success", "waitroom_config_last_reload_t
 def config(backend: str, **more: object) -> str:
     """A settings file (JSON is YAML) with a place for each of those inside."""
     pools = {"main": {"backends": {"main-1": {"url": backend, "max_sessions": INSIDE}}}}
-    drains = {"drain": "30s", "tunnel_drain": "60s"}
+    drains = {"drain": "10m", "tunnel_drain": "10m"}  # longer than whatever is under way may take here
     return json.dumps({"pools": pools, "workers": 2, "timeouts": drains, "logging": {"access": False}, **more})
 
 
@@ -193,7 +193,7 @@ async def stop(manager: Manager, day: Day, over: asyncio.Event, hurry: asyncio.E
     assert process.returncode is None
     over.set()
     hurry.set()
-    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await asyncio.wait_for(process.wait(), START_S) == 0
     assert (day.traffic.done["tunnel"], day.traffic.done["upload"]) == (1, 1)
 
 

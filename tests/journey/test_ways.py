@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.aio import run
 from tests.support.ports import free_port
-from tests.support.product import Product, serving
+from tests.support.product import START_S, Product, serving
 from tests.support.student import Student
 
 TLS = Path(__file__).parent / "tls"
@@ -110,7 +110,7 @@ def test_certificates_that_are_none_are_said(tmp_path: Path) -> None:
             file = tmp_path / "waitroom.yaml"
             file.write_text(_config({"url": f"https://127.0.0.1:{port}", "ca": str(wrong)}))
             product.process.send_signal(1)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(START_S):
                 while "config_reload_refused" not in product.log.read_text():
                     assert (await ann.page()).body == b"ok"
             assert "ca.pem" in product.log.read_text()

@@ -59,7 +59,7 @@ def test_nonsense_ends_the_channel(sent: bytes) -> None:
         channel = await Channel.over(ours)
         theirs.sendall(sent)
         theirs.close()
-        assert await asyncio.wait_for(channel.receive(), 5) is None
+        assert await asyncio.wait_for(channel.receive(), 60) is None
         channel.close()
 
     run(main())

@@ -49,7 +49,7 @@ def test_a_session_that_ends_is_told_by_whoever_conducts(tmp_path: Path) -> None
         await until(lambda: heard(1), what="the first departure")
         await first.close()
         await admitted("b")
-        await until(lambda: heard(2), within_s=20, what="the departure told by the second")
+        await until(lambda: heard(2), what="the departure told by the second")
         await second.close()
         for store in stores:
             await store.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.aio import run
-from tests.support.product import serving
+from tests.support.product import serving, until
 from waitroom.server.files import raise_file_limit, too_few_files
 
 USUAL_SOFT = 1_024
@@ -42,7 +42,11 @@ def test_workers_get_all_that_the_machine_allows(tmp_path: Path) -> None:
                 tmp_path, "--backend", "http://127.0.0.1:9", "--max-sessions", "1", config=BEYOND_ANY
             ) as product:
                 assert {open_files(pid) for pid in product.children("waitroom.server.worker")} == {hard}
-                assert "too_few_open_files" in product.log.read_text()
+
+                async def said() -> bool:
+                    return "too_few_open_files" in product.log.read_text()
+
+                await until(said, what="the word about it")
 
     run(main())
 

@@ -12,12 +12,15 @@ from tests.support.aio import run
 from tests.support.backend import CountingBackend, counting_backend
 from tests.support.load import one_request
 from tests.support.manager import managing
-from tests.support.product import Product, serving, until
+from tests.support.product import START_S, Product, serving, until
 from waitroom import clock
 from waitroom.server.notify import notify, signs_of_life, watchdog_s
 from waitroom.server.passed import Passed, adopted, passed_sockets
 from waitroom.server.sockets import ListenError, open_door, open_doors
 from waitroom.settings.model import PublicListen
+
+AT_ONCE_S = 25
+"""Less than what is in flight is given (timeouts.drain)."""
 
 NOBODY = ("--backend", "http://127.0.0.1:9", "--max-sessions", "1")
 
@@ -92,7 +95,7 @@ def test_a_passed_socket_waits_for_the_next_service(tmp_path: Path, monkeypatch:
                     assert await product.stop() == 0
                 between = asyncio.ensure_future(one_request(f"http://127.0.0.1:{public}"))
                 async with serving(tmp_path, *flags, public=public, manager=manager.launch) as product:
-                    assert await asyncio.wait_for(between, 30) == 200
+                    assert await asyncio.wait_for(between, START_S) == 200
                     assert await one_request(product.public) == 200
 
     run(main())
@@ -127,7 +130,7 @@ def test_newcomers_are_served_while_one_of_before_is_finished(tmp_path: Path, mo
                     assert not slow.done()
                     backend.slow.set()
                     assert await slow == 200
-                    assert await asyncio.wait_for(product.process.wait(), 30) == 0
+                    assert await asyncio.wait_for(product.process.wait(), START_S) == 0
 
     run(main())
 
@@ -145,7 +148,7 @@ def test_asked_twice_ends_at_once_with_a_passed_socket(tmp_path: Path, monkeypat
                     product.process.send_signal(signal.SIGTERM)
                     await manager.hears("STOPPING=1")
                     product.process.send_signal(signal.SIGTERM)
-                    assert await asyncio.wait_for(product.process.wait(), 15) == 0
+                    assert await asyncio.wait_for(product.process.wait(), AT_ONCE_S) == 0
                     (outcome,) = await asyncio.gather(slow, return_exceptions=True)
                     assert isinstance(outcome, OSError | EOFError)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from tests.support.aio import run
 from tests.support.backend import CountingBackend, counting_backend
 from tests.support.load import new_connections, one_request
-from tests.support.product import Product, serving, until
+from tests.support.product import START_S, Product, serving, until
+
+AT_ONCE_S = 25
+"""Less than what is in flight is given (timeouts.drain)."""
 
 WORKER = "waitroom.server.worker"
 SLOW = b"GET /slow HTTP/1.1\r\nHost: exam\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
@@ -151,7 +154,7 @@ def test_stop_finishes_what_is_in_flight(tmp_path: Path) -> None:
             assert product.process.returncode is None
             backend.slow.set()
             assert await slow == 200
-            assert await asyncio.wait_for(product.process.wait(), 30) == 0
+            assert await asyncio.wait_for(product.process.wait(), START_S) == 0
             await gone(children)
 
     run(main())
@@ -193,7 +196,7 @@ def test_asked_twice_ends_at_once(tmp_path: Path) -> None:
 
             await until(stopping, what="the stop")
             product.process.send_signal(signal.SIGINT)
-            assert await asyncio.wait_for(product.process.wait(), 10) == 0
+            assert await asyncio.wait_for(product.process.wait(), AT_ONCE_S) == 0
             (outcome,) = await asyncio.gather(slow, return_exceptions=True)
             assert isinstance(outcome, OSError | EOFError)
             await gone(children)

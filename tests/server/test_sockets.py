@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
 from waitroom.server.sockets import ListenError, open_door, open_doors
 from waitroom.settings.model import PublicListen
 
@@ -52,8 +53,9 @@ def test_an_address_of_another_machine_is_refused() -> None:
 
 def test_a_restart_does_not_wait_for_old_connections() -> None:
     """The port can be had again at once, though a connection of before is not forgotten yet (TIME_WAIT)."""
-    doors = open_doors([listen("127.0.0.1:0")], 1)
-    (door,), port = doors.slots[0], port_of(doors.slots[0][0])
+    port = free_port()  # which nobody else is given while it is closed
+    doors = open_doors([listen(f"127.0.0.1:{port}")], 1)
+    (door,) = doors.slots[0]
     with socket.create_connection(("127.0.0.1", port)) as client:
         door.setblocking(True)
         served, _ = door.accept()

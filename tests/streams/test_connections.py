@@ -14,7 +14,7 @@ from tests.streams.room import page_times, pass_of, room, worker
 from tests.streams.script import backend, connect, request
 from tests.support.aio import run
 from tests.support.load import one_request
-from tests.support.product import Product, until
+from tests.support.product import START_S, Product, until
 from tests.support.student import Student
 
 FEW = 10
@@ -33,6 +33,9 @@ EACH_BYTES = 12 * 1024
 SOURCES = 10
 """Addresses to come from, since one has some 28,000 ports."""
 
+ROOMY = f"limits: {{connections: {MANY + RESERVED_FILES}}}\ntimeouts: {{idle: 10m}}"
+"""The first is not to be shut for its silence before the last is there."""
+
 AT_ONCE = 100
 """Connections that are being made at a time."""
 
@@ -49,7 +52,7 @@ def test_beyond_the_limit_one_is_told_to_come_back(tmp_path: Path) -> None:
             cookie = await pass_of(ann)
             held = [await _answered(product, cookie) for _ in range(FEW - 1)]
             reader, writer = await connect(product)
-            refusal = await asyncio.wait_for(reader.read(), 10)
+            refusal = await asyncio.wait_for(reader.read(), START_S)
             assert refusal.startswith(b"HTTP/1.1 503 ")
             assert b"\r\nRetry-After: 5\r\n" in refusal
             assert b"application/problem+json" in refusal
@@ -98,7 +101,7 @@ def test_twenty_thousand_at_rest(tmp_path: Path) -> None:
     async def main(number: int) -> None:
         async with (
             backend({}) as url,
-            room(tmp_path, url, f"limits: {{connections: {MANY + RESERVED_FILES}}}") as product,
+            room(tmp_path, url, ROOMY) as product,
             Student(product.public, "ann") as ann,
         ):
             asked = request(await pass_of(ann), "/")

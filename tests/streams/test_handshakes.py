@@ -70,7 +70,7 @@ pools: {{main: {{backends: {{main-1: {{url: "http://127.0.0.1:9", max_sessions: 
                 async def gone() -> bool:
                     return rss_kib([worker]) - before <= NOISE_KIB
 
-                await until(gone, within_s=10, what=f"the end of wave {wave}")
+                await until(gone, what=f"the end of wave {wave}")
                 print(f"wave {wave}: {(most - before) >> 10} MiB more, then {(rss_kib([worker]) - before) >> 10} MiB")
 
     run(main())

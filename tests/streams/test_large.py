@@ -6,17 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.proxy.wire import OK, Call
-from tests.streams.room import (
-    NOISE_BYTES,
-    Memory,
-    as_ever,
-    p99,
-    page_times,
-    pass_of,
-    room,
-    stalls,
-    worker,
-)
+from tests.streams.room import NOISE_BYTES, Memory, good, page_times, pass_of, room, served_as_ever, stalls, worker
 from tests.streams.script import Wire, ask, backend, connect, connect_narrow, request
 from tests.support.aio import run
 from tests.support.product import Product, until
@@ -44,6 +34,9 @@ PATIENT = 10
 """Of the stalled ones, those who go on; the others leave."""
 
 WITHIN_S = 60.0
+
+UNHURRIED = "timeouts: {body: 10m, body_grace: 5m}\nlimits: {body_rate: none}"
+"""Who stands still is not shown out for it here, however long the others' pages take."""
 
 Visit = Callable[[Product, str, Student], Awaitable[None]]
 
@@ -171,15 +164,19 @@ def test_readers_that_stop(tmp_path: Path) -> None:
     exam = Exam()
 
     async def visit(product: Product, cookie: str, bob: Student) -> None:
-        good_s = as_ever(await page_times(bob))
+        good_s = await good(bob)
         memory = Memory(worker(product))
         wires = [await connect_narrow(product) for _ in range(STALLED)]
+
+        async def all_asked() -> bool:
+            return exam.open == STALLED
+
         for _, writer in wires:
             writer.write(request(cookie, f"/down/{OFFERED_BYTES}"))
+        await until(all_asked, what="all of them at the exam server")
         await stalls(lambda: exam.sent_bytes)
-        took_s = p99(await page_times(bob))
+        took_s = await served_as_ever(bob, good_s)
         print(f"{STALLED} stalled readers: p99 {took_s * 1e3:.1f} ms, worker grew by {memory.grown_bytes >> 10} KiB")
-        assert took_s <= good_s
         assert exam.open == STALLED
         assert exam.sent_bytes < STALLED * OFFERED_BYTES
         assert memory.grown_bytes <= STALLED_BYTES
@@ -195,7 +192,7 @@ def test_readers_that_stop(tmp_path: Path) -> None:
 
         await until(over, what="the end of what nobody reads")
 
-    _visited(tmp_path, exam, visit)
+    _visited(tmp_path, exam, visit, UNHURRIED)
 
 
 def test_writers_that_stop(tmp_path: Path) -> None:
@@ -204,21 +201,20 @@ def test_writers_that_stop(tmp_path: Path) -> None:
     half = MB // 2
 
     async def visit(product: Product, cookie: str, bob: Student) -> None:
-        good_s = as_ever(await page_times(bob))
+        good_s = await good(bob)
         wires = [await _upload(product, cookie, "/up", half, announced=MB) for _ in range(STALLED)]
 
         async def there() -> bool:
             return exam.received_bytes == STALLED * half
 
         await until(there, what="the first halves")
-        took_s = p99(await page_times(bob))
+        took_s = await served_as_ever(bob, good_s)
         print(f"{STALLED} stalled uploads: p99 {took_s * 1e3:.1f} ms")
-        assert took_s <= good_s
         for wire in wires:
             wire[1].write(_part(half, half))
             await _accepted(wire)
 
-    _visited(tmp_path, exam, visit)
+    _visited(tmp_path, exam, visit, UNHURRIED)
 
 
 def test_a_backend_that_does_not_read(tmp_path: Path) -> None:
@@ -226,7 +222,7 @@ def test_a_backend_that_does_not_read(tmp_path: Path) -> None:
     exam = Exam()
 
     async def visit(product: Product, cookie: str, bob: Student) -> None:
-        good_s = as_ever(await page_times(bob))
+        good_s = await good(bob)
         memory, sent_bytes = Memory(worker(product)), 0
 
         async def upload() -> None:
@@ -246,13 +242,12 @@ def test_a_backend_that_does_not_read(tmp_path: Path) -> None:
         async with asyncio.TaskGroup() as group:
             uploads = [group.create_task(upload()) for _ in range(STALLED)]
             await stalls(lambda: sent_bytes)
-            took_s = p99(await page_times(bob))
+            took_s = await served_as_ever(bob, good_s)
             print(f"{STALLED} uploads unread: p99 {took_s * 1e3:.1f} ms, worker grew by {memory.grown_bytes >> 10} KiB")
-            assert took_s <= good_s
             assert sent_bytes < STALLED * OFFERED_BYTES
             assert memory.grown_bytes <= STALLED_BYTES
             for each in uploads[PATIENT:]:
                 each.cancel()
             exam.reads.set()
 
-    _visited(tmp_path, exam, visit)
+    _visited(tmp_path, exam, visit, UNHURRIED)

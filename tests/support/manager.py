@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ports import free_port
+from tests.support.product import START_S
 
 HIGH_FD = 100
 """Where descriptors wait until the child puts them at 3 and above."""
@@ -50,7 +51,7 @@ class Manager:
 
     async def hears(self, line: str) -> str:
         """Wait for the next message that holds this line, and give it."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(START_S):
             while line not in (message := await self.heard.get()).splitlines():
                 pass
             return message

@@ -17,8 +17,9 @@ from tests.support.ports import free_port
 
 T = TypeVar("T")
 
-START_S = 30.0
-"""Until a fresh product is ready; generous for a loaded two-core machine."""
+START_S = 90.0
+"""Until a fresh product is ready, and for whatever else comes if it comes at all: a loaded two-core machine stands
+still for seconds, and a wider bound costs nothing where the test passes."""
 
 LOOK_S = 0.02
 """Pause between two looks at something that has no event of its own."""
@@ -44,6 +45,17 @@ async def look_again(after_s: float = LOOK_S) -> None:
         await later
     finally:
         timer.cancel()
+
+
+async def at_best(measured: Callable[[], Awaitable[float]], *, within_s: float, what: str, turns: int = 4) -> None:
+    """Hold a promise about time: what is measured, again and again, is kept to `within_s` at least once.
+
+    A machine that stands still for a moment only adds to one turn; a product that is too slow is so in each.
+    """
+    took_s: list[float] = []
+    while not took_s or took_s[-1] > within_s:
+        assert len(took_s) < turns, f"{what} took {', '.join(f'{each:.2f}' for each in took_s)} s, not {within_s} s"
+        took_s.append(await measured())
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from tests.proxy.reference import Read, first_request
+from tests.support.product import START_S
 
 ANSWER = b"HTTP/1.1 204 Relayed\r\n\r\n"
 
@@ -53,7 +54,7 @@ async def raw(url: str, data: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(data)
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), START_S)
     except ConnectionResetError:
         return b""
     finally:

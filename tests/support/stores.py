@@ -12,7 +12,7 @@ from typing import Any
 import redis
 
 from tests.support.ports import free_port
-from tests.support.product import until
+from tests.support.product import START_S, until
 from waitroom.store.embedded import server_binary
 
 
@@ -36,7 +36,7 @@ class Valkey:
     def client(self) -> "redis.Redis[bytes]":
         """A connection for one question, which is asked once."""
         once = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
-        return redis.Redis(port=self.port, single_connection_client=True, socket_timeout=5, retry=once)
+        return redis.Redis(port=self.port, single_connection_client=True, socket_timeout=START_S / 2, retry=once)
 
     def ask(self, *command: str | int) -> Any:
         """One command."""

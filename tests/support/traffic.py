@@ -21,6 +21,9 @@ from tests.support.product import START_S, look_again
 from tests.support.site import everywhere, listening
 
 UPLOAD_BYTES = 50_000_000
+LONGEST_S = 240.0
+"""An upload, a download and a tunnel are under way for as long as the test around them wants; this is a hang."""
+
 CHUNK = b"0123456789abcdef" * 4_096
 DOWNLOAD_BYTES = 256 * len(CHUNK)
 
@@ -131,6 +134,7 @@ class Traffic:
                 additional_headers={"Cookie": cookie},
                 proxy=None,
                 ssl=self.trust,
+                open_timeout=START_S,
             ) as socket,
         ):
             word = 0
@@ -186,7 +190,7 @@ class Traffic:
     async def _whole(self, what: str) -> AsyncIterator[None]:
         """Count it once it has ended well, keep how it ended otherwise."""
         try:
-            async with asyncio.timeout(2 * START_S):
+            async with asyncio.timeout(LONGEST_S):
                 yield
         except (OSError, EOFError, AssertionError, TimeoutError, websockets.WebSocketException) as error:
             self.lost.append(f"{what}: {error!r}")

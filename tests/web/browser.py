@@ -5,10 +5,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.async_api import expect as async_expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox"]
+
+PATIENCE_MS = 30_000
+"""For what is to be on a page. Playwright's own, 5 s, is less than a busy machine can need for one."""
+
+expect.set_options(timeout=PATIENCE_MS)
+async_expect.set_options(timeout=PATIENCE_MS)
 
 _NOTE_VIOLATIONS = """
 addEventListener('securitypolicyviolation', e => console.error('policy: ' + e.violatedDirective + ' ' + e.blockedURI));

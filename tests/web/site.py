@@ -33,7 +33,7 @@ class Site:
 
     view: View = field(default_factory=view)
     answers: deque[View | Respond] = field(default_factory=deque)
-    """What the next polls get; the last one stays."""
+    """What the next polls get; the last one stays. Polls take from it meanwhile: a test appends, or puts another."""
     inside: bool = False
     cookies: bool = True
     lost: bool = False
@@ -122,7 +122,7 @@ class Running:
 
     def __enter__(self) -> Site:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self.site
 
     def __exit__(self, *_: object) -> None:

@@ -88,9 +88,11 @@ def test_without_script(site: Site, open_tab: OpenTab) -> None:
     page = open_tab(java_script_enabled=False).page
     site.documents["/quiz"] = _document("iso-8859-1")
     page.goto(site.url + "/quiz")
-    page.locator("#hand-in").click()
+    with page.expect_navigation():
+        page.locator("#hand-in").click()
     assert 'http-equiv="refresh"' not in page.content()
-    page.get_by_role("button", name="Send now").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Send now").click()
     site.inside = True
     page.get_by_role("button", name="Send now").click()
     expect(page.locator("h1")).to_have_text("The exam itself")
