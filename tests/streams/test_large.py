@@ -21,9 +21,9 @@ TWICE = BLOCK * 2
 HELD_BYTES = 2 * BUFFER_BYTES
 """Of one connection whose body goes one way: what rules.py says of BUFFER_BYTES."""
 
-BESIDE_BYTES = 128 * 1024
+BESIDE_BYTES = 256 * 1024
 """What a request in progress costs beside its body: two connections, heads, and what the allocator leaves between
-buffers: on a machine that is busy they come and go in another order, and a half of this has been seen."""
+buffers: on a machine that is busy they come and go in another order, and 156 kB have been seen."""
 
 STALLED = 100
 STALLED_BYTES = STALLED * (HELD_BYTES + BESIDE_BYTES) + NOISE_BYTES
